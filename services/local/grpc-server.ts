@@ -1,0 +1,109 @@
+import { readFileSync } from "node:fs"
+import { createRequire } from "node:module"
+import * as grpc from "@grpc/grpc-js"
+import { fromJSON } from "@grpc/proto-loader"
+import { type Call, type Faults, InjectedError } from "./faults.ts"
+
+const require = createRequire(import.meta.url)
+
+// Requests and answers of Pub/Sub may reach 10 MB plus framing; the default of 4 MB makes a bigger publish hang in
+// the client's retries.
+const MESSAGE_BYTES_MAX = 20 * 1024 * 1024
+
+/** An error with a gRPC status, as a handler throws it. */
+export class StatusError extends Error {
+  override readonly name = "StatusError"
+  readonly code: grpc.status
+
+  constructor(code: grpc.status, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+// Requests and streams are `any` here: each handler names the type, from the package's own `protos.…I*` interfaces.
+export type UnaryMethods = Record<string, (request: any) => unknown>
+export type StreamMethods = Record<string, (stream: grpc.ServerDuplexStream<any, any>) => void>
+
+/** One gRPC service: its full name and the methods that are served; every other method answers UNIMPLEMENTED. */
+export interface ServiceMethods {
+  name: string
+  unary: UnaryMethods
+  streams?: StreamMethods
+}
+
+export interface GrpcServerOptions {
+  server: Call["server"]
+  /** The package file that holds the service descriptors, such as `@google-cloud/run/build/protos/protos.json`. */
+  descriptors: string
+  services: ServiceMethods[]
+  faults: Faults
+  /** 0 picks a free port. */
+  port: number
+}
+
+/** Starts a gRPC server on the loopback interface and returns its address and the way to stop it. */
+export async function startGrpcServer(options: GrpcServerOptions): Promise<{ port: number; stop(): Promise<void> }> {
+  const server = new grpc.Server({
+    "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
+    "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
+  })
+  const descriptors = fromJSON(JSON.parse(readFileSync(require.resolve(options.descriptors), "utf8")), {
+    longs: String,
+    enums: String,
+    defaults: true,
+    oneofs: true,
+  })
+  for (const service of options.services) {
+    const definition = descriptors[service.name] as grpc.ServiceDefinition
+    const handlers: grpc.UntypedServiceImplementation = {}
+    for (const method of Object.keys(definition)) {
+      const stream = service.streams?.[method]
+      const unary = service.unary[method]
+      if (stream) handlers[method] = stream
+      else if (unary) handlers[method] = serveUnary(options, method, unary)
+      // grpc-js itself answers UNIMPLEMENTED for a method without a handler.
+    }
+    server.addService(definition, handlers)
+  }
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(`127.0.0.1:${options.port}`, grpc.ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    )
+  })
+  return {
+    port,
+    stop: async () => server.forceShutdown(),
+  }
+}
+
+type UnaryHandler = grpc.handleUnaryCall<any, any>
+
+function serveUnary(options: GrpcServerOptions, method: string, serve: UnaryMethods[string]): UnaryHandler {
+  return (call, answer) => {
+    const request = call.request
+    options.faults
+      .around({ server: options.server, method, resource: resourceOf(request), request }, () => serve(request))
+      .then(
+        (response) => answer(null, response),
+        (error: unknown) => answer(toServiceError(error)),
+      )
+  }
+}
+
+function resourceOf(request: Record<string, unknown>): string {
+  for (const field of ["topic", "subscription", "name", "parent", "project"]) {
+    const value = request[field]
+    if (typeof value === "string" && value !== "") return value
+  }
+  return ""
+}
+
+function toServiceError(error: unknown): Partial<grpc.ServiceError> {
+  if (error instanceof StatusError) return { code: error.code, message: error.message, details: error.message }
+  if (error instanceof InjectedError) {
+    return { code: grpc.status[error.status], message: error.message, details: error.message }
+  }
+  const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
+  return { code: grpc.status.INTERNAL, message, details: message }
+}
