@@ -22,8 +22,14 @@ export class StatusError extends Error {
 }
 
 // Requests and streams are `any` here: each handler names the type, from the package's own `protos.…I*` interfaces.
-export type UnaryMethods = Record<string, (request: any) => unknown>
+export type UnaryMethods = Record<string, (request: any, call: UnaryCall) => unknown>
 export type StreamMethods = Record<string, (stream: grpc.ServerDuplexStream<any, any>) => void>
+
+/** What a handler may want to know of the call it serves. */
+export interface UnaryCall {
+  /** Calls back once, when the answer has left or the client has gone: whichever it was, nobody waits any more. */
+  onEnd(callback: () => void): void
+}
 
 /** One gRPC service: its full name and the methods that are served; every other method answers UNIMPLEMENTED. */
 export interface ServiceMethods {
@@ -82,8 +88,12 @@ type UnaryHandler = grpc.handleUnaryCall<any, any>
 function serveUnary(options: GrpcServerOptions, method: string, serve: UnaryMethods[string]): UnaryHandler {
   return (call, answer) => {
     const request = call.request
+    // grpc-js says "cancelled" whenever the HTTP/2 stream closes, after an answer too.
+    const onEnd = (callback: () => void) => void call.once("cancelled", callback)
     options.faults
-      .around({ server: options.server, method, resource: resourceOf(request), request }, () => serve(request))
+      .around({ server: options.server, method, resource: resourceOf(request), request }, () =>
+        serve(request, { onEnd }),
+      )
       .then(
         (response) => answer(null, response),
         (error: unknown) => answer(toServiceError(error)),
