@@ -1,0 +1,137 @@
+import { sql } from "drizzle-orm"
+import {
+  bigint,
+  date,
+  datetime,
+  decimal,
+  index,
+  int,
+  mediumtext,
+  mysqlTable,
+  primaryKey,
+  smallint,
+  text,
+  unique,
+  varchar,
+} from "drizzle-orm/mysql-core"
+
+/**
+ * planning → running → verifying → complete | incomplete; a rerun takes incomplete back to running.
+ * A run is unfinished until it has its verdict.
+ */
+export const runStates = ["planning", "running", "verifying", "complete", "incomplete"] as const
+export type RunState = (typeof runStates)[number]
+
+/**
+ * offered → claimed → done | failed. When the dispatch is closed, what is still offered or claimed becomes missing.
+ * A later dispatch offers it again.
+ */
+export const shardStates = ["offered", "claimed", "done", "failed", "missing"] as const
+export type ShardState = (typeof shardStates)[number]
+
+const id = (name: string, length: number) => varchar(name, { length })
+// DATETIME(3), always UTC: every connection sets its session's time zone to +00:00.
+const at = (name: string) => datetime(name, { mode: "date", fsp: 3 })
+// A sum over many 64-bit amounts may need more than 64 bits.
+const sum = (name: string) => decimal(name, { precision: 38, scale: 0 })
+
+/** One computation of one revenue date. */
+export const runs = mysqlTable(
+  "runs",
+  {
+    runId: id("run_id", 64).primaryKey(),
+    revenueDate: date("revenue_date", { mode: "string" }).notNull(),
+    version: int("version").notNull(),
+    state: id("state", 16).notNull().$type<RunState>(),
+    /** The revenue date while the run is unfinished, else null: its unique key is what keeps a date to one such run. */
+    unfinishedDate: date("unfinished_date", { mode: "string" }).generatedAlwaysAs(
+      sql`IF(state IN ('planning', 'running', 'verifying'), revenue_date, NULL)`,
+      { mode: "virtual" },
+    ),
+    requestId: id("request_id", 64).notNull(),
+    timeZone: id("time_zone", 64).notNull(),
+    fromAt: at("from_at").notNull(),
+    toAt: at("to_at").notNull(),
+    /** The shop's index through which every part of the run reads the day. */
+    sourceIndex: id("source_index", 64).notNull(),
+    /** The newest dispatch. */
+    dispatch: int("dispatch").notNull().default(0),
+    /** Null until planned. */
+    shardCount: int("shard_count"),
+    requestedAt: at("requested_at").notNull(),
+    plannedAt: at("planned_at"),
+    decidedAt: at("decided_at"),
+    /** The newest verdict document, JSON: written in the transaction that decides, sent from here afterwards. */
+    verdict: mediumtext("verdict"),
+    /** When the newest verdict was written to the bucket and sent to its topic; null: that is still to do. */
+    announcedAt: at("announced_at"),
+    /** When the rows of this version, no longer shown, were all deleted. */
+    prunedAt: at("pruned_at"),
+  },
+  (table) => [
+    unique("runs_version").on(table.revenueDate, table.version),
+    unique("runs_unfinished").on(table.unfinishedDate),
+    index("runs_state").on(table.state),
+  ],
+)
+
+/** One offering of shards: its work items and its execution of the job. */
+export const dispatches = mysqlTable(
+  "dispatches",
+  {
+    runId: id("run_id", 64).notNull(),
+    dispatch: int("dispatch").notNull(),
+    /** The message that asked for it: the same message twice is the same dispatch. */
+    requestId: id("request_id", 64).notNull(),
+    shardCount: int("shard_count").notNull(),
+    /** How many of its shards have reported. */
+    reported: int("reported").notNull().default(0),
+    /** Full name of the execution that RunJob answered with; null until then. */
+    execution: id("execution", 255),
+    openedAt: at("opened_at").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.runId, table.dispatch] }),
+    unique("dispatches_request").on(table.runId, table.requestId),
+  ],
+)
+
+/** The shards of every run with the claims that fence them. */
+export const shards = mysqlTable(
+  "shards",
+  {
+    runId: id("run_id", 64).notNull(),
+    shardIndex: int("shard_index").notNull(),
+    /** Null: no lower bound. */
+    rangeFrom: bigint("range_from", { mode: "bigint" }),
+    /** Null: no upper bound. */
+    rangeTo: bigint("range_to", { mode: "bigint" }),
+    /** The newest dispatch that offered it. */
+    dispatch: int("dispatch").notNull(),
+    /** Its place in that dispatch: the task with this index claims it first. */
+    position: int("position").notNull(),
+    state: id("state", 16).notNull().$type<ShardState>(),
+    /** The fencing token: grows with every claim, every new offer and every closing. */
+    epoch: int("epoch").notNull().default(0),
+    /** How often a claim of this dispatch was taken over from an attempt that died. */
+    crashes: smallint("crashes").notNull().default(0),
+    execution: id("execution", 255),
+    taskIndex: int("task_index"),
+    attempt: int("attempt"),
+    claimedAt: at("claimed_at"),
+    committedAt: at("committed_at"),
+    /** When the finalizer took its report; null: not yet. */
+    reportedAt: at("reported_at"),
+    rowCount: bigint("row_count", { mode: "bigint" }),
+    purchases: bigint("purchases", { mode: "bigint" }),
+    amountCents: sum("amount_cents"),
+    checksum: sum("checksum"),
+    /** Why it failed. */
+    error: text("error"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.runId, table.shardIndex] }),
+    unique("shards_position").on(table.runId, table.dispatch, table.position),
+    index("shards_state").on(table.runId, table.dispatch, table.state),
+  ],
+)

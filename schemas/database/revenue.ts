@@ -1,0 +1,31 @@
+import { bigint, date, datetime, int, mysqlTable, mysqlView, primaryKey, varchar } from "drizzle-orm/mysql-core"
+
+/** The Revenue rows of every version of every date. Readers use the view `revenue`. */
+export const revenueVersions = mysqlTable(
+  "revenue_versions",
+  {
+    revenueDate: date("revenue_date", { mode: "string" }).notNull(),
+    version: int("version").notNull(),
+    userId: bigint("user_id", { mode: "bigint" }).notNull(),
+    /** Minor units; refunds make it smaller, and it may be negative. */
+    amountCents: bigint("amount_cents", { mode: "bigint" }).notNull(),
+    purchases: int("purchases").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.revenueDate, table.version, table.userId] })],
+)
+
+/** Which version of each date readers see. */
+export const publishedDays = mysqlTable("published_days", {
+  revenueDate: date("revenue_date", { mode: "string" }).primaryKey(),
+  version: int("version").notNull(),
+  runId: varchar("run_id", { length: 64 }).notNull(),
+  publishedAt: datetime("published_at", { mode: "date", fsp: 3 }).notNull(),
+})
+
+/** What readers read: for each published date the rows of its published version. */
+export const revenue = mysqlView("revenue", {
+  revenueDate: date("revenue_date", { mode: "string" }).notNull(),
+  userId: bigint("user_id", { mode: "bigint" }).notNull(),
+  amountCents: bigint("amount_cents", { mode: "bigint" }).notNull(),
+  purchases: int("purchases").notNull(),
+}).existing()

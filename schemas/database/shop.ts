@@ -1,0 +1,29 @@
+import { bigint, date, datetime, mysqlTable } from "drizzle-orm/mysql-core"
+
+/**
+ * The shop's tables as Daybook queries them; they are the shop's own and never migrated from here. To put Daybook on
+ * tables of other names, change the names in quotation marks: every query is built from these declarations.
+ */
+export const users = mysqlTable("users", {
+  userId: bigint("user_id", { mode: "bigint" }).primaryKey(),
+})
+
+export const purchases = mysqlTable("purchases", {
+  purchaseId: bigint("purchase_id", { mode: "bigint" }).primaryKey(),
+  /** Null: a guest checkout. */
+  userId: bigint("user_id", { mode: "bigint" }),
+  /** Minor units, signed: refunds are negative. */
+  amountCents: bigint("amount_cents", { mode: "bigint" }).notNull(),
+  /** UTC. */
+  purchasedAt: datetime("purchased_at", { mode: "date" }).notNull(),
+  /** The UTC date of `purchased_at`: a virtual generated column. */
+  purchasedOn: date("purchased_on", { mode: "string" }).notNull(),
+})
+
+/** The index that lets a shard read only its own slice of a day: the columns in their order. */
+export const daySliceColumns = [
+  purchases.purchasedOn,
+  purchases.userId,
+  purchases.purchasedAt,
+  purchases.amountCents,
+] as const

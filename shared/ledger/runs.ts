@@ -1,0 +1,154 @@
+import { and, desc, eq, inArray, isNull, max, ne, sql } from "drizzle-orm"
+import { type RunState, runs } from "../../schemas/database/ledger.ts"
+import { publishedDays } from "../../schemas/database/revenue.ts"
+import { type Database, isDuplicateKey, matchedRows } from "../database.ts"
+import { closeShards } from "./shards.ts"
+
+export type Run = typeof runs.$inferSelect
+export type NewRun = Pick<
+  Run,
+  "runId" | "revenueDate" | "requestId" | "timeZone" | "fromAt" | "toAt" | "requestedAt" | "sourceIndex"
+>
+
+const unfinishedStates: RunState[] = ["planning", "running", "verifying"]
+
+// Another run of the same date may take the next version number first; each such loss means that another run began.
+const VERSION_TRIES_MAX = 5
+
+export function isUnfinished(state: RunState): boolean {
+  return unfinishedStates.includes(state)
+}
+
+export async function findRun(db: Database, runId: string): Promise<Run | undefined> {
+  const [run] = await db.select().from(runs).where(eq(runs.runId, runId))
+  return run
+}
+
+export async function findNewestRun(db: Database, date: string): Promise<Run | undefined> {
+  const [run] = await db.select().from(runs).where(eq(runs.revenueDate, date)).orderBy(desc(runs.version)).limit(1)
+  return run
+}
+
+/** Runs without a verdict, or whose verdict has not been announced: what a sweep looks after. */
+export async function listOpenRuns(db: Database): Promise<Run[]> {
+  const unfinished = await db.select().from(runs).where(inArray(runs.state, unfinishedStates))
+  const unannounced = await db
+    .select()
+    .from(runs)
+    .where(and(inArray(runs.state, ["complete", "incomplete"]), isNull(runs.announcedAt)))
+  return [...unfinished, ...unannounced]
+}
+
+/**
+ * Begins a run with the next version of its date, in state planning. If the date has another unfinished run, that one
+ * is returned instead: the caller sees by its `runId`. The same run twice is the same run.
+ */
+export async function createRun(db: Database, run: NewRun): Promise<Run> {
+  for (let attempt = 1; ; attempt++) {
+    const existing = await findRun(db, run.runId)
+    if (existing) return existing
+    const [newest] = await db
+      .select({ version: max(runs.version) })
+      .from(runs)
+      .where(eq(runs.revenueDate, run.revenueDate))
+    try {
+      await db.insert(runs).values({ ...run, version: Number(newest?.version ?? 0) + 1, state: "planning" })
+    } catch (error) {
+      if (isDuplicateKey(error, "runs_unfinished")) {
+        const [unfinished] = await db.select().from(runs).where(eq(runs.unfinishedDate, run.revenueDate))
+        if (unfinished) return unfinished
+      }
+      // Else the run of that key is finished by now, or somebody else took the version or began this very run.
+      const retry = ["runs_unfinished", "runs_version", "PRIMARY"].some((key) => isDuplicateKey(error, key))
+      if (!retry || attempt === VERSION_TRIES_MAX) throw error
+    }
+  }
+}
+
+/**
+ * Takes a run whose dispatch is over from running (or planning, if it never got out of it) to verifying, and fences
+ * every shard that nobody finished. From here on nothing is written under the run's version until a rerun.
+ */
+export async function closeRun(db: Database, run: Pick<Run, "runId" | "dispatch">): Promise<void> {
+  await db.transaction(async (tx) => {
+    const closed = await tx
+      .update(runs)
+      .set({ state: "verifying" })
+      .where(
+        and(eq(runs.runId, run.runId), eq(runs.dispatch, run.dispatch), inArray(runs.state, ["planning", "running"])),
+      )
+    if (matchedRows(closed) > 0) await closeShards(tx, run.runId)
+  })
+}
+
+export interface Decision {
+  state: "complete" | "incomplete"
+  /** The verdict document, JSON. */
+  verdict: string
+}
+
+/**
+ * Gives a run its verdict, once per dispatch, and with a complete one publishes the day in the same transaction; the
+ * published version never goes back. Returns false if another finalizer has decided.
+ */
+export async function decideRun(db: Database, run: Run, decision: Decision): Promise<boolean> {
+  return db.transaction(async (tx) => {
+    const decided = await tx
+      .update(runs)
+      .set({ state: decision.state, verdict: decision.verdict, decidedAt: sql`NOW(3)`, announcedAt: null })
+      .where(and(eq(runs.runId, run.runId), eq(runs.dispatch, run.dispatch), eq(runs.state, "verifying")))
+    if (matchedRows(decided) === 0) return false
+    if (decision.state === "complete") await publishDay(tx, run)
+    return true
+  })
+}
+
+async function publishDay(tx: Database, run: Run): Promise<void> {
+  // Assignments run from left to right: `version` last, so that the others still see the old one.
+  const newer = sql`VALUES(version) > ${publishedDays.version}`
+  await tx
+    .insert(publishedDays)
+    .values({ revenueDate: run.revenueDate, version: run.version, runId: run.runId, publishedAt: sql`NOW(3)` })
+    .onDuplicateKeyUpdate({
+      set: {
+        runId: sql`IF(${newer}, VALUES(run_id), ${publishedDays.runId})`,
+        publishedAt: sql`IF(${newer}, VALUES(published_at), ${publishedDays.publishedAt})`,
+        version: sql`GREATEST(VALUES(version), ${publishedDays.version})`,
+      },
+    })
+}
+
+/** Records that the verdict of this dispatch is in the bucket and on its topic. */
+export async function markAnnounced(db: Database, run: Pick<Run, "runId" | "dispatch">): Promise<void> {
+  await db
+    .update(runs)
+    .set({ announcedAt: sql`NOW(3)` })
+    .where(and(eq(runs.runId, run.runId), eq(runs.dispatch, run.dispatch), isNull(runs.announcedAt)))
+}
+
+/** Finished runs whose rows can never be shown again: older than the date's published run, or than its newest. */
+export async function listPrunableRuns(db: Database): Promise<Run[]> {
+  const newest = db
+    .select({ revenueDate: runs.revenueDate, version: max(runs.version).as("newest_version") })
+    .from(runs)
+    .groupBy(runs.revenueDate)
+    .as("newest")
+  const rows = await db
+    .select({ run: runs })
+    .from(runs)
+    .innerJoin(newest, eq(newest.revenueDate, runs.revenueDate))
+    .leftJoin(publishedDays, eq(publishedDays.revenueDate, runs.revenueDate))
+    .where(
+      and(
+        inArray(runs.state, ["complete", "incomplete"]),
+        isNull(runs.prunedAt),
+        ne(runs.version, newest.version),
+        sql`${runs.version} <> COALESCE(${publishedDays.version}, 0)`,
+      ),
+    )
+  return rows.map((row) => row.run)
+}
+
+export async function markPruned(db: Database, runId: string): Promise<void> {
+  await db.update(runs).set({ prunedAt: sql`NOW(3)` }).where(eq(runs.runId, runId))
+}

@@ -1,0 +1,235 @@
+import { and, asc, eq, inArray, isNull, lte, or, sql } from "drizzle-orm"
+import { dispatches, shards } from "../../schemas/database/ledger.ts"
+import { type Database, matchedRows, requireRow } from "../database.ts"
+import { StaleEpochError } from "../errors.ts"
+import type { RowTotals } from "../revenue-rows.ts"
+
+export type Shard = typeof shards.$inferSelect
+
+/** A Cloud Run task at one of its attempts. */
+export interface TaskAttempt {
+  execution: string
+  taskIndex: number
+  attempt: number
+}
+
+/** What a write after a claim must match: the fencing predicate. */
+export type Claim = Pick<Shard, "runId" | "shardIndex" | "epoch">
+
+const ofShard = (runId: string, index: number) => and(eq(shards.runId, runId), eq(shards.shardIndex, index))
+
+const underClaim = (claim: Claim) =>
+  and(ofShard(claim.runId, claim.shardIndex), eq(shards.epoch, claim.epoch), eq(shards.state, "claimed"))
+
+const ofTask = (task: TaskAttempt) => and(eq(shards.execution, task.execution), eq(shards.taskIndex, task.taskIndex))
+
+export async function findShard(db: Database, runId: string, index: number): Promise<Shard | undefined> {
+  const [shard] = await db.select().from(shards).where(ofShard(runId, index))
+  return shard
+}
+
+export async function listShards(db: Database, runId: string): Promise<Shard[]> {
+  return db.select().from(shards).where(eq(shards.runId, runId)).orderBy(asc(shards.shardIndex))
+}
+
+/** The shard at a place of a dispatch: the task with this index claims it first. */
+export async function findShardAt(
+  db: Database,
+  runId: string,
+  dispatch: number,
+  position: number,
+): Promise<Shard | undefined> {
+  const [shard] = await db
+    .select()
+    .from(shards)
+    .where(and(eq(shards.runId, runId), eq(shards.dispatch, dispatch), eq(shards.position, position)))
+  return shard
+}
+
+/** The first shard of a dispatch that nobody has claimed. */
+export async function findOfferedShard(db: Database, runId: string, dispatch: number): Promise<Shard | undefined> {
+  const [shard] = await db
+    .select()
+    .from(shards)
+    .where(and(eq(shards.runId, runId), eq(shards.dispatch, dispatch), eq(shards.state, "offered")))
+    .orderBy(asc(shards.position))
+    .limit(1)
+  return shard
+}
+
+/** What this task or an earlier attempt of it has claimed and not finished, or finished and not yet reported. */
+export async function listLeftShards(
+  db: Database,
+  runId: string,
+  dispatch: number,
+  task: TaskAttempt,
+): Promise<Shard[]> {
+  return db
+    .select()
+    .from(shards)
+    .where(
+      and(
+        eq(shards.runId, runId),
+        eq(shards.dispatch, dispatch),
+        ofTask(task),
+        or(eq(shards.state, "claimed"), and(inArray(shards.state, ["done", "failed"]), isNull(shards.reportedAt))),
+      ),
+    )
+    .orderBy(asc(shards.position))
+}
+
+/**
+ * Claims a shard of a dispatch in one atomic statement, and raises its epoch. Succeeds if nobody has the shard, or an
+ * attempt of this same task of this same execution up to this one has it; taking over from an earlier attempt counts
+ * as a crash. Returns undefined if the shard is somebody else's, finished, or offered by another dispatch by now.
+ */
+export async function claimShard(
+  db: Database,
+  shard: Pick<Shard, "runId" | "shardIndex" | "dispatch">,
+  task: TaskAttempt,
+): Promise<Shard | undefined> {
+  const claimed = await db
+    .update(shards)
+    .set({
+      // Assignments run from left to right: what reads the old state and attempt comes first.
+      crashes: sql`IF(state = 'claimed' AND attempt < ${task.attempt}, crashes + 1, crashes)`,
+      epoch: sql`LAST_INSERT_ID(epoch + 1)`,
+      state: "claimed",
+      execution: task.execution,
+      taskIndex: task.taskIndex,
+      attempt: task.attempt,
+      claimedAt: sql`NOW(3)`,
+    })
+    .where(
+      and(
+        ofShard(shard.runId, shard.shardIndex),
+        eq(shards.dispatch, shard.dispatch),
+        or(
+          eq(shards.state, "offered"),
+          // The same attempt too: an answer lost on the way makes it claim again.
+          and(eq(shards.state, "claimed"), ofTask(task), lte(shards.attempt, task.attempt)),
+        ),
+      ),
+    )
+  if (matchedRows(claimed) === 0) return undefined
+  const current = await findShard(db, shard.runId, shard.shardIndex)
+  return current?.epoch === claimed[0].insertId && current.state === "claimed" ? current : undefined
+}
+
+/**
+ * Locks the ledger row of a claim for the rest of the transaction. Throws StaleEpochError if the claim is not the
+ * newest any more. Returns the row: it is done if this very claim's commit succeeded and its answer was lost.
+ */
+export async function lockClaim(tx: Database, claim: Claim): Promise<Shard> {
+  const [shard] = await tx.select().from(shards).where(ofShard(claim.runId, claim.shardIndex)).for("update")
+  if (!shard || shard.epoch !== claim.epoch || !["claimed", "done"].includes(shard.state)) {
+    throw new StaleEpochError(
+      `shard ${claim.shardIndex} of run ${claim.runId} is ${shard?.state ?? "gone"} at epoch ${shard?.epoch}, not ${claim.epoch}`,
+    )
+  }
+  return shard
+}
+
+/** Marks a shard done with what was written for it; part of the transaction that wrote it. */
+export async function finishShard(tx: Database, claim: Claim, totals: RowTotals): Promise<void> {
+  requireRow(
+    await tx
+      .update(shards)
+      .set({
+        state: "done",
+        rowCount: totals.rows,
+        purchases: totals.purchases,
+        amountCents: String(totals.amountCents),
+        checksum: String(totals.checksum),
+        error: null,
+        committedAt: sql`NOW(3)`,
+      })
+      .where(underClaim(claim)),
+    `mark shard ${claim.shardIndex} of run ${claim.runId} done`,
+  )
+}
+
+// TEXT holds 64 KiB; what matters of an error is at its beginning.
+const ERROR_CHARACTERS_MAX = 2_000
+
+/** Marks a shard failed. Throws StaleEpochError if the claim is not the newest any more. */
+export async function failShard(db: Database, claim: Claim, error: string): Promise<void> {
+  const failed = await db
+    .update(shards)
+    .set({ state: "failed", error: error.slice(0, ERROR_CHARACTERS_MAX), committedAt: sql`NOW(3)` })
+    .where(underClaim(claim))
+  if (matchedRows(failed) > 0) return
+  const shard = await findShard(db, claim.runId, claim.shardIndex)
+  // The answer to an earlier try was lost.
+  if (shard?.epoch === claim.epoch && shard.state === "failed") return
+  throw new StaleEpochError(`shard ${claim.shardIndex} of run ${claim.runId} has a newer claim than ${claim.epoch}`)
+}
+
+/**
+ * Takes a report: counts the shard as reported, once. Returns how many shards of its dispatch have reported, or
+ * undefined if the report is of an old epoch or dispatch.
+ */
+export async function takeReport(
+  db: Database,
+  report: { runId: string; index: number; dispatch: number; epoch: number },
+): Promise<number | undefined> {
+  return db.transaction(async (tx) => {
+    const ofReport = and(
+      ofShard(report.runId, report.index),
+      eq(shards.dispatch, report.dispatch),
+      eq(shards.epoch, report.epoch),
+      inArray(shards.state, ["done", "failed"]),
+    )
+    const taken = await tx
+      .update(shards)
+      .set({ reportedAt: sql`NOW(3)` })
+      .where(and(ofReport, isNull(shards.reportedAt)))
+    const ofDispatch = and(eq(dispatches.runId, report.runId), eq(dispatches.dispatch, report.dispatch))
+    if (matchedRows(taken) > 0) {
+      await tx.update(dispatches).set({ reported: sql`reported + 1` }).where(ofDispatch)
+    } else {
+      const [known] = await tx.select({ index: shards.shardIndex }).from(shards).where(ofReport)
+      if (!known) return undefined
+    }
+    const [dispatch] = await tx.select().from(dispatches).where(ofDispatch)
+    return dispatch?.reported
+  })
+}
+
+/** Offers a shard again, in a later dispatch. The epoch grows: whoever still works on it is fenced. */
+export async function reofferShard(
+  tx: Database,
+  runId: string,
+  index: number,
+  dispatch: number,
+  position: number,
+): Promise<void> {
+  requireRow(
+    await tx
+      .update(shards)
+      .set({
+        dispatch,
+        position,
+        state: "offered",
+        epoch: sql`epoch + 1`,
+        crashes: 0,
+        execution: null,
+        taskIndex: null,
+        attempt: null,
+        claimedAt: null,
+        committedAt: null,
+        reportedAt: null,
+        error: null,
+      })
+      .where(ofShard(runId, index)),
+    `offer shard ${index} of run ${runId} again`,
+  )
+}
+
+/** Fences every shard of a run that is not finished: it becomes missing, and no claim on it can write. */
+export async function closeShards(tx: Database, runId: string): Promise<void> {
+  await tx
+    .update(shards)
+    .set({ state: "missing", epoch: sql`epoch + 1` })
+    .where(and(eq(shards.runId, runId), inArray(shards.state, ["offered", "claimed"])))
+}

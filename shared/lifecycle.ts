@@ -1,0 +1,23 @@
+import { ConfigurationError, describeError } from "./errors.ts"
+
+/**
+ * Runs a process: `run` gets a signal that aborts at SIGTERM or SIGINT, and its number is the exit code. A
+ * configuration error is told without a stack trace, and exits 1.
+ */
+export async function runProcess(run: (env: NodeJS.ProcessEnv, signal: AbortSignal) => Promise<number>): Promise<void> {
+  const stopping = new AbortController()
+  for (const name of ["SIGTERM", "SIGINT"] as const) process.once(name, () => stopping.abort(name))
+  try {
+    process.exitCode = await run(process.env, stopping.signal)
+  } catch (error) {
+    if (error instanceof ConfigurationError) console.error(error.message)
+    else console.error(JSON.stringify({ severity: "CRITICAL", message: describeError(error), stack: stackOf(error) }))
+    process.exitCode = 1
+  }
+  // The Google clients keep channels open that nobody waits for.
+  process.exit()
+}
+
+function stackOf(error: unknown): string | undefined {
+  return error instanceof Error ? error.stack : undefined
+}

@@ -1,0 +1,98 @@
+import { type FastifyInstance, fastify } from "fastify"
+import { describeError } from "./errors.ts"
+import type { Log } from "./log.ts"
+
+/** A Pub/Sub message as a push subscription delivers it. */
+export interface PushMessage {
+  id: string
+  /** Last part of the subscription's name. */
+  subscription: string
+  publishedAt: Date
+  attributes: Record<string, string>
+  /** The message's data as text. */
+  data: string
+  /** How often it was delivered, this one included; undefined without a dead-letter policy. */
+  deliveryAttempt?: number
+}
+
+/** Returns when the message is settled, and it is acknowledged; throws, and it is delivered again. */
+export type TakeMessage = (message: PushMessage) => Promise<void>
+
+export interface PushServerOptions {
+  port: number
+  host: string
+  log: Log
+  /** By path, such as `/run-requests`. */
+  messages: Record<string, TakeMessage>
+  /** Calls without a message, by path, such as `/sweep`. */
+  calls?: Record<string, () => Promise<void>>
+}
+
+// Pub/Sub's messages reach 10 MB, and base64 adds a third.
+const BODY_BYTES_MAX = 15 * 1024 * 1024
+
+/** Serves push deliveries. This is the one place that decides whether a message is acknowledged, and logs why not. */
+export async function startPushServer(options: PushServerOptions): Promise<{ url: string; close(): Promise<void> }> {
+  const { log } = options
+  const server: FastifyInstance = fastify({ bodyLimit: BODY_BYTES_MAX, forceCloseConnections: "idle" })
+  server.get("/healthz", () => ({ status: "ok" }))
+
+  for (const [path, take] of Object.entries(options.messages)) {
+    server.post(path, async (request, reply) => {
+      const message = readPush(request.body)
+      if (typeof message === "string") return reply.code(400).send({ error: message })
+      try {
+        await take(message)
+        return await reply.code(204).send()
+      } catch (error) {
+        const { id, subscription, deliveryAttempt } = message
+        log.error(
+          { path, messageId: id, subscription, deliveryAttempt, error: describeError(error), stack: stackOf(error) },
+          "a message could not be settled and is left to be delivered again",
+        )
+        return reply.code(503).send({ error: "not settled; deliver it again" })
+      }
+    })
+  }
+  for (const [path, run] of Object.entries(options.calls ?? {})) {
+    server.post(path, async (_request, reply) => {
+      try {
+        await run()
+        return await reply.code(204).send()
+      } catch (error) {
+        log.error(
+          { path, error: describeError(error), stack: stackOf(error) },
+          "a call failed and is left to be repeated",
+        )
+        return reply.code(503).send({ error: "failed; repeat it" })
+      }
+    })
+  }
+  await server.listen({ port: options.port, host: options.host })
+  const address = server.server.address()
+  const port = typeof address === "object" && address ? address.port : options.port
+  return { url: `http://127.0.0.1:${port}`, close: () => server.close() }
+}
+
+/** https://cloud.google.com/pubsub/docs/push#receive_push; returns what is wrong if it is no push delivery. */
+function readPush(body: unknown): PushMessage | string {
+  const push = body as { message?: Record<string, unknown>; subscription?: unknown; deliveryAttempt?: unknown } | null
+  const message = push?.message
+  if (!message || typeof message !== "object") return "not a Pub/Sub push delivery: no message"
+  const { messageId, publishTime, data, attributes } = message
+  if (typeof messageId !== "string" || messageId === "") return "not a Pub/Sub push delivery: no message.messageId"
+  const publishedAt = new Date(typeof publishTime === "string" ? publishTime : Number.NaN)
+  if (Number.isNaN(publishedAt.getTime())) return "not a Pub/Sub push delivery: no message.publishTime"
+  return {
+    id: messageId,
+    subscription: String(push.subscription ?? "").replace(/^.*\//, ""),
+    publishedAt,
+    attributes: (attributes ?? {}) as Record<string, string>,
+    data: Buffer.from(typeof data === "string" ? data : "", "base64").toString("utf8"),
+    ...(typeof push.deliveryAttempt === "number" ? { deliveryAttempt: push.deliveryAttempt } : {}),
+  }
+}
+
+function stackOf(error: unknown): string | undefined {
+  return error instanceof Error ? error.stack : undefined
+}

@@ -1,0 +1,88 @@
+import { and, eq, gte, lt, type SQL, sql } from "drizzle-orm"
+import { revenueVersions } from "../schemas/database/revenue.ts"
+import { purchases } from "../schemas/database/shop.ts"
+import { allRows, type Database, matchedRows } from "./database.ts"
+import type { Range } from "./range.ts"
+import { fromPurchases, inSlice, type ShopDay } from "./shop-day.ts"
+
+/** Which version of which date. */
+export interface RevenueVersion {
+  revenueDate: string
+  version: number
+}
+
+/** What a set of Revenue rows adds up to. */
+export interface RowTotals {
+  rows: bigint
+  purchases: bigint
+  /** Minor units; may exceed 64 bits. */
+  amountCents: bigint
+  /** Sum over the rows of CRC-32("user_id,amount_cents,purchases"); does not depend on their order. */
+  checksum: bigint
+}
+
+// One statement for many shards saves round trips; each arm is still one range of the primary key.
+const RANGES_PER_STATEMENT = 100
+
+/** Replaces the rows of a range by what the shop says now, inside the database. Part of a shard's transaction. */
+export async function replaceRows(tx: Database, of: RevenueVersion, day: ShopDay, range: Range): Promise<void> {
+  await tx.delete(revenueVersions).where(inRange(of, range))
+  await tx.execute(sql`
+    INSERT INTO ${revenueVersions} (revenue_date, version, user_id, amount_cents, purchases)
+    SELECT ${of.revenueDate}, ${of.version}, ${purchases.userId}, SUM(${purchases.amountCents}), COUNT(*)
+    ${fromPurchases(day)} WHERE ${inSlice(day, range)}
+    GROUP BY ${purchases.userId}`)
+}
+
+/** Adds up the rows of each range, in the order of the ranges. */
+export async function sumRows(db: Database, of: RevenueVersion, ranges: Range[]): Promise<RowTotals[]> {
+  const totals: RowTotals[] = []
+  for (let start = 0; start < ranges.length; start += RANGES_PER_STATEMENT) {
+    const arms = ranges
+      .slice(start, start + RANGES_PER_STATEMENT)
+      .map((range, offset) => selectTotals(inRange(of, range), start + offset))
+    const rows = allRows<TotalsRow>(await db.execute(sql.join(arms, sql` UNION ALL `)))
+    for (const row of rows.toSorted((a, b) => Number(a.arm) - Number(b.arm))) totals.push(toTotals(row))
+  }
+  return totals
+}
+
+/** Deletes rows of a version, at most `limit` of them. Returns how many. */
+export async function deleteRows(db: Database, of: RevenueVersion, limit: number): Promise<number> {
+  return matchedRows(await db.delete(revenueVersions).where(inRange(of, {})).limit(limit))
+}
+
+interface TotalsRow {
+  arm: number
+  rows: string
+  purchases: string
+  amount: string
+  checksum: string
+}
+
+function inRange(of: RevenueVersion, range: Range): SQL {
+  return and(
+    eq(revenueVersions.revenueDate, of.revenueDate),
+    eq(revenueVersions.version, of.version),
+    range.from === undefined ? undefined : gte(revenueVersions.userId, range.from),
+    range.to === undefined ? undefined : lt(revenueVersions.userId, range.to),
+  ) as SQL
+}
+
+function selectTotals(where: SQL, arm: number): SQL {
+  const { userId, amountCents, purchases: count } = revenueVersions
+  return sql`
+    SELECT ${arm} AS arm, COUNT(*) AS \`rows\`, COALESCE(SUM(${count}), 0) AS purchases,
+      COALESCE(SUM(${amountCents}), 0) AS amount,
+      COALESCE(SUM(CRC32(CONCAT_WS(',', ${userId}, ${amountCents}, ${count}))), 0) AS checksum
+    FROM ${revenueVersions} WHERE ${where}`
+}
+
+function toTotals(row: TotalsRow): RowTotals {
+  return {
+    rows: BigInt(row.rows),
+    purchases: BigInt(row.purchases),
+    amountCents: BigInt(row.amount),
+    checksum: BigInt(row.checksum),
+  }
+}

@@ -1,0 +1,40 @@
+import * as v from "valibot"
+import { form, text, wholeNumber } from "./read-config.ts"
+
+// The settings that more than one service reads. Each service's config.ts picks what it uses.
+
+export const databaseSettings = {
+  DATABASE_URL: form(
+    "the database of the shop and of Revenue, as mysql://user:password@host:port/database",
+    /^mysql:\/\/[^/]+\/[^/?]+/,
+    "a URL of the form mysql://user:password@host:port/database",
+  ),
+}
+
+export const googleSettings = {
+  GOOGLE_CLOUD_PROJECT: text("the Google Cloud project"),
+  PUBSUB_EMULATOR_HOST: v.optional(text("host:port of a local Pub/Sub, instead of Google's")),
+}
+
+export const bucketSettings = {
+  BUCKET: text("the Cloud Storage bucket of plans, manifests and verdicts"),
+  STORAGE_EMULATOR_HOST: v.optional(text("http://host:port of a local Cloud Storage, instead of Google's")),
+}
+
+export const jobSettings = {
+  WORKER_JOB: form(
+    "the Cloud Run Job of the worker",
+    /^projects\/[^/]+\/locations\/[^/]+\/jobs\/[^/]+$/,
+    "of the form projects/PROJECT/locations/REGION/jobs/JOB",
+  ),
+  RUN_EMULATOR_HOST: v.optional(text("host:port of a local Cloud Run, instead of Google's")),
+}
+
+export const serverSettings = {
+  PORT: v.optional(wholeNumber("the port to listen on; 0 picks a free one", 0, 65_535), "8080"),
+  HOST: v.optional(text("the address to listen on"), "0.0.0.0"),
+}
+
+export const logSettings = {
+  LOG_LEVEL: v.optional(v.picklist(["debug", "info", "warn", "error"], "is not debug, info, warn or error"), "info"),
+}

@@ -1,0 +1,14 @@
+/** The topics, by what they carry. Their contracts are schemas/messages/*.proto. */
+export const topics = {
+  runRequests: "run-requests",
+  rerunRequests: "rerun-requests",
+  workItems: "work-items",
+  shardReports: "shard-reports",
+  runVerdicts: "run-verdicts",
+  deadLetters: "dead-letters",
+} as const
+
+/** The pull subscription that belongs to one run. */
+export function runSubscription(runId: string): string {
+  return `run-${runId}`
+}
