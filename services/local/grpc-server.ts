@@ -88,8 +88,11 @@ type UnaryHandler = grpc.handleUnaryCall<any, any>
 function serveUnary(options: GrpcServerOptions, method: string, serve: UnaryMethods[string]): UnaryHandler {
   return (call, answer) => {
     const request = call.request
-    // grpc-js says "cancelled" whenever the HTTP/2 stream closes, after an answer too.
-    const onEnd = (callback: () => void) => void call.once("cancelled", callback)
+    // grpc-js says "cancelled" whenever the HTTP/2 stream closes, after an answer too; a delayed call may have lost it.
+    const onEnd = (callback: () => void) => {
+      if (call.cancelled) setImmediate(callback)
+      else call.once("cancelled", callback)
+    }
     options.faults
       .around({ server: options.server, method, resource: resourceOf(request), request }, () =>
         serve(request, { onEnd }),
