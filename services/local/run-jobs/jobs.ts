@@ -1,0 +1,162 @@
+import { randomUUID } from "node:crypto"
+import type { protos } from "@google-cloud/run"
+import { status } from "@grpc/grpc-js"
+import type { Clock } from "../clock.ts"
+import { StatusError, type UnaryMethods } from "../grpc-server.ts"
+import { checkEtag, etagOf } from "./etags.ts"
+import type { ExecutionRun } from "./execution-run.ts"
+import { executionReference, executionResource } from "./execution-status.ts"
+import type { Executions } from "./executions.ts"
+import { completeTemplate, type Image, refuse } from "./job-template.ts"
+import type { Operations } from "./operations.ts"
+import { applyOverrides } from "./overrides.ts"
+import { keyOfToken, takePage } from "./pages.ts"
+import { checkJobId, checkName, lastSegment, locationOf } from "./resource-names.ts"
+import { timestampOf } from "./timestamps.ts"
+
+type JobResource = protos.google.cloud.run.v2.IJob
+
+interface Job {
+  name: string
+  uid: string
+  generation: number
+  createdAt: number
+  updatedAt: number
+  /** What the user has asked for, defaults filled in. */
+  spec: JobResource
+  executionCount: number
+  latestExecution: ExecutionRun | undefined
+}
+
+export interface JobsOptions {
+  images: Record<string, Image>
+  clock: Clock
+  executions: Executions
+  operations: Operations
+}
+
+// "Cloud Run API v2 does not support labels with … namespaces, and they will be rejected": job.proto.
+const SYSTEM_NAMESPACE =
+  /(^|\.)(run\.googleapis\.com|cloud\.googleapis\.com|serving\.knative\.dev|autoscaling\.knative\.dev)\//
+
+/** google.cloud.run.v2.Jobs. */
+export function jobsMethods({ images, clock, executions, operations }: JobsOptions): UnaryMethods {
+  const jobs = new Map<string, Job>()
+
+  function find(name: string | null | undefined): Job {
+    const job = jobs.get(checkName("job", name))
+    if (!job)
+      throw new StatusError(
+        status.NOT_FOUND,
+        `Resource '${lastSegment(name ?? "")}' of kind 'JOB' does not exist: ${name}`,
+      )
+    return job
+  }
+
+  function newJob(name: string, resource: JobResource | null | undefined): Job {
+    const now = clock.now()
+    return {
+      name,
+      uid: randomUUID(),
+      generation: 1,
+      createdAt: now,
+      updatedAt: now,
+      spec: specOf(resource, images),
+      executionCount: 0,
+      latestExecution: undefined,
+    }
+  }
+
+  function store(job: Job, validateOnly: boolean | null | undefined) {
+    if (!validateOnly) jobs.set(job.name, job)
+    return operations.done("Job", jobResource(job))
+  }
+
+  return {
+    CreateJob(request: protos.google.cloud.run.v2.ICreateJobRequest) {
+      const name = `${checkName("location", request.parent)}/jobs/${checkJobId(request.jobId)}`
+      if (jobs.has(name)) {
+        throw new StatusError(
+          status.ALREADY_EXISTS,
+          `Resource '${request.jobId}' of kind 'JOB' already exists: ${name}`,
+        )
+      }
+      return store(newJob(name, request.job), request.validateOnly)
+    },
+
+    GetJob: (request: protos.google.cloud.run.v2.IGetJobRequest) => jobResource(find(request.name)),
+
+    ListJobs(request: protos.google.cloud.run.v2.IListJobsRequest) {
+      const parent = checkName("location", request.parent)
+      const after = keyOfToken(request, /^projects\//) ?? ""
+      const names = [...jobs.keys()].filter((name) => locationOf(name) === parent && name > after).toSorted()
+      const { items, nextPageToken } = takePage(names, request, (name) => name)
+      return { jobs: items.map((name) => jobResource(find(name))), nextPageToken }
+    },
+
+    UpdateJob(request: protos.google.cloud.run.v2.IUpdateJobRequest) {
+      const name = checkName("job", request.job?.name)
+      checkJobId(lastSegment(name))
+      if (request.allowMissing && !jobs.has(name)) return store(newJob(name, request.job), request.validateOnly)
+      const job = find(name)
+      checkEtag(etagOf(job.uid, job.generation), request.job?.etag)
+      const changed = { generation: job.generation + 1, updatedAt: clock.now(), spec: specOf(request.job, images) }
+      return store(request.validateOnly ? { ...job, ...changed } : Object.assign(job, changed), request.validateOnly)
+    },
+
+    DeleteJob(request: protos.google.cloud.run.v2.IDeleteJobRequest) {
+      const job = find(request.name)
+      checkEtag(etagOf(job.uid, job.generation), request.etag)
+      const deleted = { ...jobResource(job), deleteTime: timestampOf(clock.now()) }
+      if (request.validateOnly) return operations.done("Job", deleted)
+      jobs.delete(job.name)
+      return operations.open("Job", () => deleted, executions.removeAllOf(job.name))
+    },
+
+    RunJob(request: protos.google.cloud.run.v2.IRunJobRequest) {
+      const job = find(request.name)
+      checkEtag(etagOf(job.uid, job.generation), request.etag)
+      const template = applyOverrides(job.spec.template ?? {}, request.overrides)
+      const run = executions.create(job.name, template)
+      if (request.validateOnly) return operations.done("Execution", executionResource(run))
+      job.executionCount++
+      job.latestExecution = run
+      executions.start(run)
+      return operations.open("Execution", () => executionResource(run), run.ended)
+    },
+  }
+}
+
+function specOf(resource: JobResource | null | undefined, images: Record<string, Image>): JobResource {
+  if (resource?.startExecutionToken || resource?.runExecutionToken) {
+    throw new StatusError(status.UNIMPLEMENTED, "Jobs that execute when they are created are not offered here")
+  }
+  for (const key of Object.keys({ ...resource?.labels, ...resource?.annotations })) {
+    if (SYSTEM_NAMESPACE.test(key)) refuse("job", `label or annotation in a namespace of the system: ${key}`)
+  }
+  return {
+    labels: resource?.labels ?? {},
+    annotations: resource?.annotations ?? {},
+    client: resource?.client ?? "",
+    clientVersion: resource?.clientVersion ?? "",
+    launchStage: "GA",
+    template: completeTemplate(resource?.template, images),
+  }
+}
+
+function jobResource(job: Job): JobResource {
+  return {
+    ...job.spec,
+    name: job.name,
+    uid: job.uid,
+    generation: job.generation,
+    observedGeneration: job.generation,
+    createTime: timestampOf(job.createdAt),
+    updateTime: timestampOf(job.updatedAt),
+    terminalCondition: { type: "Ready", state: "CONDITION_SUCCEEDED", lastTransitionTime: timestampOf(job.updatedAt) },
+    executionCount: job.executionCount,
+    latestCreatedExecution: job.latestExecution ? executionReference(job.latestExecution) : null,
+    reconciling: false,
+    etag: etagOf(job.uid, job.generation),
+  }
+}
