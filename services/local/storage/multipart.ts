@@ -1,0 +1,68 @@
+import { ApiError, invalid } from "./errors.ts"
+import { parseJson } from "./http.ts"
+
+// The metadata part, with both parts' headers: as much as for any other JSON body.
+const PREAMBLE_BYTES_MAX = 1024 * 1024
+
+/** An upload in one `multipart/related` request: a part with the metadata in JSON, then a part with the content. */
+export interface MultipartUpload {
+  metadata: unknown
+  /** Of the content part, if it says one. */
+  contentType: string | undefined
+  /** To be read to its end; throws 400 if the closing boundary never comes. */
+  content: AsyncIterable<Buffer>
+}
+
+/** https://cloud.google.com/storage/docs/uploading-objects#uploading-an-object, RFC 2046 section 5.1 */
+export async function readMultipart(
+  contentType: string | undefined,
+  body: AsyncIterator<Buffer>,
+): Promise<MultipartUpload> {
+  const boundary = /^multipart\/related\b.*;\s*boundary=(?:"([^"]+)"|([^\s;"]+))/i.exec(contentType ?? "")
+  if (!boundary) throw invalid("A multipart upload needs the content type multipart/related with a boundary.")
+  const delimiter = `\r\n--${boundary[1] ?? boundary[2]}`
+  // The first delimiter has no line break before it unless there is a preamble.
+  let read: Buffer = Buffer.from("\r\n")
+
+  const readUntil = async (mark: string): Promise<Buffer> => {
+    for (;;) {
+      const at = read.indexOf(mark)
+      if (at >= 0) {
+        const before = read.subarray(0, at)
+        read = read.subarray(at + mark.length)
+        return before
+      }
+      if (read.length > PREAMBLE_BYTES_MAX) {
+        throw new ApiError(413, "uploadTooLarge", "The metadata is larger than 1 MiB.")
+      }
+      const next = await body.next()
+      if (next.done) throw invalid("Malformed multipart body: the body ends before the content part.")
+      read = Buffer.concat([read, next.value])
+    }
+  }
+
+  await readUntil(delimiter)
+  await readUntil("\r\n\r\n")
+  const metadata = parseJson(await readUntil(delimiter))
+  const headers = (await readUntil("\r\n\r\n")).toString("latin1")
+  return {
+    metadata,
+    contentType: /^content-type:[ \t]*(.+?)[ \t]*$/im.exec(headers)?.[1],
+    content: readToDelimiter(read, body, delimiter),
+  }
+}
+
+async function* readToDelimiter(first: Buffer, body: AsyncIterator<Buffer>, delimiter: string) {
+  for (let held = first; ; ) {
+    const at = held.indexOf(delimiter)
+    // All but what may be the start of a delimiter that the next chunk completes.
+    const end = at >= 0 ? at : Math.max(held.length - delimiter.length + 1, 0)
+    if (end > 0) yield held.subarray(0, end)
+    if (at >= 0) break
+    const next = await body.next()
+    if (next.done) throw invalid("Malformed multipart body: the closing boundary is missing.")
+    held = Buffer.concat([held.subarray(end), next.value])
+  }
+  // What follows the delimiter is no content, but must be taken for the connection to live on.
+  while (!(await body.next()).done);
+}

@@ -1,0 +1,118 @@
+import Fastify, { type FastifyReply, type FastifyRequest } from "fastify"
+import { type Clock, systemClock } from "../clock.ts"
+import { Faults } from "../faults.ts"
+import { ApiError, toApiError } from "./errors.ts"
+import { type Answer, errorAnswer, type StorageRequest, truncateAt } from "./http.ts"
+import { ResumableUploads } from "./resumable-upload.ts"
+import { ROUTES, type Route } from "./routes.ts"
+import { ObjectStore } from "./store.ts"
+
+/*
+ * The JSON API of Cloud Storage on one machine, over a folder: https://cloud.google.com/storage/docs/json_api/v1
+ *
+ * An object is a plain file, `<folder>/<bucket>/<object name>`, with its metadata beside in `<folder>/.metadata`. A name
+ * that cannot be a path (`a//b`, `a/`, `a/../b`, a part of more than 255 bytes, or `a` beside `a/b`) works too; its
+ * content is then in the side folder. One server at a time may run on a folder. A file that is put there by hand is no
+ * object; one that is edited is served as it is now, so that clients see that its hash is wrong; one that is deleted is
+ * not found.
+ *
+ * Where it differs from Google:
+ * - Nobody is asked for credentials, and the project of a bucket is not kept: all buckets are in one list.
+ * - There are no old generations, no soft delete, holds, retention, access control, notifications or encryption keys;
+ *   copy, rewrite, compose and update answer 501 like everything else that is not in the table of routes but is the API's.
+ * - A bucket's location, class, lifecycle and access configuration are kept and shown, and have no effect.
+ * - `fields`, `projection` and `userProject` are ignored: the whole resource is answered.
+ * - gzip content is served as it is stored, never decompressed on the way.
+ * - A resumable upload keeps every byte it got, not only multiples of 256 KiB, and is lost when the server stops.
+ *   Its preconditions are checked at its start too, not only at its end.
+ * - The XML API and the batch endpoint do not exist.
+ * - Every change is durable against the death of the process, but not of the machine: nothing is fsynced.
+ */
+
+export interface StorageServer {
+  port: number
+  /** What clients take as `apiEndpoint`, such as `http://127.0.0.1:4443`. */
+  url: string
+  faults: Faults
+  stop(): Promise<void>
+}
+
+export interface StorageOptions {
+  /** 0, the default, picks a free port. */
+  port?: number
+  /** Holds the buckets; made if it does not exist. */
+  folder: string
+  clock?: Clock
+  faults?: Faults
+}
+
+// 1,024 bytes of UTF-8, each written as %XX.
+const OBJECT_PARAMETER_LENGTH_MAX = 3 * 1024
+
+export async function startStorage(options: StorageOptions): Promise<StorageServer> {
+  const { folder, clock = systemClock, faults = new Faults() } = options
+  const store = new ObjectStore(folder, clock)
+  const uploads = new ResumableUploads(folder, store, clock)
+
+  const app = Fastify({
+    forceCloseConnections: true,
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: OBJECT_PARAMETER_LENGTH_MAX },
+    frameworkErrors: (error, _request, reply) => void send(reply, errorAnswer(toApiError(error))),
+  })
+  // Bodies are content of any size and type: verbs read them from the request themselves, and set their own limits.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser("*", (_request, _payload, done) => done(null))
+  app.setErrorHandler((error, _request, reply) => send(reply, errorAnswer(toApiError(error))))
+  app.setNotFoundHandler((_request, reply) => send(reply, errorAnswer(new ApiError(404, "notFound", "Not Found"))))
+
+  for (const route of ROUTES) {
+    // With STORAGE_EMULATOR_HOST the official client leaves `/storage/v1` out of all calls but uploads.
+    for (const version of ["/storage/v1", ""]) {
+      app.route({ method: route.method, url: `${route.base}${version}${route.path}`, handler: serveRoute(route) })
+    }
+  }
+  await app.listen({ host: "127.0.0.1", port: options.port ?? 0 })
+  const { port } = app.server.address() as { port: number }
+  return { port, url: `http://127.0.0.1:${port}`, faults, stop: () => app.close() }
+
+  function serveRoute(route: Route) {
+    return async (request: FastifyRequest, reply: FastifyReply) => {
+      const { bucket = "", object = "" } = request.params as { bucket?: string; object?: string }
+      const query = singleValues(request.query as Record<string, string | string[]>)
+      const name = object || (uploads.find(query.upload_id)?.name ?? query.name ?? "")
+      const resource = name === "" ? bucket : `${bucket}/${name}`
+      const { headers } = request
+      const seen: StorageRequest = { query, headers }
+      // Not destroyed when a verb gives up on it: that would cut the connection off before the error is answered.
+      const body = request.raw.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Buffer>
+      const origin = `http://${request.host}`
+      let answer: Answer | undefined
+      try {
+        await faults.around({ server: "storage", method: route.id, resource, request: seen }, async () => {
+          answer = await route.serve({ store, uploads, folder, bucket, object, query, headers, body, origin })
+        })
+      } catch (error) {
+        answer?.content?.destroy()
+        const isMedia = route.id === "storage.objects.get" && (query.alt === "media" || route.base === "/download")
+        answer = errorAnswer(toApiError(error), isMedia)
+      }
+      // What nobody wanted of the body is taken off the connection, so that its next request is not stuck behind it.
+      await body.return?.()
+      request.raw.resume()
+      return send(reply, answer!, seen.truncateAtBytes)
+    }
+  }
+}
+
+function send(reply: FastifyReply, answer: Answer, truncateAtBytes?: number): FastifyReply {
+  void reply.code(answer.status).headers(answer.headers ?? {})
+  if (answer.json) return reply.type("application/json; charset=UTF-8").send(JSON.stringify(answer.json))
+  const { content } = answer
+  if (!content || truncateAtBytes === undefined) return reply.send(content)
+  return reply.send(content.compose(truncateAt(truncateAtBytes)))
+}
+
+function singleValues(query: Record<string, string | string[]>): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(query).map(([key, value]) => [key, [value].flat()[0]]))
+}
