@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http"
-import { Readable, Transform } from "node:stream"
+import { Readable } from "node:stream"
 import { ApiError, errorBody, invalid } from "./errors.ts"
 import type { ResumableUploads } from "./resumable-upload.ts"
 import type { ObjectStore } from "./store.ts"
@@ -68,21 +68,4 @@ export function parseJson(bytes: Buffer): unknown {
   } catch (error) {
     throw invalid(`Parse Error: ${(error as Error).message}`)
   }
-}
-
-/** Ends a stream with an error after so many bytes, as a broken connection does. */
-export function truncateAt(bytes: number): Transform {
-  let left = bytes
-  return new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      if (chunk.length < left) {
-        left -= chunk.length
-        done(null, chunk)
-        return
-      }
-      this.push(chunk.subarray(0, left))
-      // Once the bytes have been taken: an error at once would drop them.
-      setImmediate(done, new Error(`truncated after ${bytes} bytes`))
-    },
-  })
 }

@@ -41,16 +41,14 @@ export function parseListOptions(query: Record<string, string | undefined>): Lis
 
 /** One page of sorted names. A page token is the last entry of the page before, so that deleted names do not matter. */
 export function listNames(sortedNames: readonly string[], options: ListOptions): NamePage {
-  const after = options.pageToken === undefined ? undefined : parseToken(options.pageToken)
   const page: NamePage = { names: [], prefixes: [], nextPageToken: undefined }
-  let last: Entry | undefined
+  let last = options.pageToken === undefined ? undefined : parseToken(options.pageToken)
   for (const name of sortedNames) {
     if (!name.startsWith(options.prefix)) continue
     if (compareNames(name, options.startOffset) < 0) continue
     if (options.endOffset !== "" && compareNames(name, options.endOffset) >= 0) break
     for (const entry of entriesOf(name, options)) {
-      if (after && compareEntries(entry, after) <= 0) continue
-      if (last && compareEntries(entry, last) === 0) continue
+      if (last && compareEntries(entry, last) <= 0) continue
       if (page.names.length + page.prefixes.length === options.maxResults) {
         page.nextPageToken = formatToken(last!)
         return page

@@ -70,9 +70,8 @@ export class ResumableUploads {
     body: AsyncIterable<Buffer>,
     expected: ExpectedHashes,
   ): Promise<UploadProgress> {
-    const upload = this.#get(id)
     const range = parseContentRange(contentRange)
-    return this.#inTurn(upload, async () => {
+    return this.#inTurn(id, async (upload) => {
       // The client may not have seen the answer to its last request: it is told again, whatever it sends.
       if (upload.object) return { object: upload.object }
       if (range.totalBytes !== undefined && range.totalBytes !== (upload.totalBytes ?? range.totalBytes)) {
@@ -92,8 +91,7 @@ export class ResumableUploads {
   }
 
   async cancel(id: string | undefined): Promise<void> {
-    const upload = this.#get(id)
-    await this.#inTurn(upload, () => this.#forget(upload))
+    await this.#inTurn(id, (upload) => this.#forget(upload))
   }
 
   #get(id: string | undefined): ResumableUpload {
@@ -111,8 +109,10 @@ export class ResumableUploads {
     return this.#store.commitObject(upload.bucket, upload.name, content, fields, upload.conditions)
   }
 
-  async #inTurn<T>(upload: ResumableUpload, serve: () => Promise<T>): Promise<T> {
-    const turn = upload.last.then(serve)
+  async #inTurn<T>(id: string | undefined, serve: (upload: ResumableUpload) => Promise<T>): Promise<T> {
+    const upload = this.#get(id)
+    // Looked up again when the turn has come: the one before may have cancelled it.
+    const turn = upload.last.then(() => serve(this.#get(id)))
     upload.last = turn.catch(() => {})
     return turn
   }

@@ -2,10 +2,11 @@ import Fastify, { type FastifyReply, type FastifyRequest } from "fastify"
 import { type Clock, systemClock } from "../clock.ts"
 import { Faults } from "../faults.ts"
 import { ApiError, toApiError } from "./errors.ts"
-import { type Answer, errorAnswer, type StorageRequest, truncateAt } from "./http.ts"
+import { type Answer, errorAnswer, type StorageRequest } from "./http.ts"
 import { ResumableUploads } from "./resumable-upload.ts"
 import { ROUTES, type Route } from "./routes.ts"
 import { ObjectStore } from "./store.ts"
+import { sendTruncated } from "./truncate-download.ts"
 
 /*
  * The JSON API of Cloud Storage on one machine, over a folder: https://cloud.google.com/storage/docs/json_api/v1
@@ -100,17 +101,17 @@ export async function startStorage(options: StorageOptions): Promise<StorageServ
       // What nobody wanted of the body is taken off the connection, so that its next request is not stuck behind it.
       await body.return?.()
       request.raw.resume()
-      return send(reply, answer!, seen.truncateAtBytes)
+      if (seen.truncateAtBytes === undefined) return send(reply, answer!)
+      void reply.hijack()
+      return sendTruncated(reply.raw, answer!, seen.truncateAtBytes)
     }
   }
 }
 
-function send(reply: FastifyReply, answer: Answer, truncateAtBytes?: number): FastifyReply {
+function send(reply: FastifyReply, answer: Answer): FastifyReply {
   void reply.code(answer.status).headers(answer.headers ?? {})
-  if (answer.json) return reply.type("application/json; charset=UTF-8").send(JSON.stringify(answer.json))
-  const { content } = answer
-  if (!content || truncateAtBytes === undefined) return reply.send(content)
-  return reply.send(content.compose(truncateAt(truncateAtBytes)))
+  if (!answer.json) return reply.send(answer.content)
+  return reply.type("application/json; charset=UTF-8").send(JSON.stringify(answer.json))
 }
 
 function singleValues(query: Record<string, string | string[]>): Record<string, string | undefined> {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Bucket, Storage, type StorageOptions } from "@google-cloud/storage"
 import { onTestFinished } from "vitest"
+import { type Clock, systemClock } from "../../../services/local/clock.ts"
 import { type StorageServer, startStorage } from "../../../services/local/storage/server.ts"
 
 export interface RunningStorage {
@@ -19,21 +20,21 @@ export interface RunningStorage {
  * A server of the test's own with an empty bucket `shop`, gone when the test is finished.
  * A concurrent test passes its context's `onTestFinished`.
  */
-export async function startTestStorage(onFinished = onTestFinished): Promise<RunningStorage> {
+export async function startTestStorage(onFinished = onTestFinished, clock = systemClock): Promise<RunningStorage> {
   const folder = await mkdtemp(join(tmpdir(), "daybook-storage-"))
   onFinished(() => rm(folder, { recursive: true, force: true }))
-  const running = await startOn(folder, onFinished)
+  const running = await startOn(folder, onFinished, clock)
   await running.client().createBucket("shop")
   return running
 }
 
-async function startOn(folder: string, onFinished: typeof onTestFinished): Promise<RunningStorage> {
-  const server = await startStorage({ folder })
+async function startOn(folder: string, onFinished: typeof onTestFinished, clock: Clock): Promise<RunningStorage> {
+  const server = await startStorage({ folder, clock })
   onFinished(() => server.stop())
   const client = (options?: StorageOptions) => connect(server.url, options)
   const restart = async () => {
     await server.stop()
-    return startOn(folder, onFinished)
+    return startOn(folder, onFinished, clock)
   }
   return { server, folder, bucket: client().bucket("shop"), client, restart }
 }

@@ -3,6 +3,7 @@ import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { CRC32C } from "@google-cloud/storage"
 import { expect, test } from "vitest"
+import { ManualClock } from "../../../services/local/clock.ts"
 import { failAfter, failBefore } from "../../../services/local/faults.ts"
 import { startTestStorage } from "./start-storage.ts"
 
@@ -123,6 +124,27 @@ test("a cancelled upload is gone, with what it had on disk", async () => {
   expect((await fetch(url, { method: "DELETE" })).status).toBe(499)
   expect((await fetch(url, { method: "PUT", headers: { "content-range": "bytes */*" } })).status).toBe(404)
   expect(await readdir(join(folder, ".uploads"))).toEqual([])
+})
+
+test("an upload that is not finished within a week is given up", async () => {
+  const clock = new ManualClock()
+  const { bucket } = await startTestStorage(undefined, clock)
+  const [url] = await bucket.file("slow").createResumableUpload(CREATE)
+  const ask = async () => (await fetch(url, { method: "PUT", headers: { "content-range": "bytes */*" } })).status
+  clock.advance(7 * 24 * 3600 * 1000 - 1)
+  expect(await ask()).toBe(308)
+  clock.advance(1)
+  expect(await ask()).toBe(404)
+})
+
+test("generations grow while the clock stands still", async () => {
+  const { bucket } = await startTestStorage(undefined, new ManualClock())
+  const generations: number[] = []
+  for (let i = 0; i < 3; i++) {
+    await bucket.file("a").save(`${i}`, { resumable: false })
+    generations.push(Number((await bucket.file("a").getMetadata())[0].generation))
+  }
+  expect(generations).toEqual([...new Set(generations)].toSorted((a, b) => a - b))
 })
 
 test.concurrent.for([{ resumable: false }, { resumable: true }, { resumable: true, chunkSize: CHUNK }])(
