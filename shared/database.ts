@@ -60,11 +60,6 @@ export function requireRow(result: [ResultSetHeader, ...unknown[]], what: string
   if (matchedRows(result) === 0) throw new PermanentError(`cannot ${what}: no row is in the state that allows it`)
 }
 
-/** The first row of a SELECT run with `db.execute`. */
-export function firstRow<Row>(result: unknown): Row {
-  return (result as [Row[]])[0][0] as Row
-}
-
 /** All rows of a SELECT run with `db.execute`. */
 export function allRows<Row>(result: unknown): Row[] {
   return (result as [Row[]])[0]

@@ -1,4 +1,4 @@
-import { ConfigurationError, describeError } from "./errors.ts"
+import { ConfigurationError, describeError, PermanentError } from "./errors.ts"
 
 /**
  * Runs a process: `run` gets a signal that aborts at SIGTERM or SIGINT, and its number is the exit code. A
@@ -11,13 +11,18 @@ export async function runProcess(run: (env: NodeJS.ProcessEnv, signal: AbortSign
     process.exitCode = await run(process.env, stopping.signal)
   } catch (error) {
     if (error instanceof ConfigurationError) console.error(error.message)
-    else console.error(JSON.stringify({ severity: "CRITICAL", message: describeError(error), stack: stackOf(error) }))
+    else console.error(JSON.stringify({ severity: "CRITICAL", message: describeError(error), ...stackOf(error) }))
     process.exitCode = 1
   }
   // The Google clients keep channels open that nobody waits for.
   process.exit()
 }
 
-function stackOf(error: unknown): string | undefined {
-  return error instanceof Error ? error.stack : undefined
+/** Where it happened, for what should not happen; what a server refused, or we did, is told by its message alone. */
+function stackOf(error: unknown): { stack?: string | undefined } {
+  if (!(error instanceof Error) || error instanceof PermanentError) return {}
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    if ("code" in cause || "errno" in cause) return {}
+  }
+  return { stack: error.stack }
 }

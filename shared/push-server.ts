@@ -85,7 +85,7 @@ function readPush(body: unknown): PushMessage | string {
   if (Number.isNaN(publishedAt.getTime())) return "not a Pub/Sub push delivery: no message.publishTime"
   return {
     id: messageId,
-    subscription: String(push.subscription ?? "").replace(/^.*\//, ""),
+    subscription: (typeof push.subscription === "string" ? push.subscription : "").replace(/^.*\//, ""),
     publishedAt,
     attributes: (attributes ?? {}) as Record<string, string>,
     data: Buffer.from(typeof data === "string" ? data : "", "base64").toString("utf8"),

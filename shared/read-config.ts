@@ -21,8 +21,8 @@ export function readConfig<Entries extends v.ObjectEntries>(
   for (const name of empty) faults.set(name, "is set to nothing")
   if (result.success && faults.size === 0) return result.output
   const lines = [...faults].map(([name, fault]) => {
-    const entry = entries[name] as v.GenericSchema | undefined
-    const purpose = entry ? v.getDescription(entry as never) : undefined
+    const entry = entries[name]
+    const purpose = entry ? v.getDescription(entry) : undefined
     return `  ${name} ${fault}${purpose ? ` (${purpose})` : ""}`
   })
   throw new ConfigurationError(`The environment cannot be used:\n${lines.join("\n")}`)

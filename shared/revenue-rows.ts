@@ -53,7 +53,7 @@ export async function deleteRows(db: Database, of: RevenueVersion, limit: number
 }
 
 interface TotalsRow {
-  arm: number
+  arm: string
   rows: string
   purchases: string
   amount: string

@@ -69,7 +69,7 @@ export async function sumGuests(db: Database, day: ShopDay): Promise<SourceTotal
 }
 
 interface TotalsRow {
-  arm: number
+  arm: string
   purchases: string
   amount: string
 }

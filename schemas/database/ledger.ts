@@ -86,7 +86,7 @@ export const dispatches = mysqlTable(
     shardCount: int("shard_count").notNull(),
     /** How many of its shards have reported. */
     reported: int("reported").notNull().default(0),
-    /** Full name of the execution that RunJob answered with; null until then. */
+    /** The execution that RunJob answered with, as CLOUD_RUN_EXECUTION names it; null until then. */
     execution: id("execution", 255),
     openedAt: at("opened_at").notNull(),
   },

@@ -52,7 +52,7 @@ export async function createRun(db: Database, run: NewRun): Promise<Run> {
       .from(runs)
       .where(eq(runs.revenueDate, run.revenueDate))
     try {
-      await db.insert(runs).values({ ...run, version: Number(newest?.version ?? 0) + 1, state: "planning" })
+      await db.insert(runs).values({ ...run, version: (newest?.version ?? 0) + 1, state: "planning" })
     } catch (error) {
       if (isDuplicateKey(error, "runs_unfinished")) {
         const [unfinished] = await db.select().from(runs).where(eq(runs.unfinishedDate, run.revenueDate))
@@ -79,6 +79,11 @@ export async function closeRun(db: Database, run: Pick<Run, "runId" | "dispatch"
       )
     if (matchedRows(closed) > 0) await closeShards(tx, run.runId)
   })
+}
+
+/** Takes back a run that was begun and cannot be planned; nothing has been offered or written for it. */
+export async function abandonRun(db: Database, runId: string): Promise<void> {
+  await db.delete(runs).where(and(eq(runs.runId, runId), eq(runs.state, "planning")))
 }
 
 export interface Decision {

@@ -1,0 +1,50 @@
+import * as v from "valibot"
+import { readConfig, text, wholeNumber } from "../../shared/read-config.ts"
+import {
+  bucketSettings,
+  databaseSettings,
+  googleSettings,
+  jobSettings,
+  logSettings,
+  serverSettings,
+} from "../../shared/settings.ts"
+
+// Cloud Run refuses more tasks in one execution: https://cloud.google.com/run/quotas
+const TASKS_LIMIT = 10_000
+
+export type PlannerConfig = ReturnType<typeof readPlannerConfig>
+
+export function readPlannerConfig(env: NodeJS.ProcessEnv) {
+  return readConfig(
+    {
+      ...databaseSettings,
+      ...googleSettings,
+      ...bucketSettings,
+      ...jobSettings,
+      ...serverSettings,
+      ...logSettings,
+      REVENUE_TIME_ZONE: v.optional(
+        v.pipe(
+          text("the IANA time zone in which a revenue date is a day"),
+          v.check(isTimeZone, "is not an IANA time zone such as Europe/Berlin"),
+        ),
+        "UTC",
+      ),
+      SHARD_PURCHASES: v.optional(wholeNumber("about how many purchases a shard holds", 1, 1_000_000_000), "50000"),
+      TASKS_MAX: v.optional(
+        wholeNumber("how many tasks an execution has at most, where the job sets no parallelism", 1, TASKS_LIMIT),
+        "10",
+      ),
+      DATABASE_CONNECTIONS: v.optional(wholeNumber("connections to the database, at most", 1, 1_000), "4"),
+    },
+    env,
+  )
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== ""
+  } catch {
+    return false
+  }
+}

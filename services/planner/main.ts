@@ -1,0 +1,49 @@
+import { openDatabase } from "../../shared/database.ts"
+import { runProcess } from "../../shared/lifecycle.ts"
+import { createLog } from "../../shared/log.ts"
+import { openPubSub } from "../../shared/pubsub-client.ts"
+import { startPushServer } from "../../shared/push-server.ts"
+import { openJobs } from "../../shared/run-client.ts"
+import { openBucket } from "../../shared/storage-client.ts"
+import { topics } from "../../shared/topics.ts"
+import { readPlannerConfig } from "./config.ts"
+import { takeRerunRequest } from "./rerun-shards.ts"
+import { type RunContext, takeRunRequest } from "./start-run.ts"
+
+/** The planner: turns requests into runs and reruns. */
+export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<number> {
+  const config = readPlannerConfig(env)
+  const log = await createLog("planner", config.LOG_LEVEL)
+  const database = openDatabase({ url: config.DATABASE_URL, connectionsMax: config.DATABASE_CONNECTIONS })
+  const pubsub = openPubSub(config)
+  const context: RunContext = {
+    db: database.db,
+    pubsub,
+    bucket: openBucket(config),
+    jobs: openJobs(config),
+    verdicts: pubsub.topic(topics.runVerdicts, { batching: { maxMessages: 1 } }),
+    log,
+    job: config.WORKER_JOB,
+    tasksMax: config.TASKS_MAX,
+    timeZone: config.REVENUE_TIME_ZONE,
+    shardPurchases: config.SHARD_PURCHASES,
+    now: () => new Date(),
+  }
+  const server = await startPushServer({
+    port: config.PORT,
+    host: config.HOST,
+    log,
+    messages: {
+      [`/${topics.runRequests}`]: (message) => takeRunRequest(context, message),
+      [`/${topics.rerunRequests}`]: (message) => takeRerunRequest(context, message),
+    },
+  })
+  log.info({ url: server.url }, "listening")
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }))
+  // What is being settled is settled first; what is not is delivered again.
+  await server.close()
+  await Promise.all([database.close(), pubsub.close()])
+  return 0
+}
+
+if (import.meta.main) void runProcess(run)

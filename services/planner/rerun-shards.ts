@@ -1,0 +1,111 @@
+import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
+import { MalformedError, parseJson } from "../../schemas/json.ts"
+import { type RerunRequest, RerunRequestSchema } from "../../schemas/messages/rerun_request_pb.ts"
+import { PermanentError } from "../../shared/errors.ts"
+import { findDispatch, findDispatchOfRequest, openNextDispatch } from "../../shared/ledger/dispatches.ts"
+import { findNewestRun, findRun, type Run } from "../../shared/ledger/runs.ts"
+import type { PushMessage } from "../../shared/push-server.ts"
+import { topics } from "../../shared/topics.ts"
+import { findRejection, rejectRequest } from "./reject-request.ts"
+import { startDispatch } from "./start-dispatch.ts"
+import type { RunContext } from "./start-run.ts"
+
+/** Turns a rerun request into the next dispatch of an incomplete run, or rejects it. May be repeated after a crash. */
+export async function takeRerunRequest(context: RunContext, message: PushMessage): Promise<void> {
+  let run: Run | undefined
+  try {
+    const request = parseJson(RerunRequestSchema, message.data)
+    run = await findRequestedRun(context, request)
+    const opened = await findDispatchOfRequest(context.db, run.runId, message.id)
+    if (!opened) await openRerun(context, run, request, message)
+    const current = await findRun(context.db, run.runId)
+    const dispatch = opened ?? (await findDispatchOfRequest(context.db, run.runId, message.id))
+    if (dispatch && current?.state === "running" && current.dispatch === dispatch.dispatch) {
+      await startDispatch(context, current, dispatch)
+    }
+  } catch (error) {
+    if (!(error instanceof PermanentError || error instanceof MalformedError)) throw error
+    await rejectRequest(context, topics.rerunRequests, message, {
+      reason: error.message,
+      runId: run?.runId,
+      date: run?.revenueDate,
+    })
+  }
+}
+
+async function findRequestedRun(context: RunContext, request: RerunRequest): Promise<Run> {
+  const { run: wanted } = request
+  const run =
+    wanted.case === "runId"
+      ? await findRun(context.db, wanted.value)
+      : /^\d{4}-\d{2}-\d{2}$/.test(wanted.value ?? "")
+        ? await findNewestRun(context.db, wanted.value ?? "")
+        : undefined
+  if (run) return run
+  throw new PermanentError(
+    wanted.case === "runId"
+      ? `there is no run ${JSON.stringify(wanted.value)}`
+      : `there is no run of the date ${JSON.stringify(wanted.value)}: start it with {"date":…} on ${topics.runRequests}`,
+  )
+}
+
+async function openRerun(context: RunContext, run: Run, request: RerunRequest, message: PushMessage): Promise<void> {
+  const rejection = await findRejection(context, topics.rerunRequests, message)
+  if (rejection) throw new PermanentError(rejection.reason ?? "rejected before")
+  await refuseRerun(context, run)
+  if (run.announcedAt === null) throw new Error(`the verdict on run ${run.runId} is on its way: rerun after it`)
+  const indexes = request.shards.length > 0 ? pickShards(run, request.shards) : findWantingShards(run)
+  // False: the run has changed since it was read. Delivered again, the message is judged anew.
+  if (!(await openNextDispatch(context.db, run, message.id, indexes))) {
+    throw new Error(`run ${run.runId} has changed while its rerun was being opened`)
+  }
+  context.log.info({ runId: run.runId, dispatch: run.dispatch + 1, shards: indexes.length }, "a rerun is opened")
+}
+
+async function refuseRerun(context: RunContext, run: Run): Promise<void> {
+  const startAnew = `{"date":"${run.revenueDate}"} on ${topics.runRequests}`
+  switch (run.state) {
+    case "planning":
+    case "running":
+    case "verifying":
+      throw new PermanentError(`run ${run.runId} is ${run.state}: wait for its verdict`)
+    case "complete":
+      throw new PermanentError(
+        `run ${run.runId} is complete and is not written again: to compute the date anew, publish ${startAnew}`,
+      )
+    case "incomplete":
+  }
+  const newest = await findNewestRun(context.db, run.revenueDate)
+  if (newest && newest.runId !== run.runId) {
+    throw new PermanentError(
+      `run ${run.runId} is version ${run.version} of ${run.revenueDate}, and ${newest.runId} is the newest (version ${newest.version}, ${newest.state}): rerun that, or publish ${startAnew}`,
+    )
+  }
+  if (run.shardCount === null || !(await findDispatch(context.db, run.runId, 0))) {
+    throw new PermanentError(`run ${run.runId} was never planned, so it has no shards: publish ${startAnew}`)
+  }
+}
+
+/** The shards asked for, each once, in their order. */
+function pickShards(run: Run, shards: number[]): number[] {
+  const count = run.shardCount ?? 0
+  const unknown = shards.filter((index) => index < 0 || index >= count)
+  if (unknown.length > 0) {
+    throw new PermanentError(
+      `run ${run.runId} has no shard ${unknown.slice(0, 10).join(", ")}: its shards are 0 to ${count - 1}`,
+    )
+  }
+  return [...new Set(shards)].toSorted((a, b) => a - b)
+}
+
+/** All that the verdict found wanting. */
+function findWantingShards(run: Run): number[] {
+  const faults = run.verdict ? parseJson(VerdictSchema, run.verdict).faults : []
+  const indexes = faults.map((fault) => fault.index).filter((index) => index !== undefined)
+  if (indexes.length === 0) {
+    throw new PermanentError(
+      `the verdict on run ${run.runId} names no shard to compute again: publish {"date":"${run.revenueDate}"} on ${topics.runRequests}`,
+    )
+  }
+  return [...new Set(indexes)].toSorted((a, b) => a - b)
+}

@@ -1,0 +1,54 @@
+import { Temporal } from "temporal-polyfill"
+import { PermanentError } from "../../shared/errors.ts"
+
+/** A revenue date and the instants between which it lies. */
+export interface RevenueDay {
+  /** YYYY-MM-DD. */
+  date: string
+  /** First instant, inclusive; UTC. */
+  fromAt: Date
+  /** First instant after it; UTC. A day has 23 or 25 hours where daylight saving changes. */
+  toAt: Date
+}
+
+/**
+ * The day a request names. `yesterday` is the day before the one on which the message was published, in the time zone,
+ * so that a redelivery means the same day. Throws a PermanentError for a date that does not exist or has not ended at
+ * `now`.
+ */
+export function resolveRevenueDay(date: string, timeZone: string, publishedAt: Date, now: Date): RevenueDay {
+  const day = date === "yesterday" ? yesterday(publishedAt, timeZone) : parseDate(date)
+  const fromAt = startOfDay(day, timeZone)
+  const toAt = startOfDay(day.add({ days: 1 }), timeZone)
+  if (toAt.getTime() > now.getTime()) {
+    throw new PermanentError(
+      `the date ${day.toString()} has not ended yet in ${timeZone}: it ends at ${toAt.toISOString()}; publish it again after that`,
+    )
+  }
+  return { date: day.toString(), fromAt, toAt }
+}
+
+function yesterday(publishedAt: Date, timeZone: string): Temporal.PlainDate {
+  return Temporal.Instant.fromEpochMilliseconds(publishedAt.getTime())
+    .toZonedDateTimeISO(timeZone)
+    .toPlainDate()
+    .subtract({ days: 1 })
+}
+
+function parseDate(date: string): Temporal.PlainDate {
+  // MySQL's DATE has four digits for the year and begins with 1000.
+  if (!/^[1-9]\d{3}-\d{2}-\d{2}$/.test(date)) {
+    throw new PermanentError(
+      `the date ${JSON.stringify(date.slice(0, 40))} is not of the form YYYY-MM-DD, nor "yesterday"`,
+    )
+  }
+  try {
+    return Temporal.PlainDate.from(date, { overflow: "reject" })
+  } catch (cause) {
+    throw new PermanentError(`the date ${date} does not exist`, { cause })
+  }
+}
+
+function startOfDay(day: Temporal.PlainDate, timeZone: string): Date {
+  return new Date(day.toZonedDateTime(timeZone).epochMilliseconds)
+}

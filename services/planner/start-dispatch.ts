@@ -1,0 +1,169 @@
+import type { PubSub } from "@google-cloud/pubsub"
+import type { JobsClient } from "@google-cloud/run"
+import type { Bucket } from "@google-cloud/storage"
+import { DispatchSchema } from "../../schemas/documents/dispatch_pb.ts"
+import { formatJson } from "../../schemas/json.ts"
+import { WorkItemSchema } from "../../schemas/messages/work_item_pb.ts"
+import type { Database } from "../../shared/database.ts"
+import { dispatchPath } from "../../shared/document-paths.ts"
+import { createDocument } from "../../shared/documents.ts"
+import { type Dispatch, listOffered, recordExecution } from "../../shared/ledger/dispatches.ts"
+import type { Run } from "../../shared/ledger/runs.ts"
+import type { Log } from "../../shared/log.ts"
+import { retryTransient } from "../../shared/retry.ts"
+import { runSubscription, topics } from "../../shared/topics.ts"
+
+export interface DispatchContext {
+  db: Database
+  pubsub: PubSub
+  bucket: Bucket
+  jobs: JobsClient
+  log: Log
+  /** Full name of the worker's job. */
+  job: string
+  /** Tasks of an execution where the job sets no parallelism. */
+  tasksMax: number
+}
+
+const ALREADY_EXISTS = 6
+
+// A subscription is unused between the end of a dispatch and a rerun: a month, and the finalizer deletes it with the
+// complete verdict anyway.
+const SUBSCRIPTION_EXPIRES_SECONDS = 31 * 24 * 3600
+
+// A claim is settled within one statement; Pub/Sub's least is 10 s.
+const ACK_DEADLINE_SECONDS = 10
+
+// Cloud Run's own limit: https://cloud.google.com/run/quotas
+const TASKS_LIMIT = 10_000
+
+/**
+ * Brings an opened dispatch to the tasks: the run's subscription, the work items, the dispatch document, the execution.
+ * Each step may be repeated and ends in the same state, but the last: RunJob has no idempotency key, and an execution
+ * more finds every shard claimed and ends.
+ */
+export async function startDispatch(context: DispatchContext, run: Run, dispatch: Dispatch): Promise<void> {
+  const { db, bucket, log } = context
+  if (dispatch.execution !== null) return
+  const offered = await listOffered(db, run.runId, dispatch.dispatch)
+  const taskCount = countTasks(await readParallelism(context), context.tasksMax, dispatch.shardCount)
+  await createSubscription(context, run.runId)
+  await sendWorkItems(context, run, dispatch, offered)
+  await createDocument(
+    bucket,
+    dispatchPath(run.runId, dispatch.dispatch),
+    formatJson(
+      DispatchSchema,
+      {
+        runId: run.runId,
+        dispatch: dispatch.dispatch,
+        requestId: dispatch.requestId,
+        shards: offered.map((shard) => shard.shardIndex),
+        taskCount,
+        job: context.job,
+      },
+      2,
+    ),
+    context,
+  )
+  const execution = await executeJob(context, run.runId, dispatch.dispatch, taskCount)
+  await recordExecution(db, run.runId, dispatch.dispatch, execution)
+  log.info(
+    { runId: run.runId, dispatch: dispatch.dispatch, shards: dispatch.shardCount, taskCount, execution },
+    "a dispatch is started",
+  )
+}
+
+/**
+ * What can run at once, never below the job's parallelism (Cloud Run refuses that), never more than the shards unless
+ * that rule asks for it. A parallelism of 0 means that Cloud Run sets no bound.
+ */
+export function countTasks(parallelism: number, tasksMax: number, shards: number): number {
+  const atOnce = parallelism > 0 ? parallelism : tasksMax
+  return Math.min(TASKS_LIMIT, Math.max(1, parallelism, Math.min(atOnce, shards)))
+}
+
+async function readParallelism(context: DispatchContext): Promise<number> {
+  return retryTransient(
+    `get ${context.job}`,
+    async () => {
+      const [job] = await context.jobs.getJob({ name: context.job })
+      return job.template?.parallelism ?? 0
+    },
+    context,
+  )
+}
+
+async function createSubscription(context: DispatchContext, runId: string): Promise<void> {
+  await retryTransient(
+    `create the subscription of run ${runId}`,
+    async () => {
+      try {
+        await context.pubsub.topic(topics.workItems).createSubscription(runSubscription(runId), {
+          filter: `attributes.runId = "${runId}"`,
+          ackDeadlineSeconds: ACK_DEADLINE_SECONDS,
+          expirationPolicy: { ttl: { seconds: SUBSCRIPTION_EXPIRES_SECONDS } },
+          labels: { daybook: "run" },
+        })
+      } catch (error) {
+        if ((error as { code?: unknown }).code !== ALREADY_EXISTS) throw error
+      }
+    },
+    context,
+  )
+}
+
+async function sendWorkItems(
+  context: DispatchContext,
+  run: Run,
+  dispatch: Dispatch,
+  offered: { shardIndex: number; rangeFrom: bigint | null; rangeTo: bigint | null }[],
+): Promise<void> {
+  const topic = context.pubsub.topic(topics.workItems, { batching: { maxMessages: 1_000, maxMilliseconds: 5 } })
+  const sent = offered.map((shard) => {
+    const data = formatJson(WorkItemSchema, {
+      runId: run.runId,
+      dispatch: dispatch.dispatch,
+      index: shard.shardIndex,
+      date: run.revenueDate,
+      ...(shard.rangeFrom === null ? {} : { from: shard.rangeFrom }),
+      ...(shard.rangeTo === null ? {} : { to: shard.rangeTo }),
+    })
+    const attributes = { runId: run.runId, dispatch: String(dispatch.dispatch), index: String(shard.shardIndex) }
+    return topic.publishMessage({ data: Buffer.from(data), attributes })
+  })
+  await Promise.all(sent)
+}
+
+/** Starts the execution and returns its name; does not wait for it. */
+async function executeJob(
+  context: DispatchContext,
+  runId: string,
+  dispatch: number,
+  taskCount: number,
+): Promise<string> {
+  return retryTransient(
+    `run ${context.job} for run ${runId}`,
+    async () => {
+      const [operation] = await context.jobs.runJob({
+        name: context.job,
+        overrides: {
+          taskCount,
+          containerOverrides: [
+            {
+              env: [
+                { name: "RUN_ID", value: runId },
+                { name: "DISPATCH", value: String(dispatch) },
+              ],
+            },
+          ],
+        },
+      })
+      const name = (operation.metadata as { name?: string } | null)?.name
+      if (!name) throw new Error(`RunJob of ${context.job} answered without the execution's name`)
+      // Tasks know it by its last part, as CLOUD_RUN_EXECUTION.
+      return name.slice(name.lastIndexOf("/") + 1)
+    },
+    context,
+  )
+}

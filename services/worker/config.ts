@@ -1,0 +1,29 @@
+import * as v from "valibot"
+import { form, readConfig, text, wholeNumber } from "../../shared/read-config.ts"
+import { bucketSettings, databaseSettings, googleSettings, logSettings } from "../../shared/settings.ts"
+
+export type WorkerConfig = ReturnType<typeof readWorkerConfig>
+
+const COUNT_MAX = 1_000_000
+
+export function readWorkerConfig(env: NodeJS.ProcessEnv) {
+  return readConfig(
+    {
+      ...databaseSettings,
+      ...googleSettings,
+      ...bucketSettings,
+      ...logSettings,
+      RUN_ID: form("the run, set by the planner", /^\d{4}-\d{2}-\d{2}-\S+$/, "a run's id"),
+      DISPATCH: wholeNumber("the dispatch, set by the planner", 0, COUNT_MAX),
+      // https://cloud.google.com/run/docs/container-contract#env-vars
+      CLOUD_RUN_EXECUTION: text("the execution, set by Cloud Run"),
+      CLOUD_RUN_TASK_INDEX: wholeNumber("the task's index, set by Cloud Run", 0, COUNT_MAX),
+      CLOUD_RUN_TASK_ATTEMPT: wholeNumber("the try of this task, set by Cloud Run", 0, COUNT_MAX),
+      SHARD_CRASHES_MAX: v.optional(
+        wholeNumber("how often a shard may crash its task before it is marked failed; below the job's retries", 1, 10),
+        "3",
+      ),
+    },
+    env,
+  )
+}

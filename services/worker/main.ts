@@ -1,0 +1,71 @@
+import { openDatabase } from "../../shared/database.ts"
+import { PermanentError } from "../../shared/errors.ts"
+import { findRun } from "../../shared/ledger/runs.ts"
+import type { TaskAttempt } from "../../shared/ledger/shards.ts"
+import { runProcess } from "../../shared/lifecycle.ts"
+import { createLog } from "../../shared/log.ts"
+import { openPubSub } from "../../shared/pubsub-client.ts"
+import { retryTransient } from "../../shared/retry.ts"
+import { openBucket } from "../../shared/storage-client.ts"
+import { topics } from "../../shared/topics.ts"
+import { claimItems } from "./claim-items.ts"
+import { readWorkerConfig } from "./config.ts"
+import { openItemSource } from "./pull-item.ts"
+import { doWork } from "./work.ts"
+
+// One connection: a task does one thing at a time.
+const CONNECTIONS_MAX = 1
+
+// The statements of a transaction follow each other at once. A task that is silent for longer than this in one is
+// frozen, and its locks must not keep the next attempt waiting.
+const IDLE_SECONDS_MAX = 20
+
+// What a process stopped by SIGTERM exits with by convention; not zero, so that Cloud Run tries again.
+const EXIT_TERMINATED = 143
+
+/** One task of the job: claims shards, computes them, and ends when all of the dispatch are claimed. */
+export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<number> {
+  const config = readWorkerConfig(env)
+  const { RUN_ID: runId, DISPATCH: dispatch } = config
+  const task: TaskAttempt = {
+    execution: config.CLOUD_RUN_EXECUTION,
+    taskIndex: config.CLOUD_RUN_TASK_INDEX,
+    attempt: config.CLOUD_RUN_TASK_ATTEMPT,
+  }
+  const log = (await createLog("worker", config.LOG_LEVEL)).child({ ...task, runId })
+  const { db } = openDatabase({
+    url: config.DATABASE_URL,
+    connectionsMax: CONNECTIONS_MAX,
+    idleSecondsMax: IDLE_SECONDS_MAX,
+  })
+  const run = await retryTransient(`read run ${runId}`, () => findRun(db, runId), { log, signal })
+  if (!run) throw new PermanentError(`there is no run ${runId} in the ledger: do planner and worker use one database?`)
+
+  const pubsub = openPubSub(config)
+  const items = await openItemSource(pubsub, runId, log)
+  const work = claimItems({ db, runId, dispatch, task, pullItem: items.pull, signal, log })
+  const context = {
+    db,
+    bucket: openBucket(config),
+    reports: pubsub.topic(topics.shardReports, { batching: { maxMessages: 1 } }),
+    log,
+    run,
+    crashesMax: config.SHARD_CRASHES_MAX,
+    signal,
+  }
+  // The process ends at SIGTERM whatever it is doing: its connection closes, and the database rolls back.
+  const terminated = new Promise<"terminated">((resolve) =>
+    signal.addEventListener("abort", () => resolve("terminated"), { once: true }),
+  )
+  const finished = (async () => {
+    for await (const piece of work) await doWork(context, piece)
+  })()
+  const outcome = await Promise.race([finished, terminated])
+  if (outcome === "terminated" || signal.aborted) {
+    log.warn("stopped before its work was done; the next attempt takes it up")
+    return EXIT_TERMINATED
+  }
+  return 0
+}
+
+if (import.meta.main) void runProcess(run)
