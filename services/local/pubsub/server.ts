@@ -1,0 +1,96 @@
+// Pub/Sub v1 on one machine, over gRPC: topics, subscriptions, publish, pull, streaming pull, push, schemas.
+//
+// Where it differs from Google:
+// - Everything is in memory and ends with the process. No authentication, no permissions, no quotas of rate.
+// - Retention and expiration are stored and given back; nothing is deleted by age, acknowledged messages are not kept.
+// - Of an ordering key only one message is outstanding at a time, for every kind of subscriber. Google delivers several
+//   in order to one stream or in one pull. So when a message is redelivered, the later ones follow by themselves.
+// - An acknowledgement that comes after the deadline is ignored, where Google may still honour it.
+// - A message is redelivered when its backoff is over; Google's times are best effort.
+// - Push: http endpoints are allowed. No slow start, a fixed number of requests at a time. Without a retry policy a
+//   failing endpoint is held back from 100 ms, doubling up to 60 s.
+// - Streams are not closed every half hour. Nested paths in field masks are refused.
+// - Schemas: a new revision need not be compatible with the last; BINARY checks unknown fields at the top level only.
+// - UNIMPLEMENTED: snapshots, seek, detach, exactly-once delivery, AVRO, unwrapped push, BigQuery, Cloud Storage and
+//   Bigtable subscriptions, ingestion, message transforms, storage policies, customer-managed keys, IAM.
+
+import type { protos } from "@google-cloud/pubsub"
+import { status } from "@grpc/grpc-js"
+import { type Clock, systemClock } from "../clock.ts"
+import { Faults } from "../faults.ts"
+import { StatusError, startGrpcServer } from "../grpc-server.ts"
+import type { PublishedMessage } from "./messages.ts"
+import { notFound } from "./names.ts"
+import { pullMethods } from "./pull.ts"
+import { schemaService } from "./schemas.ts"
+import type { Log, PushClaims, Store } from "./store.ts"
+import { serveStreamingPull } from "./streaming-pull.ts"
+import { closeSubscription, subscriptionMethods } from "./subscriptions.ts"
+import { publisherService } from "./topics.ts"
+
+export interface PubSubOptions {
+  /** 0, the default, picks a free port. */
+  port?: number
+  clock?: Clock
+  faults?: Faults
+  /** Makes the OpenID Connect token of a push whose subscription asks for one; without it none is sent. */
+  pushTokens?: (push: PushClaims) => string | Promise<string>
+  log?: Log
+}
+
+export interface PubSubServer {
+  port: number
+  faults: Faults
+  /** What has been published to a topic (by full name), oldest first; of a long history the newest 10,000 at least. */
+  messages(topic: string): readonly PublishedMessage[]
+  /** How many messages a subscription (by full name) has yet to deliver, and how many await their acknowledgement. */
+  backlog(subscription: string): { undelivered: number; outstanding: number }
+  subscriptions(): protos.google.pubsub.v1.ISubscription[]
+  stop(): Promise<void>
+}
+
+export async function startPubSub(options: PubSubOptions = {}): Promise<PubSubServer> {
+  const store: Store = {
+    clock: options.clock ?? systemClock,
+    faults: options.faults ?? new Faults(),
+    log: options.log ?? (() => undefined),
+    pushTokens: options.pushTokens,
+    topics: new Map(),
+    subscriptions: new Map(),
+    schemas: new Map(),
+    lastMessageId: 0,
+  }
+  const { port, stop } = await startGrpcServer({
+    server: "pubsub",
+    descriptors: "@google-cloud/pubsub-api/build/protos/protos.json",
+    services: [
+      publisherService(store),
+      {
+        name: "google.pubsub.v1.Subscriber",
+        unary: { ...subscriptionMethods(store), ...pullMethods(store) },
+        streams: { StreamingPull: (stream) => serveStreamingPull(store, stream) },
+      },
+      schemaService(store),
+    ],
+    faults: store.faults,
+    port: options.port ?? 0,
+  })
+  return {
+    port,
+    faults: store.faults,
+    messages: (topic) => demand(store.topics, topic).published,
+    backlog: (subscription) => demand(store.subscriptions, subscription).backlog.counts(),
+    subscriptions: () => [...store.subscriptions.values()].map(({ resource }) => resource),
+    async stop() {
+      const reason = new StatusError(status.UNAVAILABLE, "The local Pub/Sub is stopping.")
+      for (const subscription of store.subscriptions.values()) closeSubscription(subscription, reason)
+      await stop()
+    },
+  }
+}
+
+function demand<T>(all: Map<string, T>, name: string): T {
+  const found = all.get(name)
+  if (!found) throw notFound(name)
+  return found
+}

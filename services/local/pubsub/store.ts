@@ -1,0 +1,51 @@
+import type { protos } from "@google-cloud/pubsub"
+import type { Clock } from "../clock.ts"
+import type { Faults } from "../faults.ts"
+import type { Backlog } from "./backlog.ts"
+import type { Filter } from "./filter.ts"
+import type { PublishedMessage } from "./messages.ts"
+import type { Push } from "./push.ts"
+import type { Schema } from "./schema-store.ts"
+
+/** One line of the server's log: a constant message, and fields. */
+export type Log = (message: string, fields: Record<string, unknown>) => void
+
+/** What a push must carry to prove who sent it: the claims of its OpenID Connect token. */
+export interface PushClaims {
+  audience: string
+  serviceAccountEmail: string
+}
+
+export interface Topic {
+  resource: protos.google.pubsub.v1.ITopic & { name: string }
+  subscriptions: Set<Subscription>
+  /** The newest messages, oldest first, for tests and people to look at. */
+  published: PublishedMessage[]
+}
+
+export interface Subscription {
+  resource: protos.google.pubsub.v1.ISubscription & { name: string; topic: string }
+  /** Set until the topic is deleted. */
+  topic: Topic | undefined
+  filter: Filter | undefined
+  backlog: Backlog
+  /** Runs while the subscription has a push endpoint. */
+  push: Push | undefined
+  /** Calls that wait for messages; each is called when the subscription is deleted or becomes a push subscription. */
+  waiting: Set<(reason: Error) => void>
+}
+
+/** All that the server knows. It lives in memory and ends with the process. */
+export interface Store {
+  clock: Clock
+  faults: Faults
+  log: Log
+  pushTokens: ((push: PushClaims) => string | Promise<string>) | undefined
+  topics: Map<string, Topic>
+  subscriptions: Map<string, Subscription>
+  schemas: Map<string, Schema>
+  lastMessageId: number
+}
+
+/** What a subscription's `topic` says once the topic is gone. */
+export const DELETED_TOPIC = "_deleted-topic_"
