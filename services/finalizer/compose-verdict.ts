@@ -1,0 +1,112 @@
+import type { MessageInitShape } from "@bufbuild/protobuf"
+import { type Verdict, VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
+import { formatJson } from "../../schemas/json.ts"
+import { RerunRequestSchema } from "../../schemas/messages/rerun_request_pb.ts"
+import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
+import type { RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
+import { verdictPath } from "../../shared/document-paths.ts"
+import type { Run } from "../../shared/ledger/runs.ts"
+import { topics } from "../../shared/topics.ts"
+import type { Evidence } from "./gather-evidence.ts"
+import type { Fault } from "./judge-run.ts"
+
+// A rerun without indexes means all that the verdict found wanting: beyond this many it says the same and is shorter.
+const SHARDS_NAMED_MAX = 1_000
+
+/** The verdict document, JSON: the decision with its evidence. */
+export function composeVerdict(
+  run: Run,
+  requestId: string,
+  evidence: Evidence,
+  faults: Fault[],
+  decidedAt: Date,
+): string {
+  const manifests = [...evidence.manifests.byIndex.values()].filter((manifest) => typeof manifest !== "string")
+  return formatJson(
+    VerdictSchema,
+    {
+      verdict: faults.length === 0 ? "complete" : "incomplete",
+      runId: run.runId,
+      date: run.revenueDate,
+      version: run.version,
+      dispatch: run.dispatch,
+      requestId,
+      decidedAt: decidedAt.toISOString(),
+      ...(faults.length === 0 ? {} : { reason: describeFaults(faults), retry: composeRetry(run, faults) }),
+      shards: evidence.shards.length,
+      manifests: {
+        rows: addUp(manifests, (manifest) => manifest.rows),
+        purchases: addUp(manifests, (manifest) => manifest.purchases),
+        amountCents: String(addUp(manifests, (manifest) => BigInt(manifest.amountCents))),
+      },
+      revenue: {
+        rows: addUp(evidence.rows, (totals) => totals.rows),
+        purchases: addUp(evidence.rows, (totals) => totals.purchases),
+        amountCents: String(addUp(evidence.rows, (totals) => totals.amountCents)),
+      },
+      source: {
+        purchases: addUp(evidence.source, (totals) => totals.purchases),
+        amountCents: String(addUp(evidence.source, (totals) => totals.amountCents)),
+      },
+      guests: { purchases: evidence.guests.purchases, amountCents: String(evidence.guests.amountCents) },
+      faults,
+    },
+    2,
+  )
+}
+
+/** The message of a verdict document. */
+export function composeMessage(verdict: Verdict, bucketName: string): MessageInitShape<typeof RunVerdictSchema> {
+  const indexesOf = (fault: Fault["fault"]) =>
+    verdict.faults.filter((found) => found.fault === fault).flatMap((found) => found.index ?? [])
+  return {
+    verdict: verdict.verdict,
+    requestId: verdict.requestId,
+    decidedAt: verdict.decidedAt,
+    runId: verdict.runId,
+    date: verdict.date,
+    version: verdict.version,
+    dispatch: verdict.dispatch,
+    ...(verdict.reason === undefined ? {} : { reason: verdict.reason }),
+    shards: verdict.shards,
+    rows: verdict.revenue?.rows ?? 0n,
+    purchases: verdict.revenue?.purchases ?? 0n,
+    amountCents: verdict.revenue?.amountCents ?? "0",
+    guestPurchases: verdict.guests?.purchases ?? 0n,
+    guestAmountCents: verdict.guests?.amountCents ?? "0",
+    missing: indexesOf("missing"),
+    failed: indexesOf("failed"),
+    corrupt: indexesOf("corrupt"),
+    drifted: indexesOf("drifted"),
+    ...(verdict.retry ? { retry: { topic: verdict.retry.topic, data: verdict.retry.data } } : {}),
+    document: `gs://${bucketName}/${verdictPath(verdict.runId)}`,
+  }
+}
+
+/** `2 shards missing, 1 failed; first: shard 3: no task claimed it`. */
+function describeFaults(faults: Fault[]): string {
+  const counts = new Map<string, number>()
+  for (const { fault } of faults) counts.set(fault, (counts.get(fault) ?? 0) + 1)
+  const [first] = faults
+  const where = first?.index === undefined ? "" : `shard ${first.index}: `
+  return `${[...counts].map(([fault, count]) => `${count} ${fault}`).join(", ")}; first: ${where}${first?.reason}`
+}
+
+/** A rerun of the shards, or the whole date anew where no rerun can help: the plan or what lies beside it is broken. */
+function composeRetry(run: Run, faults: Fault[]) {
+  const indexes = faults.map((fault) => fault.index).filter((index) => index !== undefined)
+  if (indexes.length < faults.length) {
+    return { topic: topics.runRequests, data: formatJson(RunRequestSchema, { date: run.revenueDate }) }
+  }
+  return {
+    topic: topics.rerunRequests,
+    data: formatJson(RerunRequestSchema, {
+      run: { case: "runId", value: run.runId },
+      shards: indexes.length > SHARDS_NAMED_MAX ? [] : indexes,
+    }),
+  }
+}
+
+function addUp<T>(things: T[], amount: (thing: T) => bigint): bigint {
+  return things.reduce((sum, thing) => sum + amount(thing), 0n)
+}

@@ -1,0 +1,31 @@
+import * as v from "valibot"
+import { readConfig, wholeNumber } from "../../shared/read-config.ts"
+import {
+  bucketSettings,
+  databaseSettings,
+  googleSettings,
+  jobSettings,
+  logSettings,
+  serverSettings,
+} from "../../shared/settings.ts"
+
+export type FinalizerConfig = ReturnType<typeof readFinalizerConfig>
+
+export function readFinalizerConfig(env: NodeJS.ProcessEnv) {
+  return readConfig(
+    {
+      ...databaseSettings,
+      ...googleSettings,
+      ...bucketSettings,
+      ...jobSettings,
+      ...serverSettings,
+      ...logSettings,
+      PLANNING_MINUTES_MAX: v.optional(
+        wholeNumber("minutes after which a run without an execution is given up", 1, 10_000),
+        "120",
+      ),
+      DATABASE_CONNECTIONS: v.optional(wholeNumber("connections to the database, at most", 1, 1_000), "4"),
+    },
+    env,
+  )
+}

@@ -1,0 +1,84 @@
+import type { PubSub, Topic } from "@google-cloud/pubsub"
+import type { Bucket } from "@google-cloud/storage"
+import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
+import { parseJson } from "../../schemas/json.ts"
+import type { Database } from "../../shared/database.ts"
+import { verdictPath } from "../../shared/document-paths.ts"
+import { replaceDocument } from "../../shared/documents.ts"
+import { findDispatch } from "../../shared/ledger/dispatches.ts"
+import { closeRun, decideRun, findRun, markAnnounced, type Run } from "../../shared/ledger/runs.ts"
+import type { Log } from "../../shared/log.ts"
+import { sendVerdict } from "../../shared/send-verdict.ts"
+import { runSubscription } from "../../shared/topics.ts"
+import { composeMessage, composeVerdict } from "./compose-verdict.ts"
+import { gatherEvidence } from "./gather-evidence.ts"
+import { judgeRun } from "./judge-run.ts"
+
+export interface FinalizeContext {
+  db: Database
+  bucket: Bucket
+  pubsub: PubSub
+  verdicts: Topic
+  log: Log
+  /** Runs that this process is finalizing: a delivery or sweep that comes meanwhile waits for the same outcome. */
+  underWay: Map<string, Promise<void>>
+  now(): Date
+}
+
+const NOT_FOUND = 5
+
+/**
+ * Takes a run whose dispatch is over to its announced verdict, from wherever it stands: closes it, verifies it,
+ * decides, announces. Several finalizers may do this at once: looking changes nothing, one of them decides, and what
+ * is announced is what was decided.
+ */
+export async function finalizeRun(context: FinalizeContext, runId: string): Promise<void> {
+  const begun = context.underWay.get(runId)
+  if (begun) return begun
+  const finalizing = finalize(context, runId).finally(() => context.underWay.delete(runId))
+  context.underWay.set(runId, finalizing)
+  return finalizing
+}
+
+async function finalize(context: FinalizeContext, runId: string): Promise<void> {
+  const run = await findRun(context.db, runId)
+  if (!run) return
+  await closeRun(context.db, run)
+  await decide(context, runId)
+  await announce(context, runId)
+}
+
+async function decide(context: FinalizeContext, runId: string): Promise<void> {
+  const run = await findRun(context.db, runId)
+  if (run?.state !== "verifying") return
+  const dispatch = await findDispatch(context.db, runId, run.dispatch)
+  const evidence = await gatherEvidence(context.db, context.bucket, run, context)
+  const faults = judgeRun(run, evidence)
+  const verdict = composeVerdict(run, dispatch?.requestId ?? run.requestId, evidence, faults, context.now())
+  const state = faults.length === 0 ? "complete" : "incomplete"
+  if (await decideRun(context.db, run, { state, verdict })) {
+    const fields = { runId, dispatch: run.dispatch, verdict: state, faults: faults.slice(0, 10) }
+    context.log[state === "complete" ? "info" : "error"](fields, "a run has its verdict")
+  }
+}
+
+/** Brings a decided verdict to the bucket and its topic; done again, it says the same. */
+async function announce(context: FinalizeContext, runId: string): Promise<void> {
+  const run = await findRun(context.db, runId)
+  if (!run?.verdict || run.announcedAt !== null) return
+  const verdict = parseJson(VerdictSchema, run.verdict)
+  const isOlder = (existing: string) => parseJson(VerdictSchema, existing).dispatch < verdict.dispatch
+  // Not written over a newer one: a rerun has been opened and decided meanwhile, so this one was announced before.
+  if (!(await replaceDocument(context.bucket, verdictPath(runId), run.verdict, isOlder, context))) return
+  if (run.state === "complete") await deleteSubscription(context, run)
+  await sendVerdict(context.verdicts, composeMessage(verdict, context.bucket.name))
+  await markAnnounced(context.db, run)
+}
+
+async function deleteSubscription(context: FinalizeContext, run: Run): Promise<void> {
+  try {
+    await context.pubsub.subscription(runSubscription(run.runId)).delete()
+  } catch (error) {
+    if ((error as { code?: unknown }).code !== NOT_FOUND) throw error
+  }
+}

@@ -1,0 +1,54 @@
+import type { Bucket } from "@google-cloud/storage"
+import { type Plan, PlanSchema } from "../../schemas/documents/plan_pb.ts"
+import { MalformedError, parseJson } from "../../schemas/json.ts"
+import type { Database } from "../../shared/database.ts"
+import { planPath } from "../../shared/document-paths.ts"
+import { readDocument } from "../../shared/documents.ts"
+import type { Run } from "../../shared/ledger/runs.ts"
+import { listShards, type Shard } from "../../shared/ledger/shards.ts"
+import type { Range } from "../../shared/range.ts"
+import type { RetryOptions } from "../../shared/retry.ts"
+import { type RowTotals, sumRows } from "../../shared/revenue-rows.ts"
+import { shardRange } from "../../shared/shard-range.ts"
+import { type SourceTotals, sumGuests, sumSource } from "../../shared/shop-day.ts"
+import { type Manifests, readManifests } from "./read-manifests.ts"
+
+/** All that a verdict rests on, as it was seen. */
+export interface Evidence {
+  /** The plan in the bucket; a string says what is wrong with it. */
+  plan: Plan | string
+  /** The ledger's shards, in the order of their indexes. */
+  shards: Shard[]
+  manifests: Manifests
+  /** What the Revenue rows of each shard add up to, recomputed. */
+  rows: RowTotals[]
+  /** What the shop's purchases of each shard add up to. */
+  source: SourceTotals[]
+  guests: SourceTotals
+}
+
+/** Looks at plan, manifests, rows and source of a run that is closed. */
+export async function gatherEvidence(db: Database, bucket: Bucket, run: Run, options: RetryOptions): Promise<Evidence> {
+  const shards = await listShards(db, run.runId)
+  const ranges: Range[] = shards.map(shardRange)
+  const [plan, manifests, rows, source, guests] = await Promise.all([
+    readPlan(bucket, run, options),
+    readManifests(bucket, run.runId, options),
+    sumRows(db, run, ranges),
+    sumSource(db, run, ranges),
+    sumGuests(db, run),
+  ])
+  return { plan, shards, manifests, rows, source, guests }
+}
+
+async function readPlan(bucket: Bucket, run: Run, options: RetryOptions): Promise<Plan | string> {
+  const path = planPath(run.runId)
+  const document = await readDocument(bucket, path, options)
+  if (!document) return `${path} is not there`
+  try {
+    return parseJson(PlanSchema, document.text)
+  } catch (error) {
+    if (error instanceof MalformedError) return `${path}: ${error.message}`
+    throw error
+  }
+}

@@ -1,0 +1,124 @@
+import type { Manifest } from "../../schemas/documents/manifest_pb.ts"
+import type { Run } from "../../shared/ledger/runs.ts"
+import type { Shard } from "../../shared/ledger/shards.ts"
+import { findTilingFault, formatRange, sameRange } from "../../shared/range.ts"
+import type { RowTotals } from "../../shared/revenue-rows.ts"
+import { shardRange } from "../../shared/shard-range.ts"
+import type { SourceTotals } from "../../shared/shop-day.ts"
+import type { Evidence } from "./gather-evidence.ts"
+
+/** Why a shard is not as it should be; `index` is undefined where it is about the run as a whole. */
+export interface Fault {
+  index?: number
+  fault: "missing" | "failed" | "corrupt" | "drifted"
+  reason: string
+}
+
+/**
+ * Compares what was promised with what is there, and names every shard that falls short, in the order of the indexes:
+ * at most one fault each, the first of missing, failed, corrupt, drifted. No fault at all is a complete run.
+ */
+export function judgeRun(run: Run, evidence: Evidence): Fault[] {
+  const faults = judgePlan(run, evidence)
+  for (const shard of evidence.shards) {
+    const fault = judgeShard(run, shard, evidence)
+    if (fault) faults.push({ index: shard.shardIndex, ...fault })
+  }
+  const known = new Set(evidence.shards.map((shard) => shard.shardIndex))
+  const strangers = [...evidence.manifests.byIndex.keys()].filter((index) => !known.has(index))
+  for (const index of strangers) {
+    faults.push({ fault: "corrupt", reason: `there is a manifest of shard ${index}, which the plan does not have` })
+  }
+  for (const name of evidence.manifests.foreign) {
+    faults.push({ fault: "corrupt", reason: `${name} is among the manifests and is none` })
+  }
+  return faults
+}
+
+/** The plan must tile the id space, and the ledger must be that plan. */
+function judgePlan(run: Run, { plan, shards }: Evidence): Fault[] {
+  if (typeof plan === "string") return [{ fault: "corrupt", reason: plan }]
+  const faults: Fault[] = []
+  const say = (reason: string) => faults.push({ fault: "corrupt", reason })
+  if (plan.runId !== run.runId) say(`plan.json is of run ${plan.runId}`)
+  const gap = findTilingFault(plan.shards)
+  if (gap) say(`the plan does not cover every user once: shard ${gap.index}: ${gap.fault}`)
+  if (plan.shards.length !== shards.length) {
+    say(`the plan has ${plan.shards.length} shards and the ledger ${shards.length}`)
+  }
+  const differing = shards.find((shard, index) => {
+    const planned = plan.shards[index]
+    return planned !== undefined && (shard.shardIndex !== index || !sameRange(planned, shardRange(shard)))
+  })
+  if (differing) say(`shard ${differing.shardIndex} has another range in the ledger than in the plan`)
+  return faults
+}
+
+type ShardFault = Omit<Fault, "index">
+
+function judgeShard(run: Run, shard: Shard, evidence: Evidence): ShardFault | undefined {
+  const at = evidence.shards.indexOf(shard)
+  const manifest = evidence.manifests.byIndex.get(shard.shardIndex)
+  switch (shard.state) {
+    case "failed":
+      return { fault: "failed", reason: shard.error ?? "it gave no reason" }
+    case "missing":
+      return { fault: "missing", reason: describeMissing(shard) }
+    case "offered":
+    case "claimed":
+      return { fault: "missing", reason: `it is still ${shard.state}` }
+    case "done":
+  }
+  if (manifest === undefined) {
+    return { fault: "missing", reason: `it is done at epoch ${shard.epoch} and its manifest is not there` }
+  }
+  if (typeof manifest === "string") return { fault: "corrupt", reason: `its manifest cannot be read: ${manifest}` }
+  return (
+    judgeManifest(run, shard, manifest) ??
+    judgeRows(manifest, evidence.rows[at]) ??
+    judgeSource(manifest, evidence.source[at])
+  )
+}
+
+function describeMissing(shard: Shard): string {
+  return shard.execution === null
+    ? "no task claimed it"
+    : `task ${shard.taskIndex} of execution ${shard.execution} claimed it (attempt ${shard.attempt}) and did not finish it`
+}
+
+function judgeManifest(run: Run, shard: Shard, manifest: Manifest): ShardFault | undefined {
+  if (manifest.runId !== run.runId) return differs("run", manifest.runId, run.runId)
+  if (manifest.date !== run.revenueDate) return differs("date", manifest.date, run.revenueDate)
+  if (manifest.version !== run.version) return differs("version", manifest.version, run.version)
+  if (manifest.index !== shard.shardIndex) return differs("index", manifest.index, shard.shardIndex)
+  if (manifest.epoch !== shard.epoch) return differs("epoch", manifest.epoch, shard.epoch)
+  if (!sameRange(manifest, shardRange(shard))) {
+    return differs("range", formatRange(manifest), formatRange(shardRange(shard)))
+  }
+  return undefined
+}
+
+function differs(what: string, promised: string | number, known: string | number): ShardFault {
+  return { fault: "corrupt", reason: `its manifest says ${what} ${promised}, the ledger ${known}` }
+}
+
+function judgeRows(manifest: Manifest, rows: RowTotals | undefined): ShardFault | undefined {
+  const pairs: [string, bigint, bigint | undefined][] = [
+    ["rows", manifest.rows, rows?.rows],
+    ["purchases", manifest.purchases, rows?.purchases],
+    ["amount", BigInt(manifest.amountCents), rows?.amountCents],
+    ["checksum", BigInt(manifest.checksum), rows?.checksum],
+  ]
+  const differing = pairs.find(([, promised, found]) => promised !== found)
+  if (!differing) return undefined
+  const [what, promised, found] = differing
+  return { fault: "corrupt", reason: `its manifest says ${what} ${promised}, its Revenue rows say ${found}` }
+}
+
+function judgeSource(manifest: Manifest, source: SourceTotals | undefined): ShardFault | undefined {
+  if (source?.purchases === manifest.purchases && source.amountCents === BigInt(manifest.amountCents)) return undefined
+  return {
+    fault: "drifted",
+    reason: `the shop now has ${source?.purchases} purchases of ${source?.amountCents}, and it was computed from ${manifest.purchases} of ${manifest.amountCents}`,
+  }
+}

@@ -1,0 +1,46 @@
+import { openDatabase } from "../../shared/database.ts"
+import { runProcess } from "../../shared/lifecycle.ts"
+import { createLog } from "../../shared/log.ts"
+import { openPubSub } from "../../shared/pubsub-client.ts"
+import { startPushServer } from "../../shared/push-server.ts"
+import { openExecutions } from "../../shared/run-client.ts"
+import { openBucket } from "../../shared/storage-client.ts"
+import { topics } from "../../shared/topics.ts"
+import { readFinalizerConfig } from "./config.ts"
+import { type SweepContext, sweep } from "./sweep.ts"
+import { takeShardReport } from "./take-report.ts"
+
+/** The finalizer: takes reports, and gives every run its verdict. */
+export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<number> {
+  const config = readFinalizerConfig(env)
+  const log = await createLog("finalizer", config.LOG_LEVEL)
+  const database = openDatabase({ url: config.DATABASE_URL, connectionsMax: config.DATABASE_CONNECTIONS })
+  const pubsub = openPubSub(config)
+  const context: SweepContext = {
+    db: database.db,
+    bucket: openBucket(config),
+    pubsub,
+    verdicts: pubsub.topic(topics.runVerdicts, { batching: { maxMessages: 1 } }),
+    executions: openExecutions(config),
+    log,
+    job: config.WORKER_JOB,
+    underWay: new Map(),
+    planningMsMax: config.PLANNING_MINUTES_MAX * 60_000,
+    now: () => new Date(),
+  }
+  const server = await startPushServer({
+    port: config.PORT,
+    host: config.HOST,
+    log,
+    messages: { [`/${topics.shardReports}`]: (message) => takeShardReport(context, message) },
+    calls: { "/sweep": () => sweep(context) },
+  })
+  log.info({ url: server.url }, "listening")
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }))
+  // What is being settled is settled first; what is not is delivered again.
+  await server.close()
+  await Promise.all([database.close(), pubsub.close()])
+  return 0
+}
+
+if (import.meta.main) void runProcess(run)

@@ -1,0 +1,87 @@
+import type { ExecutionsClient } from "@google-cloud/run"
+import { describeError } from "../../shared/errors.ts"
+import { findDispatch, listExecutions } from "../../shared/ledger/dispatches.ts"
+import { isUnfinished, listOpenRuns, listPrunableRuns, markPruned, type Run } from "../../shared/ledger/runs.ts"
+import { retryTransient } from "../../shared/retry.ts"
+import { deleteRows } from "../../shared/revenue-rows.ts"
+import { type FinalizeContext, finalizeRun } from "./finalize-run.ts"
+
+export interface SweepContext extends FinalizeContext {
+  executions: ExecutionsClient
+  /** Full name of the worker's job. */
+  job: string
+  planningMsMax: number
+}
+
+// A batch is one short transaction: replicas and other writers are not kept waiting.
+const ROWS_PER_DELETE = 5_000
+
+// A sweep is called every minute; what it does not get to, the next one does.
+const DELETES_PER_SWEEP_MAX = 200
+
+const NOT_FOUND = 5
+
+/**
+ * Looks after what no message will: runs whose executions ended in silence, runs that never got out of planning,
+ * verdicts not decided or not announced, rows of versions that nobody sees any more. What fails with one run is
+ * logged, does not keep the others waiting, and is thrown at the end.
+ */
+export async function sweep(context: SweepContext): Promise<void> {
+  const failures: unknown[] = []
+  for (const run of await listOpenRuns(context.db)) {
+    try {
+      if (await isOver(context, run)) await finalizeRun(context, run.runId)
+    } catch (error) {
+      context.log.error({ runId: run.runId, error: describeError(error) }, "a run cannot be looked after")
+      failures.push(error)
+    }
+  }
+  await pruneVersions(context)
+  if (failures.length > 0) throw new AggregateError(failures)
+}
+
+/** Whether nothing more is to come for the run by itself. */
+async function isOver(context: SweepContext, run: Run): Promise<boolean> {
+  if (run.state === "verifying" || !isUnfinished(run.state)) return true
+  const dispatch = run.state === "running" ? await findDispatch(context.db, run.runId, run.dispatch) : undefined
+  const executions = await listExecutions(context.db, run.runId, run.dispatch)
+  if (run.state === "planning" || executions.length === 0) {
+    // The request is delivered again until it is planned and started, or dead-lettered.
+    const since = dispatch?.openedAt ?? run.requestedAt
+    return context.now().getTime() - since.getTime() > context.planningMsMax
+  }
+  for (const execution of executions) {
+    if (!(await isExecutionOver(context, execution))) return false
+  }
+  return true
+}
+
+async function isExecutionOver(context: SweepContext, execution: string): Promise<boolean> {
+  const name = `${context.job}/executions/${execution}`
+  return retryTransient(
+    `get ${name}`,
+    async () => {
+      try {
+        const [found] = await context.executions.getExecution({ name })
+        return Boolean(found.completionTime)
+      } catch (error) {
+        // Somebody deleted it: nothing more will come from it.
+        if ((error as { code?: unknown }).code === NOT_FOUND) return true
+        throw error
+      }
+    },
+    context,
+  )
+}
+
+async function pruneVersions(context: SweepContext): Promise<void> {
+  let deletes = 0
+  for (const run of await listPrunableRuns(context.db)) {
+    for (;;) {
+      if (deletes++ >= DELETES_PER_SWEEP_MAX) return
+      if ((await deleteRows(context.db, run, ROWS_PER_DELETE)) < ROWS_PER_DELETE) break
+    }
+    await markPruned(context.db, run.runId)
+    context.log.info({ runId: run.runId, version: run.version }, "the rows of a version no longer shown are deleted")
+  }
+}
