@@ -9,7 +9,7 @@ live=' '
 while read -r change group; do
   case $change in
     add) live="$live$group " ;;
-    remove) live="\${live%% $group *} \${live#* $group }" ;;
+    remove) case $live in *" $group "*) live="\${live%% $group *} \${live#* $group }" ;; esac ;;
   esac
 done
 for group in $live; do kill -s KILL -- "-$group"; done 2>/dev/null
