@@ -26,6 +26,7 @@ function clientOptions(settings: RunSettings) {
     apiEndpoint: host,
     port: Number(port),
     sslCreds: credentials.createInsecure(),
-    universe_domain: "googleapis.com",
+    // Without it the client asks a metadata server which universe it is in, even for a local one.
+    clientOptions: { universe_domain: "googleapis.com" },
   }
 }

@@ -4,6 +4,7 @@ export default defineConfig({
   test: {
     root: new URL("..", import.meta.url).pathname,
     include: ["test/**/*.test.ts"],
+    globalSetup: "test/global-setup.ts",
     // Real processes and a real database on two cores: generous, so that only a hang fails, never a busy machine.
     testTimeout: 60_000,
     hookTimeout: 120_000,

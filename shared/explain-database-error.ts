@@ -1,0 +1,64 @@
+import { describeError } from "./errors.ts"
+
+/**
+ * One sentence for the person who set DATABASE_URL: what is wrong and what to do. Undefined if the error is none that
+ * they can put right.
+ */
+export function explainDatabaseError(error: unknown, url: string): string | undefined {
+  const { server, user, database, host } = readUrl(url)
+  switch (codeOf(error)) {
+    case "ECONNREFUSED":
+      return `No database answers at ${server}: start it, or correct DATABASE_URL.`
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return `The database's host ${host} cannot be found: correct DATABASE_URL.`
+    case "ETIMEDOUT":
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+      return `The database at ${server} cannot be reached: check the network and its firewall, or correct DATABASE_URL.`
+    case "PROTOCOL_CONNECTION_LOST":
+    case "ECONNRESET":
+      return `The database at ${server} ended the connection: try again, and look at its log if that does not help.`
+    case "ER_ACCESS_DENIED_ERROR":
+    case "ER_ACCESS_DENIED_NO_PASSWORD_ERROR":
+      return `The database at ${server} refuses the user "${user}" with this password: correct DATABASE_URL.`
+    case "ER_BAD_DB_ERROR":
+      return `There is no database "${database}" at ${server}: create it, or correct DATABASE_URL.`
+    case "ER_DBACCESS_DENIED_ERROR":
+    case "ER_TABLEACCESS_DENIED_ERROR":
+    case "ER_SPECIFIC_ACCESS_DENIED_ERROR":
+      return `The user "${user}" may not do this in the database "${database}" (${describeError(error)}): grant it.`
+    case "ER_NO_SUCH_TABLE":
+      return `The database "${database}" lacks a table of Daybook's (${describeError(error)}): run npm run migrate.`
+    case "ER_BAD_FIELD_ERROR":
+      return `The database "${database}" has tables of another version of Daybook (${describeError(error)}): run npm run migrate.`
+    default:
+      return undefined
+  }
+}
+
+function readUrl(url: string): { server: string; host: string; user: string; database: string } {
+  const { hostname, port, username, pathname } = new URL(url)
+  return {
+    host: hostname,
+    server: `${hostname}:${port || 3306}`,
+    user: decodeURIComponent(username),
+    database: decodeURIComponent(pathname.slice(1)),
+  }
+}
+
+/** drizzle wraps the error that tells, and Node bundles one for each address that it tried. */
+function codeOf(error: unknown): string | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const { code } = cause as { code?: unknown }
+    // mysql2's codes are names; those of the Google clients are numbers.
+    if (typeof code === "string") return isOfDatabase(cause) ? code : undefined
+    if (cause instanceof AggregateError) return codeOf(cause.errors[0])
+  }
+  return undefined
+}
+
+function isOfDatabase(error: Error): boolean {
+  const { code, fatal, sqlState } = error as { code?: string; fatal?: boolean; sqlState?: string }
+  return sqlState !== undefined || fatal !== undefined || code === "ETIMEDOUT"
+}

@@ -1,0 +1,44 @@
+import type { Verdict, Verdict_Fault } from "../schemas/documents/verdict_pb.ts"
+import { formatAmount, formatCount, formatNumberOf } from "./render-numbers.ts"
+import { renderTable } from "./render-table.ts"
+
+// A verdict may name every one of 10,000 shards; a person reads the first few and then the document.
+const FAULTS_SHOWN_MAX = 20
+
+/** A verdict as lines for people. */
+export function renderVerdict(verdict: Verdict): string[] {
+  return [
+    `${verdict.verdict}: ${verdict.date} version ${verdict.version}, ${formatNumberOf(verdict.shards, "shard")}, run ${verdict.runId}`,
+    ...(verdict.reason === undefined ? [] : [`  ${verdict.reason}`]),
+    ...renderTotals(verdict).map((line) => `  ${line}`),
+    ...renderFaults(verdict.faults).map((line) => `  ${line}`),
+  ]
+}
+
+/** Users, purchases and amount, with the guests apart. */
+export function renderTotals(verdict: Pick<Verdict, "revenue" | "source" | "guests">): string[] {
+  const right = "right" as const
+  const columns = [{ title: "" }, { title: "users", align: right }, { title: "purchases", align: right }]
+  const row = (name: string, totals: Verdict["revenue"]) => [
+    name,
+    totals?.rows === undefined ? "" : formatCount(totals.rows),
+    totals ? formatCount(totals.purchases) : "unknown",
+    totals ? formatAmount(totals.amountCents) : "unknown",
+  ]
+  return renderTable(
+    [...columns, { title: "amount", align: right }],
+    [row("Revenue", verdict.revenue), row("shop, known users", verdict.source), row("shop, guests", verdict.guests)],
+  )
+}
+
+/** One line for each finding: `failed   shard 3  …`. */
+export function renderFaults(faults: Pick<Verdict_Fault, "index" | "fault" | "reason">[]): string[] {
+  const lines = renderTable(
+    [{ title: "" }, { title: "" }, { title: "" }],
+    faults
+      .slice(0, FAULTS_SHOWN_MAX)
+      .map(({ index, fault, reason }) => [fault, index === undefined ? "run" : `shard ${index}`, reason]),
+  )
+  const rest = faults.length - FAULTS_SHOWN_MAX
+  return rest > 0 ? [...lines, `and ${formatCount(rest)} more: see the verdict's document`] : lines
+}
