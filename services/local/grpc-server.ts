@@ -49,7 +49,9 @@ export interface GrpcServerOptions {
 }
 
 /** Starts a gRPC server on the loopback interface and returns its address and the way to stop it. */
-export async function startGrpcServer(options: GrpcServerOptions): Promise<{ port: number; stop: () => Promise<void> }> {
+export async function startGrpcServer(
+  options: GrpcServerOptions,
+): Promise<{ port: number; stop: () => Promise<void> }> {
   const server = new grpc.Server({
     "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
     "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
