@@ -43,7 +43,7 @@ export async function followRequest(
   const { db } = sources
   for (;;) {
     const opened = await awaitDispatch(sources, request, options)
-    if ("reason" in opened) return rejected(opened)
+    if ("kind" in opened) return opened
     options.onRun?.(opened)
     for await (const progress of followRun(db, opened.runId, { ...options, dispatch: opened.dispatch })) {
       options.onProgress?.(progress)
@@ -60,7 +60,7 @@ async function awaitDispatch(
   { db, bucket }: { db: Database; bucket: Bucket },
   request: SentRequest,
   options: FollowRequestOptions,
-): Promise<RequestedDispatch | RunVerdict> {
+): Promise<RequestedDispatch | RequestOutcome> {
   const find = request.topic === topics.runRequests ? findRunOfRequest : findDispatchOfRerun
   const what = `find what came of message ${request.messageId}`
   for (let polls = 0; ; polls++) {
@@ -68,7 +68,7 @@ async function awaitDispatch(
     if (opened) return opened
     if (polls % POLLS_PER_REJECTION_LOOK === 0) {
       const document = await readDocument(bucket, rejectionPath(request.topic, request.messageId), options)
-      if (document) return parseJson(RunVerdictSchema, document.text)
+      if (document) return rejected(parseJson(RunVerdictSchema, document.text))
     }
     await pause(options)
   }

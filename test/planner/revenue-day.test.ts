@@ -1,4 +1,4 @@
-import fc from "fast-check"
+import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { resolveRevenueDay } from "../../services/planner/revenue-day.ts"
 import { PermanentError } from "../../shared/errors.ts"

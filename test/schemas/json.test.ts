@@ -1,5 +1,5 @@
 import { create } from "@bufbuild/protobuf"
-import fc from "fast-check"
+import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { formatJson, MalformedError, parseJson } from "../../schemas/json.ts"

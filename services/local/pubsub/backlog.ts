@@ -3,7 +3,7 @@ import { Fifo } from "./fifo.ts"
 import type { PublishedMessage } from "./messages.ts"
 
 // Maintained invariants:
-// - Every message held is in exactly one place: `#ready`, a consumer's own queue, `#delayed`, `#outstanding`, or behind
+// - Every message released is in exactly one place: `#ready`, a consumer's own queue, `#delayed`, `#outstanding`, or behind
 //   the head of its ordering key.
 // - Of an ordering key at most one message, its oldest, is outside the key's queue: so its order survives redelivery.
 // - One timer at most runs, at or shortly after the earliest deadline, and none while nothing is outstanding or delayed.
@@ -85,10 +85,14 @@ export class Backlog {
     this.policy = options.policy
   }
 
-  add(messages: PublishedMessage[]): void {
-    if (this.#closed) return
-    for (const message of messages) this.#addEntry(message)
-    this.poke()
+  /** Counts messages that have come, and returns the function from which on they are delivered. */
+  announce(messages: PublishedMessage[]): () => void {
+    this.#size += messages.length
+    return () => {
+      if (this.#closed) return
+      for (const message of messages) this.#addEntry(message)
+      this.poke()
+    }
   }
 
   attach(consumer: Consumer): void {
@@ -155,7 +159,6 @@ export class Backlog {
   }
 
   #addEntry(message: PublishedMessage): void {
-    this.#size++
     if (!this.#ordered || message.orderingKey === "") {
       this.#ready.push({ message, key: undefined, failures: 0 })
       return

@@ -18,6 +18,10 @@ const ORDERING_KEY_BYTES_MAX = 1024
 // For inspection only, so a long-lived local cloud forgets the oldest; deliveries do not depend on it.
 const PUBLISHED_KEPT_MAX = 10_000
 
+// Whoever awaits the publish must know the id before any subscriber sees the message, but the answer and a delivery
+// come over different connections, and grpc-js takes several turns of the event loop to hand an answer over.
+const ANSWER_GRACE_MS = 2
+
 /** What a message is before the server has stamped it. */
 export type NewMessage = Pick<PublishedMessage, "data" | "attributes" | "orderingKey">
 
@@ -29,14 +33,13 @@ export function publish(
   const topic = store.topics.get(request.topic ?? "")
   if (!topic) throw notFound(request.topic ?? "")
   const { messages, distribute } = acceptMessages(store, topic, checkMessages(topic, store, request.messages ?? []))
-  // Whoever awaits the publish must know the id before any subscriber sees the message.
-  call.onEnd(distribute)
+  call.onEnd(() => setTimeout(distribute, ANSWER_GRACE_MS))
   return { messageIds: messages.map((message) => message.messageId) }
 }
 
 /**
- * Gives the messages their ids and time. `distribute` puts them into the subscriptions that the topic has now;
- * a message that a subscription's filter refuses never gets there, which is as good as acknowledged.
+ * Gives the messages their ids and time. They belong to the subscriptions that the topic has now, and are delivered from
+ * `distribute` on. A message that a subscription's filter refuses never gets there, which is as good as acknowledged.
  */
 export function acceptMessages(
   store: Store,
@@ -53,11 +56,11 @@ export function acceptMessages(
   for (const message of messages) topic.published.push(message)
   // Cut at twice the limit, so that the cost per message stays constant.
   if (topic.published.length > 2 * PUBLISHED_KEPT_MAX) topic.published = topic.published.slice(-PUBLISHED_KEPT_MAX)
-  const subscriptions = [...topic.subscriptions]
+  const announced = [...topic.subscriptions].map(({ filter, backlog }) =>
+    backlog.announce(filter ? messages.filter((message) => matchesFilter(filter, message.attributes)) : messages),
+  )
   const distribute = () => {
-    for (const { filter, backlog } of subscriptions) {
-      backlog.add(filter ? messages.filter((message) => matchesFilter(filter, message.attributes)) : messages)
-    }
+    for (const release of announced) release()
   }
   return { messages, distribute }
 }

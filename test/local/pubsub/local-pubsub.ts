@@ -72,6 +72,13 @@ export class LocalPubSub {
     }))
   }
 
+  /** Pulls until it has `count` messages: one pull may return fewer than there are, as with Google. */
+  async pullAll(subscription: string, count: number) {
+    const received: Awaited<ReturnType<typeof this.pull>> = []
+    while (received.length < count) received.push(...(await this.pull(subscription, count - received.length)))
+    return received
+  }
+
   async nack(subscription: string, ackIds: string[]): Promise<void> {
     await this.subscriber.modifyAckDeadline({ subscription, ackIds, ackDeadlineSeconds: 0 })
   }
