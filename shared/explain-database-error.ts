@@ -5,8 +5,11 @@ import { describeError } from "./errors.ts"
  * they can put right.
  */
 export function explainDatabaseError(error: unknown, url: string): string | undefined {
-  const { server, user, database, host } = readUrl(url)
-  switch (codeOf(error)) {
+  const place = readUrl(url)
+  if (!place)
+    return "DATABASE_URL cannot be read: in a user or password, special characters are written as in %40 for @."
+  const { server, user, database, host } = place
+  switch (codeOf(error) ?? "") {
     case "ECONNREFUSED":
       return `No database answers at ${server}: start it, or correct DATABASE_URL.`
     case "ENOTFOUND":
@@ -37,13 +40,17 @@ export function explainDatabaseError(error: unknown, url: string): string | unde
   }
 }
 
-function readUrl(url: string): { server: string; host: string; user: string; database: string } {
-  const { hostname, port, username, pathname } = new URL(url)
-  return {
-    host: hostname,
-    server: `${hostname}:${port || 3306}`,
-    user: decodeURIComponent(username),
-    database: decodeURIComponent(pathname.slice(1)),
+function readUrl(url: string): { server: string; host: string; user: string; database: string } | undefined {
+  try {
+    const { hostname, port, username, pathname } = new URL(url)
+    return {
+      host: hostname,
+      server: `${hostname}:${port || 3306}`,
+      user: decodeURIComponent(username),
+      database: decodeURIComponent(pathname.slice(1)),
+    }
+  } catch {
+    return undefined
   }
 }
 

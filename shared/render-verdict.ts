@@ -19,16 +19,23 @@ export function renderVerdict(verdict: Verdict): string[] {
 export function renderTotals(verdict: Pick<Verdict, "revenue" | "source" | "guests">): string[] {
   const right = "right" as const
   const columns = [{ title: "" }, { title: "users", align: right }, { title: "purchases", align: right }]
-  const row = (name: string, totals: Verdict["revenue"]) => [
+  return renderTable(
+    [...columns, { title: "amount", align: right }],
+    [
+      renderRow("Revenue", verdict.revenue),
+      renderRow("shop, known users", verdict.source),
+      renderRow("shop, guests", verdict.guests),
+    ],
+  )
+}
+
+function renderRow(name: string, totals: Verdict["revenue"]): string[] {
+  return [
     name,
     totals?.rows === undefined ? "" : formatCount(totals.rows),
     totals ? formatCount(totals.purchases) : "unknown",
     totals ? formatAmount(totals.amountCents) : "unknown",
   ]
-  return renderTable(
-    [...columns, { title: "amount", align: right }],
-    [row("Revenue", verdict.revenue), row("shop, known users", verdict.source), row("shop, guests", verdict.guests)],
-  )
 }
 
 /** One line for each finding: `failed   shard 3  …`. */

@@ -87,9 +87,10 @@ export async function readRunProgress(db: Database, runId: string): Promise<RunP
   }
 }
 
+// The driver returns sums as strings, so that no digit is lost; a sum over no row is null.
+const inState = (state: ShardState) => sql<string | null>`SUM(${shards.state} = ${state})`
+
 function selectProgress(db: Database, runId: string) {
-  // The driver returns sums as strings, so that no digit is lost; a sum over no row is null.
-  const inState = (state: ShardState) => sql<string | null>`SUM(${shards.state} = ${state})`
   const ofDispatch = sql`${shards.dispatch} = ${runs.dispatch}`
   const askedAt = sql`IF(${runs.dispatch} = 0, ${runs.requestedAt}, ${dispatches.openedAt})`
   const firstClaim = sql`MIN(IF(${ofDispatch}, ${shards.claimedAt}, NULL))`

@@ -1,0 +1,30 @@
+import * as v from "valibot"
+import { readConfig, text } from "../../shared/read-config.ts"
+import { bucketSettings, databaseSettings, googleSettings } from "../../shared/settings.ts"
+
+// Each command asks for no more than it uses: to publish a request takes no database.
+
+export type WatchConfig = ReturnType<typeof readWatchConfig>
+export type StatusConfig = ReturnType<typeof readStatusConfig>
+
+/** To publish a request. */
+export function readPublishConfig(env: NodeJS.ProcessEnv) {
+  return readConfig(googleSettings, env)
+}
+
+/** To publish a request and wait for what comes of it. */
+export function readWatchConfig(env: NodeJS.ProcessEnv) {
+  return readConfig({ ...googleSettings, ...databaseSettings, ...bucketSettings }, env)
+}
+
+/** To look at runs: they are in the database, and the bucket is only named. */
+export function readStatusConfig(env: NodeJS.ProcessEnv) {
+  return readConfig(
+    {
+      ...databaseSettings,
+      BUCKET: bucketSettings.BUCKET,
+      LOCAL_FOLDER: v.optional(text("the data folder of a local cloud, to say where its files are")),
+    },
+    env,
+  )
+}

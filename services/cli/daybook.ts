@@ -1,0 +1,185 @@
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander"
+import { explainError } from "./explain-error.ts"
+import { isDate, parseRunName, type RunName } from "./run-name.ts"
+import { exitCodes, printResult, type Terminal } from "./terminal.ts"
+
+// Each command loads its own code: the clients and drizzle take most of a second, and --help needs none of it.
+
+const RUNS_LISTED_DEFAULT = 20
+const RUNS_LISTED_MAX = 1_000
+const SHARDS_NAMED_MAX = 10_000
+// setTimeout knows no longer time.
+const TIMEOUT_SECONDS_MAX = 2_147_483
+
+interface SendFlags {
+  wait?: boolean
+  timeout?: number
+  json?: boolean
+}
+
+/** Runs one command line and returns its exit code. */
+export async function runDaybook(args: string[], terminal: Terminal): Promise<number> {
+  let exitCode: number = exitCodes.ok
+  const program = createProgram(terminal, (code) => {
+    exitCode = code
+  })
+  try {
+    await program.parseAsync(args, { from: "user" })
+    return exitCode
+  } catch (error) {
+    // Commander has printed its message, or the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+    const sentence = explainError(error, terminal.env)
+    terminal.stderr.write(`${sentence}\n`)
+    if (args.includes("--json")) printResult(terminal, true, { error: sentence }, [])
+    return exitCodes.failed
+  }
+}
+
+function createProgram(terminal: Terminal, exit: (code: number) => void): Command {
+  const program = new Command("daybook")
+    .usage("<command> [options]")
+    .description("What every user spent on one day: starts runs, shows them, and reruns what failed.")
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.stdout.write(text),
+      writeErr: (text) => terminal.stderr.write(text),
+      getOutHelpWidth: () => terminal.stdout.columns ?? 100,
+      getErrHelpWidth: () => terminal.stderr.columns ?? 100,
+    })
+    .showHelpAfterError("(--help says more)")
+    .addHelpText("after", generalHelp)
+
+  program
+    .command("start")
+    .description("ask for one date to be computed")
+    .argument("<date>", "YYYY-MM-DD, or yesterday (in the planner's time zone)", parseDate)
+    .option("--wait", "show progress until the verdict; exit 0 only if it is complete")
+    .addOption(timeoutOption())
+    .addOption(jsonOption())
+    .addHelpText("after", startHelp)
+    .action(async (date: string, flags: SendFlags, command: Command) => {
+      const options = readSendFlags(flags, command)
+      const { startRun } = await import("./start-run.ts")
+      exit(await startRun(date, options, terminal))
+    })
+
+  program
+    .command("status")
+    .description("list the newest runs, or show one in detail")
+    .argument("[run]", "a date (its newest run) or a run's id", parseRun)
+    .option("--watch", "show progress until the run has its verdict")
+    .addOption(
+      new Option("--limit <runs>", "how many runs to list")
+        .default(RUNS_LISTED_DEFAULT)
+        .argParser((text) => parseWhole(text, 1, RUNS_LISTED_MAX)),
+    )
+    .addOption(jsonOption())
+    .addHelpText("after", statusHelp)
+    .action(
+      async (
+        name: RunName | undefined,
+        flags: { watch?: boolean; limit: number; json?: boolean },
+        command: Command,
+      ) => {
+        const { watch = false, limit, json = false } = flags
+        if (watch && !name) command.error("error: --watch needs a run: name its date or id")
+        const { showStatus } = await import("./show-status.ts")
+        exit(await showStatus(name, { watch, limit, json }, terminal))
+      },
+    )
+
+  program
+    .command("rerun")
+    .description("ask for shards of an incomplete run to be computed again")
+    .argument("<run>", "a date (its newest run) or a run's id", parseRun)
+    .option("--shards <indexes>", "such as 3,7; without it all that the verdict found wanting", parseShards)
+    .option("--wait", "show progress until the new verdict; exit 0 only if it is complete")
+    .addOption(timeoutOption())
+    .addOption(jsonOption())
+    .addHelpText("after", rerunHelp)
+    .action(async (name: RunName, flags: SendFlags & { shards?: number[] }, command: Command) => {
+      const options = readSendFlags(flags, command)
+      const { rerunShards } = await import("./rerun-shards.ts")
+      exit(await rerunShards(name, flags.shards ?? [], options, terminal))
+    })
+  return program
+}
+
+function readSendFlags({ wait = false, timeout, json = false }: SendFlags, command: Command) {
+  if (timeout !== undefined && !wait) command.error("error: --timeout needs --wait")
+  return { wait, timeoutSeconds: timeout, json }
+}
+
+function jsonOption(): Option {
+  return new Option("--json", "print one JSON document instead of text")
+}
+
+function timeoutOption(): Option {
+  return new Option("--timeout <seconds>", "with --wait: how long to wait at most; the run goes on").argParser((text) =>
+    parseWhole(text, 1, TIMEOUT_SECONDS_MAX),
+  )
+}
+
+function parseDate(text: string): string {
+  if (text === "yesterday" || isDate(text)) return text
+  throw new InvalidArgumentError('It is neither of the form YYYY-MM-DD nor "yesterday".')
+}
+
+function parseRun(text: string): RunName {
+  const name = parseRunName(text)
+  if (name) return name
+  throw new InvalidArgumentError("It is neither a date of the form YYYY-MM-DD nor a run's id.")
+}
+
+function parseShards(text: string): number[] {
+  const parts = text.split(",")
+  if (parts.length > SHARDS_NAMED_MAX) throw new InvalidArgumentError(`There are more than ${SHARDS_NAMED_MAX}.`)
+  return parts.map((part) => parseWhole(part.trim(), 0, 2 ** 31 - 1))
+}
+
+function parseWhole(text: string, min: number, max: number): number {
+  const value = /^\d{1,10}$/.test(text) ? Number(text) : Number.NaN
+  if (value >= min && value <= max) return value
+  throw new InvalidArgumentError(`It is not a whole number from ${min} to ${max}.`)
+}
+
+const generalHelp = `
+Exit codes:
+  0    done; with --wait: the verdict is complete
+  1    it did not work; with --wait: the verdict is incomplete, the request was rejected, or the time is over
+  2    the command line cannot be understood
+  130  interrupted; a run that was asked for goes on
+
+Environment (npm run local prints it for a local cloud):
+  GOOGLE_CLOUD_PROJECT    start, rerun: the project of the topics
+  DATABASE_URL            status, --wait: mysql://user:password@host:port/database
+  BUCKET                  status, --wait: the bucket of plans, manifests and verdicts
+  PUBSUB_EMULATOR_HOST    host:port of a local Pub/Sub, instead of Google's
+  STORAGE_EMULATOR_HOST   http://host:port of a local Cloud Storage, instead of Google's
+  LOCAL_FOLDER            the data folder of a local cloud, to say where its files are
+
+With --json, standard output holds one JSON document and nothing else: 64-bit numbers are strings, times are RFC 3339
+in UTC, and an error is {"error": "…"}. Progress and errors go to standard error.
+
+Examples:
+  npm run daybook -- start yesterday --wait
+  npm run daybook -- status 2026-11-22
+  npm run daybook -- rerun 2026-11-22 --shards 3,7 --wait`
+
+const startHelp = `
+Examples:
+  npm run daybook -- start 2026-11-22
+  npm run daybook -- start yesterday --wait --timeout 600
+  npm run daybook -- start 2026-11-22 --wait --json`
+
+const statusHelp = `
+Examples:
+  npm run daybook -- status
+  npm run daybook -- status 2026-11-22 --watch
+  npm run daybook -- status 2026-11-22-1234567890 --json`
+
+const rerunHelp = `
+Examples:
+  npm run daybook -- rerun 2026-11-22
+  npm run daybook -- rerun 2026-11-22-1234567890 --shards 3,7 --wait`

@@ -1,0 +1,92 @@
+import { shardStates } from "../../schemas/database/ledger.ts"
+import { formatAmount, formatCount, formatDuration } from "../../shared/render-numbers.ts"
+import { renderProgress } from "../../shared/render-progress.ts"
+import { renderTable } from "../../shared/render-table.ts"
+import { renderFaults, renderTotals } from "../../shared/render-verdict.ts"
+import { isFinished } from "../../shared/run-progress.ts"
+import { renderRetry } from "./render-retry.ts"
+import type { RunDetail } from "./run-detail.ts"
+
+/** One run in detail, as lines for people. */
+export function renderRun(detail: RunDetail): string[] {
+  const { run, progress, verdict } = detail
+  const facts = [
+    ["date", `${run.revenueDate} in ${run.timeZone}, from ${formatAt(run.fromAt)} to ${formatAt(run.toAt)}`],
+    ["version", `${run.version}, ${renderShown(detail)}`],
+    ["asked", `${formatAt(run.requestedAt)} by message ${run.requestId}`],
+    ...(run.decidedAt ? [["decided", `${formatAt(run.decidedAt)}, after ${formatDuration(progress.elapsedMs)}`]] : []),
+    ["shards", renderShards(detail)],
+    ...(isFinished(progress) ? [] : [["progress", renderProgress(progress)]]),
+    ...(verdict?.reason ? [["reason", verdict.reason]] : []),
+  ]
+  const columns = [{ title: "" }, { title: "" }]
+  return [
+    `run ${run.runId}: ${run.state}`,
+    ...indent(renderTable(columns, facts)),
+    ...section("dispatches", renderDispatches(detail)),
+    ...section("totals", verdict ? renderTotals(verdict) : renderComputed(detail)),
+    ...section("faults", renderFaults(detail.faults.map(withLog))),
+    ...section("rerun", verdict ? renderRetry(verdict) : []),
+    ...section("documents", renderTable(columns, listPlaces(detail))),
+  ]
+}
+
+function renderShown({ run, publishedVersion }: RunDetail): string {
+  if (publishedVersion === run.version) return "shown to readers"
+  return publishedVersion === undefined
+    ? "readers see nothing of this date yet"
+    : `readers see version ${publishedVersion}`
+}
+
+function renderShards({ run, progress }: RunDetail): string {
+  if (run.shardCount === null) return "not planned yet"
+  const counts = shardStates
+    .filter((state) => progress.shards[state] > 0)
+    .map((state) => `${formatCount(progress.shards[state])} ${state}`)
+  return `${formatCount(run.shardCount)}: ${counts.join(", ")}`
+}
+
+function renderDispatches({ dispatches, files }: RunDetail): string[] {
+  return renderTable(
+    [{ title: "", align: "right" }, { title: "" }, { title: "" }, { title: "" }],
+    dispatches.map(({ dispatch, shardCount, reported, execution, openedAt }) => [
+      String(dispatch),
+      formatAt(openedAt),
+      `${formatCount(reported)} of ${formatCount(shardCount)} shards reported`,
+      execution ? `execution ${execution}${files ? `, logs in ${files.logs}/${execution}` : ""}` : "no execution yet",
+    ]),
+  )
+}
+
+/** Before the verdict: what the computed shards add up to so far. */
+function renderComputed({ totals }: RunDetail): string[] {
+  return [
+    `${formatCount(totals.rows)} rows of ${formatCount(totals.purchases)} purchases, amount ${formatAmount(totals.amountCents)}, so far`,
+  ]
+}
+
+function listPlaces({ documents, files }: RunDetail): string[][] {
+  return [
+    ["plan", documents.plan],
+    ["manifests", documents.manifests],
+    ["verdict", documents.verdict],
+    ...(files ? [["as files", files.folder]] : []),
+  ]
+}
+
+function withLog(fault: RunDetail["faults"][number]) {
+  return { ...fault, reason: fault.log ? `${fault.reason} (log: ${fault.log})` : fault.reason }
+}
+
+function section(title: string, lines: string[]): string[] {
+  return lines.length === 0 ? [] : [`  ${title}`, ...indent(indent(lines))]
+}
+
+function indent(lines: string[]): string[] {
+  return lines.map((line) => `  ${line}`)
+}
+
+/** To the second, in UTC. */
+function formatAt(at: Date): string {
+  return `${at.toISOString().slice(0, 19)}Z`
+}

@@ -1,0 +1,30 @@
+import { formatJson } from "../../schemas/json.ts"
+import { RerunRequestSchema } from "../../schemas/messages/rerun_request_pb.ts"
+import { topics } from "../../shared/topics.ts"
+import { dateOf, type RunName } from "./run-name.ts"
+import { type SendOptions, sendRequest } from "./send-request.ts"
+import type { Terminal } from "./terminal.ts"
+
+/** `daybook rerun`: asks for shards of an incomplete run to be computed again; none named means all that are wanting. */
+export async function rerunShards(
+  name: RunName,
+  shards: number[],
+  options: SendOptions,
+  terminal: Terminal,
+): Promise<number> {
+  const run = "runId" in name ? `run ${name.runId}` : `the newest run of ${name.date}`
+  return sendRequest(
+    {
+      topic: topics.rerunRequests,
+      data: formatJson(RerunRequestSchema, {
+        run: "runId" in name ? { case: "runId", value: name.runId } : { case: "date", value: name.date },
+        shards,
+      }),
+      dates: [dateOf(name)],
+      what: `${shards.length === 0 ? "all that is wanting" : `shards ${shards.join(", ")}`} of ${run} to be computed again`,
+      runIdOf: () => ("runId" in name ? name.runId : undefined),
+    },
+    options,
+    terminal,
+  )
+}

@@ -1,0 +1,106 @@
+import { join } from "node:path"
+import { type Verdict, VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
+import { parseJson } from "../../schemas/json.ts"
+import type { Database } from "../../shared/database.ts"
+import { manifestFolder, planPath, runFolder, verdictPath } from "../../shared/document-paths.ts"
+import type { Dispatch } from "../../shared/ledger/dispatches.ts"
+import { findPublishedVersion, listDispatches } from "../../shared/ledger/run-history.ts"
+import { findNewestRun, findRun, type Run } from "../../shared/ledger/runs.ts"
+import { listShards, type Shard } from "../../shared/ledger/shards.ts"
+import { type RunProgress, readRunProgress } from "../../shared/run-progress.ts"
+import { CommandError } from "./explain-error.ts"
+import type { RunName } from "./run-name.ts"
+
+/** A finding about a shard, with the place where its task's log is. */
+export interface ShardFault {
+  index: number | undefined
+  fault: string
+  reason: string
+  log?: string
+}
+
+/** All there is to know of one run. */
+export interface RunDetail {
+  run: Omit<Run, "verdict" | "unfinishedDate">
+  progress: RunProgress
+  publishedVersion: number | undefined
+  dispatches: Dispatch[]
+  /** What the computed shards add up to. */
+  totals: { rows: bigint; purchases: bigint; amountCents: bigint }
+  /** By the verdict, or before it by the ledger. */
+  faults: ShardFault[]
+  verdict: Verdict | undefined
+  /** gs:// URIs. */
+  documents: { plan: string; manifests: string; verdict: string }
+  /** Where the local cloud keeps them, and the logs of the executions. */
+  files: { folder: string; logs: string } | undefined
+}
+
+export interface Places {
+  BUCKET: string
+  LOCAL_FOLDER?: string | undefined
+}
+
+/** Finds a run by its id, or the newest of a date; says what to do if there is none. */
+export async function requireRun(db: Database, name: RunName): Promise<Run> {
+  const run = "runId" in name ? await findRun(db, name.runId) : await findNewestRun(db, name.date)
+  if (run) return run
+  throw new CommandError(
+    "runId" in name
+      ? `There is no run ${name.runId}: npm run daybook -- status lists the newest.`
+      : `There is no run of ${name.date}: npm run daybook -- start ${name.date} asks for one; if you have, its request may still be on its way or rejected.`,
+  )
+}
+
+export async function readRunDetail(db: Database, runId: string, places: Places): Promise<RunDetail> {
+  const { verdict: text, unfinishedDate: _, ...run } = await requireRun(db, { runId })
+  const progress = await readRunProgress(db, runId)
+  if (!progress) throw new CommandError(`Run ${runId} is gone: the planner could not plan it and took it back.`)
+  const shards = await listShards(db, runId)
+  const verdict = text ? parseJson(VerdictSchema, text) : undefined
+  const { BUCKET: bucket, LOCAL_FOLDER: folder } = places
+  const uri = (path: string) => `gs://${bucket}/${path}`
+  return {
+    run,
+    progress,
+    publishedVersion: await findPublishedVersion(db, run.revenueDate),
+    dispatches: await listDispatches(db, runId),
+    totals: addUp(shards),
+    faults: listFaults(verdict, shards, folder),
+    verdict,
+    documents: { plan: uri(planPath(runId)), manifests: uri(manifestFolder(runId)), verdict: uri(verdictPath(runId)) },
+    files: folder
+      ? { folder: join(folder, "bucket", bucket, runFolder(runId)), logs: join(folder, "logs") }
+      : undefined,
+  }
+}
+
+function addUp(shards: Shard[]): RunDetail["totals"] {
+  const totals = { rows: 0n, purchases: 0n, amountCents: 0n }
+  for (const shard of shards.filter(({ state }) => state === "done")) {
+    totals.rows += shard.rowCount ?? 0n
+    totals.purchases += shard.purchases ?? 0n
+    totals.amountCents += BigInt(shard.amountCents ?? 0)
+  }
+  return totals
+}
+
+function listFaults(verdict: Verdict | undefined, shards: Shard[], folder: string | undefined): ShardFault[] {
+  const found = verdict
+    ? verdict.faults.map(({ index, fault, reason }) => ({ index, fault, reason }))
+    : shards
+        .filter(({ state }) => state === "failed")
+        .map(({ shardIndex, state, error }) => ({ index: shardIndex, fault: state, reason: error ?? "" }))
+  const byIndex = new Map(shards.map((shard) => [shard.shardIndex, shard]))
+  return found.map((fault) => {
+    const shard = fault.index === undefined ? undefined : byIndex.get(fault.index)
+    return shard?.execution ? { ...fault, log: logOf(shard, folder) } : fault
+  })
+}
+
+/** The log of the attempt that had the shard last. */
+function logOf({ execution, taskIndex, attempt }: Shard, folder: string | undefined): string {
+  return folder
+    ? join(folder, "logs", execution ?? "", `${taskIndex}-${attempt}.log`)
+    : `execution ${execution}, task ${taskIndex}, attempt ${attempt}`
+}
