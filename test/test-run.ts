@@ -1,0 +1,35 @@
+import { randomBytes } from "node:crypto"
+import type { Database } from "../shared/database.ts"
+import { openFirstDispatch } from "../shared/ledger/dispatches.ts"
+import { createRun, findRun, type NewRun, type Run } from "../shared/ledger/runs.ts"
+import type { Range } from "../shared/range.ts"
+
+export const testDate = "2026-11-22"
+
+/** A run that could be begun on the test date in UTC. */
+export function newRun(overrides: Partial<NewRun> = {}): NewRun {
+  const requestId = randomBytes(4).toString("hex")
+  return {
+    runId: `${overrides.revenueDate ?? testDate}-${requestId}`,
+    revenueDate: testDate,
+    requestId,
+    timeZone: "UTC",
+    fromAt: new Date("2026-11-22T00:00:00Z"),
+    toAt: new Date("2026-11-23T00:00:00Z"),
+    requestedAt: new Date("2026-11-23T01:00:00Z"),
+    sourceIndex: "purchases_day_slice",
+    ...overrides,
+  }
+}
+
+/** Ranges cut at these ids. */
+export function cutAt(...ids: bigint[]): Range[] {
+  return [undefined, ...ids].map((from, index) => ({ from, to: ids[index] }))
+}
+
+/** A run whose dispatch 0 is open. */
+export async function beginRun(db: Database, ranges: Range[], overrides: Partial<NewRun> = {}): Promise<Run> {
+  const run = await createRun(db, newRun(overrides))
+  await openFirstDispatch(db, run, ranges)
+  return (await findRun(db, run.runId)) as Run
+}
