@@ -1,0 +1,235 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { mkdtemp, readFile } from "node:fs/promises"
+import { createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join, resolve } from "node:path"
+import { createInterface } from "node:readline"
+import { setTimeout as wait } from "node:timers/promises"
+import { createConnection } from "mysql2/promise"
+import { createDataFolder, userOption } from "./create-data-folder.ts"
+import { type DatabaseServer, findOrInstallMariaDb } from "./find-mariadb.ts"
+
+export { findOrInstallMariaDb } from "./find-mariadb.ts"
+
+// It answers 0.15 s after its start; after a SIGKILL it has a log to apply first, and the machine may be busy.
+const READY_TIMEOUT_MS = 60_000
+const READY_POLL_MS = 20
+// A clean shutdown writes back what is dirty in the buffer pool.
+const STOP_TIMEOUT_MS = 20_000
+// Between finding a free port and listening on it, another process may take it.
+const PORT_ATTEMPTS_MAX = 3
+// Of a unix socket: 108 bytes with the final zero on Linux, 104 on macOS.
+const SOCKET_PATH_BYTES_MAX = 103
+const LOG_TAIL_LINES = 20
+
+export interface MariaDb {
+  /** `mysql://root@127.0.0.1:PORT/`, without a database. */
+  url: string
+  port: number
+  /** Of the server process; another one after a restart. */
+  readonly pid: number
+  logFile: string
+  stop(): Promise<void>
+  /** SIGKILL: committed transactions survive, the next start recovers them. */
+  kill(): Promise<void>
+  /** Stops the server if it runs, and starts it on the same port and folder. */
+  restart(): Promise<void>
+}
+
+export interface MariaDbOptions {
+  /** Holds `data`, `mariadb.log` and `mariadb.pid`; made if it does not exist. */
+  folder: string
+  /** By default a free one. */
+  port?: number
+  log?: (line: string) => void
+  /** Stops the server, or gives up starting it. */
+  signal?: AbortSignal
+}
+
+/** Starts a private MariaDB (or MySQL) that nobody else can reach and that cannot outlive this process. */
+export async function startMariaDb(options: MariaDbOptions): Promise<MariaDb> {
+  const { log = () => {}, signal } = options
+  const folder = resolve(options.folder)
+  const programs = await findOrInstallMariaDb({ log, signal })
+  await createDataFolder(programs, join(folder, "data"), log, signal)
+
+  let port = options.port ?? (await findFreePort())
+  let running: ServerProcess | undefined
+  for (let attempt = 1; !running; attempt++) {
+    try {
+      running = await launch(programs, folder, port, signal)
+    } catch (error) {
+      if (options.port !== undefined || attempt === PORT_ATTEMPTS_MAX || !isPortTaken(error)) throw error
+      port = await findFreePort()
+    }
+  }
+  let current = running
+
+  const stop = () => endProcess(current, "SIGTERM")
+  signal?.addEventListener("abort", () => void stop(), { once: true })
+  return {
+    url: `mysql://root@127.0.0.1:${port}/`,
+    port,
+    get pid() {
+      return current.pid
+    },
+    logFile: logFileIn(folder),
+    stop,
+    kill: () => endProcess(current, "SIGKILL"),
+    restart: async () => {
+      await stop()
+      current = await launch(programs, folder, port, signal)
+    },
+  }
+}
+
+interface ServerProcess {
+  /** Of the server; the shell around it ends right after it. */
+  pid: number
+  shell: ChildProcess
+  exited: Promise<unknown>
+  hasExited(): boolean
+}
+
+async function launch(
+  programs: DatabaseServer,
+  folder: string,
+  port: number,
+  signal: AbortSignal | undefined,
+): Promise<ServerProcess> {
+  signal?.throwIfAborted()
+  const socketFolder = await makeSocketFolder()
+  const socketPath = join(socketFolder, "socket")
+  const args = ["-c", WATCHED_SERVER, "sh", socketFolder, logFileIn(folder), programs.server]
+  const child = spawn("/bin/sh", [...args, ...serverOptions(programs, folder, port, socketPath)], {
+    cwd: folder,
+    // Its own process group: Ctrl-C reaches this process alone, which then ends the server when nobody needs it.
+    detached: true,
+    stdio: ["ignore", "pipe", "ignore", "pipe"],
+  })
+  let hasExited = false
+  const exited = once(child, "exit")
+    .catch(() => {})
+    .then(() => {
+      hasExited = true
+    })
+  const { value: pid } = await createInterface({ input: child.stdout! })[Symbol.asyncIterator]().next()
+  // A forgotten server does not keep this process from ending, which ends the server.
+  child.unref()
+  for (const stream of [child.stdout, child.stdio[3]]) (stream as { unref?(): void }).unref?.()
+  const server: ServerProcess = { pid: Number(pid), shell: child, exited, hasExited: () => hasExited }
+  try {
+    await waitUntilReady(server, socketPath, signal)
+  } catch (error) {
+    await endProcess(server, "SIGKILL")
+    signal?.throwIfAborted()
+    const tail = (await readFile(logFileIn(folder), "utf8")).trimEnd().split("\n").slice(-LOG_TAIL_LINES).join("\n")
+    throw new Error(`MariaDB did not start on port ${port}: the end of its log is\n${tail}`, { cause: error })
+  }
+  return server
+}
+
+/**
+ * A shell between this process and the server. Its third descriptor is a pipe that this process holds open: when that
+ * closes, also because this process was killed, the server is killed too. There is nobody left to wait for a clean
+ * shutdown, and the next start recovers.
+ */
+const WATCHED_SERVER = `
+socket_folder=$1; log=$2; shift 2
+"$@" >>"$log" 2>&1 3<&- &
+server=$!
+echo $server
+{ read -r _ <&3; kill -KILL $server; } >/dev/null 2>&1 &
+watch=$!
+wait $server
+kill $watch
+rm -rf "$socket_folder"
+`
+
+function serverOptions(programs: DatabaseServer, folder: string, port: number, socketPath: string): string[] {
+  return [
+    "--no-defaults",
+    ...userOption(),
+    `--datadir=${join(folder, "data")}`,
+    `--log-error=${logFileIn(folder)}`,
+    `--pid-file=${join(folder, "mariadb.pid")}`,
+    `--socket=${socketPath}`,
+    "--bind-address=127.0.0.1",
+    `--port=${port}`,
+    // Tasks, planner, finalizer and tests together; each has a pool of a few.
+    "--max-connections=200",
+    // Plenty for a shop of millions of purchases, and bounded on a laptop.
+    "--innodb-buffer-pool-size=512M",
+    // A commit is in the operating system's hands at once and on the disk within a second: it survives that the server
+    // is killed, which is what tests do, and costs no fsync. Only a power cut could take it.
+    "--innodb-flush-log-at-trx-commit=2",
+    "--skip-log-bin",
+    "--performance-schema=OFF",
+    "--character-set-server=utf8mb4",
+    // As on Cloud SQL. The data's times are UTC too.
+    "--default-time-zone=+00:00",
+    // Root may log in from 127.0.0.1, which only MariaDB's system tables provide without a name lookup.
+    ...(programs.kind === "mariadb" ? ["--skip-name-resolve"] : ["--mysqlx=OFF"]),
+  ]
+}
+
+/** By the socket, which is ours alone: on the port, another server might answer. It is opened after the port. */
+async function waitUntilReady(
+  server: ServerProcess,
+  socketPath: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  for (const deadline = Date.now() + READY_TIMEOUT_MS; ; ) {
+    signal?.throwIfAborted()
+    if (server.hasExited()) throw new Error("The server has exited.")
+    try {
+      const connection = await createConnection({ socketPath, user: "root" })
+      await connection.query("SELECT 1")
+      await connection.end()
+      return
+    } catch (error) {
+      if (Date.now() > deadline) throw error
+    }
+    await Promise.race([wait(READY_POLL_MS), server.exited])
+  }
+}
+
+async function endProcess(server: ServerProcess, how: "SIGTERM" | "SIGKILL"): Promise<void> {
+  if (server.hasExited()) return
+  server.shell.ref()
+  sendSignal(server, how)
+  const patience = new AbortController()
+  const isLate = wait(STOP_TIMEOUT_MS, true, { signal: patience.signal }).catch(() => false)
+  if ((await Promise.race([isLate, server.exited])) === true) sendSignal(server, "SIGKILL")
+  patience.abort()
+  await server.exited
+}
+
+function sendSignal({ pid }: ServerProcess, signal: "SIGTERM" | "SIGKILL"): void {
+  try {
+    process.kill(pid, signal)
+  } catch (error) {
+    // It has ended by itself, and its shell is about to.
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error
+  }
+}
+
+async function makeSocketFolder(): Promise<string> {
+  const isShort = Buffer.byteLength(join(tmpdir(), "daybook-XXXXXX", "socket")) <= SOCKET_PATH_BYTES_MAX
+  return mkdtemp(join(isShort ? tmpdir() : "/tmp", "daybook-"))
+}
+
+async function findFreePort(): Promise<number> {
+  const probe = createServer().listen(0, "127.0.0.1")
+  await once(probe, "listening")
+  const { port } = probe.address() as { port: number }
+  probe.close()
+  await once(probe, "close")
+  return port
+}
+
+const logFileIn = (folder: string) => join(folder, "mariadb.log")
+
+const isPortTaken = (error: unknown) =>
+  error instanceof Error && /Bind on TCP\/IP port|already in use/.test(error.message)
