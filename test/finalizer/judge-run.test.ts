@@ -1,0 +1,148 @@
+import { create } from "@bufbuild/protobuf"
+import * as fc from "fast-check"
+import { describe, expect, test } from "vitest"
+import { type Manifest, ManifestSchema } from "../../schemas/documents/manifest_pb.ts"
+import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
+import type { Evidence } from "../../services/finalizer/gather-evidence.ts"
+import { type Fault, judgeRun } from "../../services/finalizer/judge-run.ts"
+import type { Run } from "../../shared/ledger/runs.ts"
+import type { Shard } from "../../shared/ledger/shards.ts"
+import { cutAt, newRun } from "../test-run.ts"
+
+const run = { ...newRun({ requestId: "1" }), runId: "2026-11-22-1", version: 1, state: "verifying" } as Run
+
+/** A run of three shards about which everything is right. */
+function soundEvidence() {
+  const ranges = cutAt(100n, 200n)
+  const shards = ranges.map(
+    (range, index) =>
+      ({
+        runId: run.runId,
+        shardIndex: index,
+        rangeFrom: range.from ?? null,
+        rangeTo: range.to ?? null,
+        state: "done",
+        epoch: index + 1,
+        execution: "job-aaaaa",
+        taskIndex: 0,
+        attempt: 0,
+      }) as Shard,
+  )
+  const manifests = ranges.map((range, index) =>
+    create(ManifestSchema, {
+      runId: run.runId,
+      date: run.revenueDate,
+      version: 1,
+      index,
+      ...(range.from === undefined ? {} : { from: range.from }),
+      ...(range.to === undefined ? {} : { to: range.to }),
+      epoch: index + 1,
+      rows: 10n,
+      purchases: 20n,
+      amountCents: "30",
+      checksum: "40",
+    }),
+  )
+  return {
+    plan: create(PlanSchema, {
+      runId: run.runId,
+      shards: ranges.map(({ from, to }) => ({
+        ...(from === undefined ? {} : { from }),
+        ...(to === undefined ? {} : { to }),
+      })),
+    }),
+    shards,
+    manifests: { byIndex: new Map<number, Manifest | string>(manifests.entries()), foreign: [] as string[] },
+    rows: ranges.map(() => ({ rows: 10n, purchases: 20n, amountCents: 30n, checksum: 40n })),
+    source: ranges.map(() => ({ purchases: 20n, amountCents: 30n })),
+    guests: { purchases: 1n, amountCents: 2n },
+  }
+}
+
+type SoundEvidence = ReturnType<typeof soundEvidence>
+
+function judge(harm: (evidence: SoundEvidence) => void): Fault[] {
+  const evidence = soundEvidence()
+  harm(evidence)
+  return judgeRun(run, evidence satisfies Evidence)
+}
+
+const shardOf = (evidence: SoundEvidence, index: number) => evidence.shards[index] as Shard
+const manifestOf = (evidence: SoundEvidence, index: number) => evidence.manifests.byIndex.get(index) as Manifest
+
+test("where everything is right there is no fault", () => {
+  expect(judge(() => {})).toEqual([])
+})
+
+describe("one shard at fault is named with what is wrong", () => {
+  test.each<[string, Fault["fault"], (evidence: SoundEvidence) => void]>([
+    ["no task claimed it", "missing", (e) => Object.assign(shardOf(e, 1), { state: "missing", execution: null })],
+    ["task 0 of execution job-aaaaa claimed it", "missing", (e) => Object.assign(shardOf(e, 1), { state: "missing" })],
+    ["its manifest is not there", "missing", (e) => e.manifests.byIndex.delete(1)],
+    ["Out of range", "failed", (e) => Object.assign(shardOf(e, 1), { state: "failed", error: "Out of range" })],
+    [
+      "cannot be read: Manifest.epoch: missing",
+      "corrupt",
+      (e) => e.manifests.byIndex.set(1, "Manifest.epoch: missing"),
+    ],
+    ["says epoch 1, the ledger 2", "corrupt", (e) => Object.assign(manifestOf(e, 1), { epoch: 1 })],
+    ["says run 2026-11-22-2", "corrupt", (e) => Object.assign(manifestOf(e, 1), { runId: "2026-11-22-2" })],
+    ["says version 2", "corrupt", (e) => Object.assign(manifestOf(e, 1), { version: 2 })],
+    ["says date 2026-11-21", "corrupt", (e) => Object.assign(manifestOf(e, 1), { date: "2026-11-21" })],
+    ["says index 2", "corrupt", (e) => Object.assign(manifestOf(e, 1), { index: 2 })],
+    ["says range [99, 200)", "corrupt", (e) => Object.assign(manifestOf(e, 1), { from: 99n })],
+    ["says rows 10, its Revenue rows say 9", "corrupt", (e) => Object.assign(e.rows[1] ?? {}, { rows: 9n })],
+    ["says purchases 20", "corrupt", (e) => Object.assign(e.rows[1] ?? {}, { purchases: 19n })],
+    ["says amount 30", "corrupt", (e) => Object.assign(e.rows[1] ?? {}, { amountCents: 31n })],
+    ["says checksum 40", "corrupt", (e) => Object.assign(e.rows[1] ?? {}, { checksum: 41n })],
+    ["the shop now has 21 purchases of 30", "drifted", (e) => Object.assign(e.source[1] ?? {}, { purchases: 21n })],
+    ["the shop now has 20 purchases of -5", "drifted", (e) => Object.assign(e.source[1] ?? {}, { amountCents: -5n })],
+  ])("%s", (reason, fault, harm) => {
+    const faults = judge(harm)
+    expect(faults).toHaveLength(1)
+    expect(faults[0]).toMatchObject({ index: 1, fault })
+    expect(faults[0]?.reason).toContain(reason)
+  })
+})
+
+describe("what is wrong with the run as a whole has no index", () => {
+  test.each<[string, (evidence: SoundEvidence) => void]>([
+    ["plan.json is not there", (e) => Object.assign(e, { plan: "plan.json is not there" })],
+    ["plan.json is of run x", (e) => Object.assign(e.plan, { runId: "x" })],
+    ["the plan does not cover every user once", (e) => Object.assign(e.plan.shards[1] ?? {}, { from: 101n })],
+    ["the plan has 2 shards and the ledger 3", (e) => e.plan.shards.pop()],
+    ["has another range in the ledger", (e) => Object.assign(shardOf(e, 0), { rangeTo: 99n })],
+    ["a manifest of shard 7, which the plan does not have", (e) => e.manifests.byIndex.set(7, manifestOf(e, 1))],
+    ["notes.txt is among the manifests", (e) => e.manifests.foreign.push("shards/notes.txt")],
+  ])("%s", (reason, harm) => {
+    const faults = judge(harm).filter((fault) => fault.index === undefined)
+    expect(faults.some((fault) => fault.fault === "corrupt" && fault.reason.includes(reason))).toBe(true)
+  })
+})
+
+test("two changes of the source that cancel out over the day are still found, each in its shard", () => {
+  const faults = judge((evidence) => {
+    Object.assign(evidence.source[0] ?? {}, { amountCents: 31n })
+    Object.assign(evidence.source[2] ?? {}, { amountCents: 29n })
+  })
+  expect(faults.map((fault) => [fault.index, fault.fault])).toEqual([
+    [0, "drifted"],
+    [2, "drifted"],
+  ])
+})
+
+test("no single changed number of a manifest goes unnoticed", () => {
+  const numbers = ["epoch", "rows", "purchases", "amountCents", "checksum", "index", "version"] as const
+  fc.assert(
+    fc.property(fc.nat({ max: 2 }), fc.constantFrom(...numbers), fc.integer({ min: 1 }), (index, field, change) => {
+      const faults = judge((evidence) => {
+        const manifest = manifestOf(evidence, index)
+        const value = manifest[field]
+        const changed = BigInt(value) + BigInt(change)
+        const retyped = { number: Number(changed), string: String(changed), bigint: changed }[typeof value as "number"]
+        Object.assign(manifest, { [field]: retyped })
+      })
+      expect(faults.map((fault) => fault.index)).toEqual([index])
+    }),
+  )
+})

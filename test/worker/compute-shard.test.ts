@@ -1,0 +1,131 @@
+import * as fc from "fast-check"
+import { afterAll, beforeAll, expect, test } from "vitest"
+import { computeShard } from "../../services/worker/compute-shard.ts"
+import { StaleEpochError } from "../../shared/errors.ts"
+import { closeRun, decideRun, type Run } from "../../shared/ledger/runs.ts"
+import { claimShard, findShard, listShards, type Shard } from "../../shared/ledger/shards.ts"
+import type { Range } from "../../shared/range.ts"
+import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../test-database.ts"
+import { beginRun, cutAt } from "../test-run.ts"
+
+let database: TestDatabase
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+  await database.query(...shopTables)
+})
+afterAll(() => database.drop())
+
+async function begin(ranges: Range[]): Promise<Run> {
+  const tables = ["runs", "shards", "dispatches", "revenue_versions", "purchases"]
+  for (const table of tables) await database.query(`DELETE FROM ${table}`)
+  return beginRun(database.db, ranges)
+}
+
+async function claim(run: Run, index: number, attempt = 0): Promise<Shard> {
+  const shard = { runId: run.runId, shardIndex: index, dispatch: run.dispatch }
+  const claimed = await claimShard(database.db, shard, { execution: "job-aaaaa", taskIndex: index, attempt })
+  if (!claimed) throw new Error(`shard ${index} could not be claimed`)
+  return claimed
+}
+
+const written = () =>
+  database.query("SELECT user_id, amount_cents, purchases FROM revenue_versions WHERE version = 1 ORDER BY user_id")
+const expected = () =>
+  database.query(`SELECT user_id, SUM(amount_cents) AS amount_cents, COUNT(*) AS purchases FROM purchases
+    WHERE DATE(purchased_at) = '2026-11-22' AND user_id IS NOT NULL GROUP BY user_id ORDER BY user_id`)
+const asText = (rows: Record<string, unknown>[]) => rows.map((row) => Object.values(row).map(String).join(","))
+
+const id = fc.oneof(fc.bigInt({ min: -5n, max: 30n }), fc.constantFrom(-(2n ** 63n), 2n ** 63n - 1n))
+const purchase = fc.tuple(
+  fc.option(id),
+  fc.bigInt({ min: -1000n, max: 100_000n }),
+  fc.constantFrom("2026-11-21 23:59:59", "2026-11-22 00:00:00", "2026-11-22 23:59:59", "2026-11-23 00:00:00"),
+)
+
+test("the shards of any cut write together exactly what one GROUP BY of the day gives", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(purchase, { minLength: 1, maxLength: 60 }),
+      fc.uniqueArray(fc.bigInt({ min: -5n, max: 30n }), { maxLength: 4 }),
+      async (purchases, cuts) => {
+        const run = await begin(cutAt(...cuts.toSorted((a, b) => (a < b ? -1 : 1))))
+        await database.query(insertPurchases(purchases))
+        for (const shard of await listShards(database.db, run.runId)) {
+          await computeShard(database.db, run, await claim(run, shard.shardIndex))
+        }
+        const rows = await expected()
+        expect(asText(await written())).toEqual(asText(rows))
+        const shards = await listShards(database.db, run.runId)
+        expect(shards.every((shard) => shard.state === "done")).toBe(true)
+        expect(shards.reduce((sum, shard) => sum + (shard.rowCount ?? 0n), 0n)).toBe(BigInt(rows.length))
+      },
+    ),
+    { numRuns: 30 },
+  )
+})
+
+test("computing a shard again replaces its rows by what the shop says now, and touches no other shard's", async () => {
+  const run = await begin(cutAt(10n))
+  await database.query(
+    insertPurchases([
+      [1, 5, "2026-11-22 10:00:00"],
+      [2, 5, "2026-11-22 10:00:00"],
+      [11, 5, "2026-11-22 10:00:00"],
+    ]),
+  )
+  for (const index of [0, 1]) await computeShard(database.db, run, await claim(run, index))
+  await database.query("DELETE FROM purchases WHERE user_id = 2", insertPurchases([[1, 7, "2026-11-22 11:00:00"]]))
+  await database.query("UPDATE shards SET state = 'offered', epoch = epoch + 1 WHERE shard_index = 0")
+  await database.query("UPDATE revenue_versions SET amount_cents = 99 WHERE user_id = 11")
+  await computeShard(database.db, run, await claim(run, 0))
+  expect(asText(await written())).toEqual(["1,12,2", "11,99,1"])
+})
+
+test("a task that lost its epoch writes nothing", async () => {
+  const run = await begin(cutAt())
+  await database.query(insertPurchases([[1, 5, "2026-11-22 10:00:00"]]))
+  const stale = await claim(run, 0, 0)
+  await claim(run, 0, 1)
+  await expect(computeShard(database.db, run, stale)).rejects.toThrow(StaleEpochError)
+  expect(await written()).toEqual([])
+})
+
+test("a task whose run got its verdict meanwhile writes nothing", async () => {
+  const run = await begin(cutAt())
+  await database.query(insertPurchases([[1, 5, "2026-11-22 10:00:00"]]))
+  const late = await claim(run, 0)
+  await closeRun(database.db, run)
+  await decideRun(database.db, run, { state: "incomplete", verdict: "{}" })
+  await expect(computeShard(database.db, run, late)).rejects.toThrow(StaleEpochError)
+  expect(await written()).toEqual([])
+})
+
+test("computing twice under one claim, as after a commit whose answer was lost, changes nothing", async () => {
+  const run = await begin(cutAt())
+  await database.query(insertPurchases([[1, 5, "2026-11-22 10:00:00"]]))
+  const claimed = await claim(run, 0)
+  await computeShard(database.db, run, claimed)
+  const first = await findShard(database.db, run.runId, 0)
+  await database.query(insertPurchases([[1, 5, "2026-11-22 10:00:00"]]))
+  await computeShard(database.db, run, claimed)
+  expect(await findShard(database.db, run.runId, 0)).toEqual(first)
+  expect(asText(await written())).toEqual(["1,5,1"])
+})
+
+test("a sum that does not fit into 64 bits is an error and writes nothing; sums of a shard may exceed them", async () => {
+  const run = await begin(cutAt(10n))
+  const big = 2n ** 63n - 1n
+  await database.query(
+    insertPurchases([
+      [1, big, "2026-11-22 10:00:00"],
+      [1, 1, "2026-11-22 10:00:00"],
+      [11, big, "2026-11-22 10:00:00"],
+      [12, big, "2026-11-22 10:00:00"],
+    ]),
+  )
+  await expect(computeShard(database.db, run, await claim(run, 0))).rejects.toThrow()
+  await computeShard(database.db, run, await claim(run, 1))
+  expect(asText(await written())).toEqual([`11,${big},1`, `12,${big},1`])
+  expect((await findShard(database.db, run.runId, 1))?.amountCents).toBe(String(2n * big))
+})
