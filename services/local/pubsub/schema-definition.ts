@@ -1,7 +1,7 @@
 import { createFileRegistry, type DescMessage, fromBinary, fromJsonString } from "@bufbuild/protobuf"
 import { type DescriptorProto, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt"
 import protobuf from "protobufjs"
-import { FileDescriptorSet } from "protobufjs/ext/descriptor/index.js"
+import descriptor from "protobufjs/ext/descriptor/index.js"
 
 // https://cloud.google.com/pubsub/docs/schemas#schema_quotas_and_limits
 const DEFINITION_BYTES_MAX = 300 * 1024
@@ -17,7 +17,7 @@ export function readDefinition(definition: string): DescMessage {
   // A method of its extension, which its types do not declare.
   const described = root as unknown as { toDescriptor(edition: string): protobuf.Message }
   const syntax = /^\s*syntax\s*=\s*["']proto3["']/m.test(definition) ? "proto3" : "proto2"
-  const bytes = FileDescriptorSet.encode(described.toDescriptor(syntax)).finish()
+  const bytes = descriptor.FileDescriptorSet.encode(described.toDescriptor(syntax)).finish()
   const files = fromBinary(FileDescriptorSetSchema, bytes)
   const [file] = files.file
   const [message] = file?.messageType ?? []
