@@ -111,7 +111,7 @@ async function launch(
   let hasExited = false
   const exited = once(child, "exit")
     .catch(() => {})
-    .then(() => {
+    .finally(() => {
       hasExited = true
     })
   const { value: pid } = await createInterface({ input: child.stdout! })[Symbol.asyncIterator]().next()

@@ -86,21 +86,23 @@ test("an abort ends the server, and a start after it does not begin", async () =
   await mariadb.restart()
 })
 
-test("it dies with a process that is killed, and leaves no socket behind", async () => {
+test.each(["is killed", "ends and forgets it"])("it dies with a process that %s, and leaves no socket", async (how) => {
   await mariadb.stop()
   const script = `
     import { startMariaDb } from ${JSON.stringify(new URL("../../services/local/mariadb.ts", import.meta.url).href)}
     const { pid } = await startMariaDb({ folder: process.argv[1] })
     console.log(pid)
-    setInterval(() => {}, 1000)`
+    ${how === "is killed" ? "setInterval(() => {}, 1000)" : ""}`
   const sockets = await socketFolders()
   const parent = spawn(process.execPath, ["--input-type=module", "-e", script, folder], {
     stdio: ["ignore", "pipe", "inherit"],
   })
   const [line] = await once(parent.stdout, "data")
   const pid = Number(String(line))
-  expect(isAlive(pid)).toBe(true)
-  parent.kill("SIGKILL")
+  if (how === "is killed") {
+    expect(isAlive(pid)).toBe(true)
+    parent.kill("SIGKILL")
+  }
   await expect.poll(() => isAlive(pid), { timeout: 5000 }).toBe(false)
   await expect.poll(socketFolders).toEqual(sockets)
   await mariadb.restart()

@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises"
 import { join } from "node:path"
-import type { ApiError } from "@google-cloud/storage"
-import { expect, test } from "vitest"
+import { type ApiError, Storage } from "@google-cloud/storage"
+import { expect, onTestFinished, test, vi } from "vitest"
 import { failBefore } from "../../../services/local/faults.ts"
 import { truncateDownload } from "../../../services/local/storage/truncate-download.ts"
 import { startTestStorage } from "./start-storage.ts"
@@ -146,6 +146,19 @@ test("a download says its generation and hashes, on each of its addresses", asyn
     })
     expect(await answer.text()).toBe("abc")
   }
+})
+
+test("a client that knows only STORAGE_EMULATOR_HOST is served, too", async () => {
+  const { server } = await startTestStorage()
+  vi.stubEnv("STORAGE_EMULATOR_HOST", server.url)
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const bucket = new Storage({ projectId: "test" }).bucket("shop")
+  for (const resumable of [false, true]) {
+    const file = bucket.file(`runs/${resumable}`)
+    await file.save("content", { ...CREATE, resumable })
+    expect(String((await file.download())[0])).toBe("content")
+  }
+  expect((await bucket.getFiles({ prefix: "runs/" }))[0]).toHaveLength(2)
 })
 
 test("a file that somebody has edited is refused by the client for its hash", async () => {
