@@ -30,8 +30,12 @@ afterEach(async () => {
 /** An HTTP server that keeps what is pushed to it, and answers with what `answer` says: a status, or nothing at all. */
 async function startEndpoint(answer: (count: number) => number | undefined = () => 204) {
   const pushed: Pushed[] = []
+  let givenUp = 0
   const server = createServer((request, response) => {
     let text = ""
+    response.on("close", () => {
+      if (!response.writableFinished) givenUp++
+    })
     request.setEncoding("utf8").on("data", (part: string) => (text += part))
     request.on("end", () => {
       pushed.push({ headers: request.headers, body: JSON.parse(text) })
@@ -44,7 +48,7 @@ async function startEndpoint(answer: (count: number) => number | undefined = () 
   await new Promise<void>((resolve) => {
     server.listen(0, "127.0.0.1", resolve)
   })
-  return { pushed, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/push?x=1` }
+  return { pushed, givenUp: () => givenUp, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/push?x=1` }
 }
 
 const EMPTY = { undelivered: 0, outstanding: 0 }
@@ -133,6 +137,7 @@ describe("a push", () => {
     await vi.waitFor(() => expect(endpoint.pushed).toHaveLength(1))
     local().clock.advance(10_000)
     expect(local().server.backlog(subscription)).toEqual({ undelivered: 1, outstanding: 0 })
+    await vi.waitFor(() => expect(endpoint.givenUp()).toBe(1))
     local().clock.advance(5000)
     await untilEmpty(subscription)
     expect(endpoint.pushed).toHaveLength(2)
