@@ -1,0 +1,106 @@
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest"
+import { recordExecution } from "../../shared/ledger/dispatches.ts"
+import { createTestDatabase, type TestDatabase } from "../test-database.ts"
+import { beginRun, cutAt, testDate } from "../test-run.ts"
+import { claim, compute, fail, finish } from "./play-run.ts"
+import { typeCommand, WAIT } from "./start-cli.ts"
+
+let database: TestDatabase
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+})
+afterAll(() => database.drop())
+beforeEach(() =>
+  database.query("DELETE FROM runs", "DELETE FROM shards", "DELETE FROM dispatches", "DELETE FROM published_days"),
+)
+
+const status = (...args: string[]) =>
+  typeCommand(["status", ...args], { DATABASE_URL: database.url, BUCKET: "daybook", LOCAL_FOLDER: "/data" })
+
+/** A run of three shards: one computed, one failed, one that its task still has. */
+async function beginMixedRun() {
+  const run = await beginRun(database.db, cutAt(100n, 200n))
+  await recordExecution(database.db, run.runId, 0, "daybook-worker-abcde")
+  await compute(database.db, run, 0, 9_007_199_254_740_993n)
+  await fail(database.db, run, 1, "Out of range value")
+  await claim(database.db, run, 2, 5)
+  return run
+}
+
+test("without runs it says how to start one", async () => {
+  expect(await status()).toMatchObject({ code: 0, stdout: expect.stringContaining("start yesterday") as string })
+})
+
+test("the list has the newest run first, at most as many as asked for, and marks the version that readers see", async () => {
+  const older = await beginRun(database.db, cutAt(), { requestedAt: new Date("2026-11-23T01:00:00Z") })
+  await compute(database.db, older, 0)
+  await finish(database.db, older)
+  const newer = await beginRun(database.db, cutAt(5n), { requestedAt: new Date("2026-11-23T03:00:00Z") })
+  const { runs } = JSON.parse((await status("--json")).stdout) as { runs: Record<string, unknown>[] }
+  expect(runs).toMatchObject([
+    { runId: newer.runId, version: 2, state: "running", published: false, shardCount: 2, done: 0, rows: "0" },
+    { runId: older.runId, version: 1, state: "complete", published: true, done: 1, purchases: "1000" },
+  ])
+  const lines = (await status("--limit", "1")).stdout.trimEnd().split("\n")
+  expect(lines).toHaveLength(2)
+  expect(lines[1]).toMatch(new RegExp(`^${testDate} +2 +running +no +0/2 .* ${newer.runId}$`))
+})
+
+test("a run at work is shown with its shards by state, what they add up to, and what has failed where", async () => {
+  const run = await beginMixedRun()
+  const { code, stdout } = await status(testDate)
+  expect(code).toBe(0)
+  expect(stdout).toContain(`run ${run.runId}: running`)
+  expect(stdout).toContain("3: 1 claimed, 1 done, 1 failed")
+  expect(stdout).toContain("2 rows of 1,000 purchases, amount 90,071,992,547,409.93, so far")
+  expect(stdout).toMatch(/failed +shard 1 +Out of range value \(log: \/data\/logs\/daybook-worker-abcde\/1-0\.log\)/)
+  expect(stdout).toContain(`gs://daybook/runs/${testDate}/${run.runId}/plan.json`)
+  expect(stdout).toContain(`/data/bucket/daybook/runs/${testDate}/${run.runId}`)
+  expect(stdout).toContain("execution daybook-worker-abcde, logs in /data/logs/daybook-worker-abcde")
+})
+
+test("--json keeps every digit and has the ledger, the faults and the places of the documents", async () => {
+  const run = await beginMixedRun()
+  expect(JSON.parse((await status(run.runId, "--json")).stdout)).toMatchObject({
+    runId: run.runId,
+    state: "running",
+    shards: { offered: 0, claimed: 1, done: 1, failed: 1, missing: 0 },
+    tasks: 1,
+    totals: { rows: "2", purchases: "1000", amountCents: "9007199254740993" },
+    faults: [{ index: 1, fault: "failed", reason: "Out of range value" }],
+    dispatches: [{ dispatch: 0, execution: "daybook-worker-abcde" }],
+    documents: { verdict: `gs://daybook/runs/${testDate}/${run.runId}/verdict.json` },
+    verdict: null,
+  })
+})
+
+test("an incomplete run is shown with the verdict's faults and the exact message that reruns them", async () => {
+  const run = await beginMixedRun()
+  await finish(database.db, run, [{ index: 1, reason: "Out of range value" }])
+  const { stdout } = await status(run.runId)
+  expect(stdout).toContain(`run ${run.runId}: incomplete`)
+  expect(stdout).toContain("1 done, 1 failed, 1 missing")
+  expect(stdout).toContain(`npm run daybook -- rerun ${run.runId}`)
+  expect(stdout).toContain(`or publish to rerun-requests: {"runId":"${run.runId}","shards":[1]}`)
+})
+
+test("--watch follows a run to its verdict and then shows it", async () => {
+  const run = await beginRun(database.db, cutAt())
+  const typed = status(testDate, "--watch")
+  await vi.waitFor(() => expect(typed.seen().stderr).toContain("running 0/1 shards"), WAIT)
+  await compute(database.db, run, 0)
+  await finish(database.db, run)
+  const { code, stdout } = await typed
+  expect(code).toBe(0)
+  expect(stdout).toContain(`run ${run.runId}: complete`)
+  expect(stdout).toContain("shown to readers")
+})
+
+test("an unknown run or date is an error that says what to do, as JSON too", async () => {
+  expect(await status("2026-11-22-nope")).toMatchObject({ code: 1, stdout: "" })
+  const { code, stdout, stderr } = await status("2001-01-01", "--json")
+  expect(code).toBe(1)
+  expect(stderr).toContain("There is no run of 2001-01-01: npm run daybook -- start 2001-01-01")
+  expect(JSON.parse(stdout)).toEqual({ error: stderr.trimEnd() })
+})
