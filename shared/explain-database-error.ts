@@ -42,7 +42,9 @@ export function explainDatabaseError(error: unknown, url: string): string | unde
 
 function readUrl(url: string): { server: string; host: string; user: string; database: string } | undefined {
   try {
-    const { hostname, port, username, pathname } = new URL(url)
+    const { hostname, port, username, password, pathname } = new URL(url)
+    // Throws if it cannot be: so does the driver.
+    decodeURIComponent(password)
     return {
       host: hostname,
       server: `${hostname}:${port || 3306}`,

@@ -12,6 +12,8 @@ export function openPubSub(settings: PubSubSettings): PubSub {
   return new PubSub({
     projectId: settings.GOOGLE_CLOUD_PROJECT,
     // Without universe_domain the client asks a metadata server which universe it is in, even for an emulator.
-    ...(endpoint ? { apiEndpoint: endpoint, emulatorMode: true, universe_domain: "googleapis.com" } : {}),
+    ...(endpoint
+      ? { apiEndpoint: endpoint, emulatorMode: true, clientOptions: { universe_domain: "googleapis.com" } }
+      : {}),
   })
 }
