@@ -113,7 +113,7 @@ export class Backlog {
     if (!this.#closed) this.#deal([consumer])
   }
 
-  /** A consumer has room again. */
+  /** A consumer may have room again, for a reason other than a delivery that was settled. */
   poke(): void {
     if (this.#closed || this.#dispatch || this.#consumers.size === 0) return
     this.#dispatch = setImmediate(() => {
@@ -216,6 +216,7 @@ export class Backlog {
     if (!outstanding) return undefined
     this.#outstanding.delete(ackId)
     outstanding.consumer.settled?.(outstanding.delivery)
+    this.poke()
     return outstanding
   }
 

@@ -64,10 +64,7 @@ function openStream(store: Store, stream: PullStream, first: Request): OpenStrea
       sending = true
       void deliver(deliveries)
     },
-    settled: (delivery) => {
-      flow.remove(delivery)
-      subscription.backlog.poke()
-    },
+    settled: (delivery) => flow.remove(delivery),
   }
   const deliver = async (deliveries: Delivery[]) => {
     try {

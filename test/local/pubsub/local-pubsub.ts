@@ -1,5 +1,5 @@
 import { type ClientConfig, PubSub, v1 } from "@google-cloud/pubsub"
-import { afterAll, beforeAll } from "vitest"
+import { afterAll, beforeAll, vi } from "vitest"
 import { ManualClock } from "../../../services/local/clock.ts"
 import { type PubSubOptions, type PubSubServer, startPubSub } from "../../../services/local/pubsub/server.ts"
 
@@ -7,6 +7,11 @@ export const PROJECT = "projects/shop"
 
 // Google's clients look for the metadata server of a virtual machine even when they need no credentials.
 process.env.METADATA_SERVER_DETECTION = "none"
+
+/** Waits until a check no longer throws: soon on an idle machine, and long enough on a busy one. */
+export function until(check: () => void | Promise<void>): Promise<void> {
+  return vi.waitFor(check, { interval: 5, timeout: 20_000 })
+}
 
 /** One local Pub/Sub for a test file, with a clock that only tests move, and Google's clients connected to it. */
 export class LocalPubSub {

@@ -1,7 +1,7 @@
 import { setImmediate as turn } from "node:timers/promises"
-import { describe, expect, it, vi } from "vitest"
+import { describe, expect, it } from "vitest"
 import { failAfter } from "../../../services/local/faults.ts"
-import { PROJECT, useLocalPubSub } from "./local-pubsub.ts"
+import { PROJECT, until, useLocalPubSub } from "./local-pubsub.ts"
 
 const local = useLocalPubSub()
 
@@ -47,7 +47,7 @@ describe("publish and pull", () => {
     const pulled = local().pull(subscription)
     let done = false
     void pulled.then(() => (done = true))
-    await vi.waitFor(async () => {
+    await until(async () => {
       await turn()
       local().clock.advance(10_000)
       expect(done).toBe(true)

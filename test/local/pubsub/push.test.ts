@@ -1,9 +1,9 @@
 import { createServer, type IncomingHttpHeaders, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
-import { afterEach, describe, expect, it, vi } from "vitest"
+import { afterEach, describe, expect, it } from "vitest"
 import { failAfter, failBefore } from "../../../services/local/faults.ts"
 import type { PushClaims } from "../../../services/local/pubsub/store.ts"
-import { useLocalPubSub } from "./local-pubsub.ts"
+import { until, useLocalPubSub } from "./local-pubsub.ts"
 
 const claims: PushClaims[] = []
 const local = useLocalPubSub({
@@ -52,10 +52,9 @@ async function startEndpoint(answer: (count: number) => number | undefined = () 
 }
 
 const EMPTY = { undelivered: 0, outstanding: 0 }
-const untilEmpty = (subscription: string) =>
-  vi.waitFor(() => expect(local().server.backlog(subscription)).toEqual(EMPTY))
+const untilEmpty = (subscription: string) => until(() => expect(local().server.backlog(subscription)).toEqual(EMPTY))
 const untilNothingIsOutstanding = (subscription: string) =>
-  vi.waitFor(() => expect(local().server.backlog(subscription).outstanding).toBe(0))
+  until(() => expect(local().server.backlog(subscription).outstanding).toBe(0))
 
 describe("a push", () => {
   it("carries the message wrapped as Google wraps it", async () => {
@@ -120,7 +119,7 @@ describe("a push", () => {
     const endpoint = await startEndpoint((count) => (count === 1 ? status : 200))
     const { topic, subscription } = await local().createPair({ pushConfig: { pushEndpoint: endpoint.url } })
     await local().publish(topic, ["x"])
-    await vi.waitFor(() => expect(endpoint.pushed).toHaveLength(1))
+    await until(() => expect(endpoint.pushed).toHaveLength(1))
     await untilNothingIsOutstanding(subscription)
     local().clock.advance(100)
     await untilEmpty(subscription)
@@ -134,10 +133,10 @@ describe("a push", () => {
       retryPolicy: { minimumBackoff: { seconds: 5 } },
     })
     await local().publish(topic, ["slow"])
-    await vi.waitFor(() => expect(endpoint.pushed).toHaveLength(1))
+    await until(() => expect(endpoint.pushed).toHaveLength(1))
     local().clock.advance(10_000)
     expect(local().server.backlog(subscription)).toEqual({ undelivered: 1, outstanding: 0 })
-    await vi.waitFor(() => expect(endpoint.givenUp()).toBe(1))
+    await until(() => expect(endpoint.givenUp()).toBe(1))
     local().clock.advance(5000)
     await untilEmpty(subscription)
     expect(endpoint.pushed).toHaveLength(2)
@@ -153,7 +152,7 @@ describe("a push", () => {
     })
     await local().publish(topic, ["poison"])
     for (const [index, delayS] of [10, 20, 40, 40].entries()) {
-      await vi.waitFor(() => expect(endpoint.pushed).toHaveLength(index + 1))
+      await until(() => expect(endpoint.pushed).toHaveLength(index + 1))
       await untilNothingIsOutstanding(subscription)
       local().clock.advance(delayS * 1000 - 50)
       expect(endpoint.pushed).toHaveLength(index + 1)
@@ -171,7 +170,7 @@ describe("a push", () => {
       enableMessageOrdering: true,
     })
     await local().publish(topic, ["1", "2", "3"], { orderingKey: "k" })
-    await vi.waitFor(() => expect(endpoint.pushed).toHaveLength(1))
+    await until(() => expect(endpoint.pushed).toHaveLength(1))
     await untilNothingIsOutstanding(subscription)
     local().clock.advance(100)
     await untilEmpty(subscription)
@@ -186,7 +185,7 @@ describe("a push", () => {
       topic,
       Array.from({ length: 120 }, () => "x"),
     )
-    await vi.waitFor(() => expect(endpoint.pushed).toHaveLength(100))
+    await until(() => expect(endpoint.pushed).toHaveLength(100))
     expect(local().server.backlog(subscription)).toEqual({ undelivered: 20, outstanding: 100 })
     await local().subscriber.deleteSubscription({ subscription })
   })

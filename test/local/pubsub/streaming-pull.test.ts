@@ -2,9 +2,9 @@ import { createRequire } from "node:module"
 import type { Message, Subscription } from "@google-cloud/pubsub"
 import * as grpc from "@grpc/grpc-js"
 import { fromJSON } from "@grpc/proto-loader"
-import { afterEach, describe, expect, it, vi } from "vitest"
+import { afterEach, describe, expect, it } from "vitest"
 import { failBefore } from "../../../services/local/faults.ts"
-import { useLocalPubSub } from "./local-pubsub.ts"
+import { until, useLocalPubSub } from "./local-pubsub.ts"
 
 const local = useLocalPubSub()
 
@@ -40,8 +40,8 @@ describe("the official subscriber", () => {
     const { texts } = listen(subscription)
     await local().publish(topic, ["one", "two"])
     await local().publish(topic, ["three"])
-    await vi.waitFor(() => expect(texts()).toEqual(["one", "two", "three"]))
-    await vi.waitFor(() => expect(local().server.backlog(subscription)).toEqual(EMPTY))
+    await until(() => expect(texts()).toEqual(["one", "two", "three"]))
+    await until(() => expect(local().server.backlog(subscription)).toEqual(EMPTY))
   })
 
   it("never sees a message before its publisher has the id", async () => {
@@ -61,7 +61,7 @@ describe("the official subscriber", () => {
       for (let count = 0; count < 20; count++) known.add(await publisher.publishMessage({ data: Buffer.from("x") }))
     })
     await Promise.all(publishAll)
-    await vi.waitFor(() => expect(messages).toHaveLength(200))
+    await until(() => expect(messages).toHaveLength(200))
     expect(early).toEqual([])
   })
 
@@ -69,11 +69,11 @@ describe("the official subscriber", () => {
     const { topic, subscription } = await local().createPair()
     const { messages } = listen(subscription, () => undefined, { flowControl: { maxMessages: 3 } })
     await local().publish(topic, ["a", "b", "c", "d", "e"])
-    await vi.waitFor(() => expect(messages).toHaveLength(3))
+    await until(() => expect(messages).toHaveLength(3))
     expect(local().server.backlog(subscription)).toEqual({ undelivered: 2, outstanding: 3 })
     messages[0]?.ack()
     messages[1]?.nack()
-    await vi.waitFor(() => expect(messages).toHaveLength(5))
+    await until(() => expect(messages).toHaveLength(5))
     expect(local().server.backlog(subscription).outstanding).toBeLessThanOrEqual(3)
   })
 
@@ -85,13 +85,13 @@ describe("the official subscriber", () => {
       Array.from({ length: 100 }, (_, index) => `${index}`),
     )
     const counts = () => both.map(({ messages }) => messages.length)
-    await vi.waitFor(() => expect(counts().reduce((a, b) => a + b)).toBe(100))
+    await until(() => expect(counts().reduce((a, b) => a + b)).toBe(100))
     // The second client may connect after the first has taken all: then send more until both have some.
-    await vi.waitFor(async () => {
+    await until(async () => {
       await local().publish(topic, ["more", "more"])
       expect(Math.min(...counts())).toBeGreaterThan(0)
     })
-    await vi.waitFor(() => expect(local().server.backlog(subscription)).toEqual(EMPTY))
+    await until(() => expect(local().server.backlog(subscription)).toEqual(EMPTY))
   })
 
   it("gets a key's messages in order, though the first attempt at each fails", async () => {
@@ -113,7 +113,7 @@ describe("the official subscriber", () => {
     )
     await local().publish(topic, ["1", "2", "3", "4"], { orderingKey: "a" })
     await local().publish(topic, ["1", "2", "3", "4"], { orderingKey: "b" })
-    await vi.waitFor(() => expect(done).toHaveLength(8), { timeout: 10_000 })
+    await until(() => expect(done).toHaveLength(8))
     for (const key of ["a", "b"]) {
       expect(done.filter((each) => each.startsWith(key))).toEqual([1, 2, 3, 4].map((each) => `${key}${each}`))
     }
@@ -137,9 +137,9 @@ describe("the official subscriber", () => {
     )
     const { texts } = listen(subscription)
     await local().publish(topic, ["lost once"])
-    await vi.waitFor(() => expect(local().server.backlog(subscription)).toEqual({ undelivered: 0, outstanding: 1 }))
+    await until(() => expect(local().server.backlog(subscription)).toEqual({ undelivered: 0, outstanding: 1 }))
     local().clock.advance(600_000)
-    await vi.waitFor(() => expect(texts()).toEqual(["lost once"]), { timeout: 5000 })
+    await until(() => expect(texts()).toEqual(["lost once"]))
     remove()
   })
 
@@ -149,9 +149,9 @@ describe("the official subscriber", () => {
     const { topic: other, subscription: sibling } = await local().createPair()
     const probe = listen(sibling)
     await local().publish(other, ["connected"])
-    await vi.waitFor(() => expect(probe.messages).toHaveLength(1))
+    await until(() => expect(probe.messages).toHaveLength(1))
     await local().subscriber.deleteSubscription({ subscription })
-    await vi.waitFor(() => expect(errors).toMatchObject([{ code: 5 }]))
+    await until(() => expect(errors).toMatchObject([{ code: 5 }]))
   })
 })
 
@@ -191,9 +191,9 @@ describe("the stream itself", () => {
     const { subscription } = await local().createPair({ enableMessageOrdering: true })
     await withStream(async (stream, responses) => {
       stream.write({ subscription, streamAckDeadlineSeconds: 10, protocolVersion: 1 })
-      await vi.waitFor(() => expect(responses).toHaveLength(1))
+      await until(() => expect(responses).toHaveLength(1))
       stream.write({})
-      await vi.waitFor(() => expect(responses).toHaveLength(2))
+      await until(() => expect(responses).toHaveLength(2))
       expect(responses[1]).toMatchObject({
         receivedMessages: [],
         subscriptionProperties: { messageOrderingEnabled: true },
@@ -208,13 +208,13 @@ describe("the stream itself", () => {
       stream.write({ subscription, streamAckDeadlineSeconds: 10, maxOutstandingBytes: 6 })
       const received = () => responses.flatMap(({ receivedMessages }) => receivedMessages)
       // The second begins within the limit and exceeds it; the third must wait.
-      await vi.waitFor(() => expect(received()).toHaveLength(2))
+      await until(() => expect(received()).toHaveLength(2))
       const [first, second] = received()
       stream.write({ modifyDeadlineAckIds: [second?.ackId], modifyDeadlineSeconds: [600] })
       stream.write({ ackIds: [first?.ackId] })
-      await vi.waitFor(() => expect(received()).toHaveLength(3))
+      await until(() => expect(received()).toHaveLength(3))
       local().clock.advance(10_000)
-      await vi.waitFor(() =>
+      await until(() =>
         expect(received().map(({ message }) => String(message.data))).toEqual(["12345", "67890", "abcde", "abcde"]),
       )
       const status = statusOf(stream)
