@@ -5,6 +5,7 @@
 // - Retention and expiration are stored and given back; nothing is deleted by age, acknowledged messages are not kept.
 // - Of an ordering key only one message is outstanding at a time, for every kind of subscriber. Google delivers several
 //   in order to one stream or in one pull. So when a message is redelivered, the later ones follow by themselves.
+// - A message is deliverable 2 ms after its publish was answered: a pull that returns immediately may miss it till then.
 // - An acknowledgement that comes after the deadline is ignored, where Google may still honour it.
 // - A message is redelivered when its backoff is over; Google's times are best effort.
 // - Push: http endpoints are allowed. No slow start, a fixed number of requests at a time. Without a retry policy a
