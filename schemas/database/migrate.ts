@@ -122,7 +122,7 @@ Environment:
 
 if (import.meta.main) {
   if (process.argv.slice(2).some((argument) => argument === "--help" || argument === "-h")) console.log(help)
-  else process.exitCode = await main()
+  else void main().then((code) => (process.exitCode = code)) // no top-level await in the CommonJS bundle of the image
 }
 
 async function main(): Promise<number> {
