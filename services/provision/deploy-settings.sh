@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# What the deploying steps of cloudbuild.yaml share. They source it; the build's substitutions are its environment.
+# shellcheck disable=SC2034 # used by the steps
+
+# By digest, as the image step wrote it down: a tag may be moved meanwhile.
+image=$(cat /workspace/image)
+
+common=(--project="$PROJECT_ID" --region="$_REGION" --quiet)
+deployed=(--image="$image" --labels="commit=${COMMIT_SHA:-none}")
+
+# A private database is reached through the network; everything else goes the usual way.
+network=()
+if [[ "$_NETWORK" != none ]]; then
+  network=(--network="${_NETWORK%/*}" --subnet="${_NETWORK#*/}" --vpc-egress=private-ranges-only)
+fi
+
+planner_url="https://$_PLANNER-$PROJECT_NUMBER.$_REGION.run.app"
+finalizer_url="https://$_FINALIZER-$PROJECT_NUMBER.$_REGION.run.app"
+
+# Environment variables of a service or job, separated by commas as gcloud wants them. No value holds a comma.
+database="LOG_LEVEL=info"
+if [[ "$_CLOUD_SQL_INSTANCE" != none ]]; then database+=",CLOUD_SQL_INSTANCE=$_CLOUD_SQL_INSTANCE"; fi
+google="GOOGLE_CLOUD_PROJECT=$PROJECT_ID,BUCKET=$_BUCKET"
+job="WORKER_JOB=projects/$PROJECT_ID/locations/$_REGION/jobs/$_WORKER"
+
+# The service account of a part.
+account() { echo "daybook-$1@$PROJECT_ID.iam.gserviceaccount.com"; }

@@ -1,0 +1,110 @@
+import { readFileSync } from "node:fs"
+import { topics } from "../../shared/topics.ts"
+
+/** What Daybook needs of Pub/Sub in one project, whether Google's or a local one. Names are short: without the project. */
+export interface Topology {
+  schemas: SchemaSpec[]
+  topics: TopicSpec[]
+  subscriptions: SubscriptionSpec[]
+}
+
+export interface SchemaSpec {
+  name: string
+  /** The text of a .proto file with one message. */
+  definition: string
+}
+
+export interface TopicSpec {
+  name: string
+  /** Messages are checked against it, as JSON; without one, anything goes. */
+  schema?: string
+}
+
+export interface SubscriptionSpec {
+  name: string
+  topic: string
+  ackDeadlineSeconds: number
+  retentionSeconds: number
+  push?: { endpoint: string; identity?: PushIdentity }
+  retry?: { minSeconds: number; maxSeconds: number }
+  deadLetters?: { topic: string; attemptsMax: number }
+}
+
+/** Whom a push says it comes from: https://cloud.google.com/pubsub/docs/authenticate-push-subscriptions */
+export interface PushIdentity {
+  serviceAccountEmail: string
+  audience: string
+}
+
+export interface TopologyOptions {
+  plannerUrl: string
+  finalizerUrl: string
+  /** Service account of the pushes; the audience is the service's URL unless given. Without it pushes are anonymous. */
+  pushServiceAccount?: string
+  pushAudience?: string
+  /** How long a message that was refused waits for its next delivery. */
+  retry?: { minSeconds: number; maxSeconds: number }
+  /** Deliveries after which a message goes to the dead letters. */
+  deliveryAttemptsMax?: number
+}
+
+// A publish that does not fit its schema is refused at the door. Dead letters are whatever could not be handled.
+const contracts = {
+  [topics.runRequests]: "run_request",
+  [topics.rerunRequests]: "rerun_request",
+  [topics.workItems]: "work_item",
+  [topics.shardReports]: "shard_report",
+  [topics.runVerdicts]: "run_verdict",
+}
+
+// Planning or verifying a big day takes minutes, and the push is answered at its end. Google's most.
+const PUSH_ACK_DEADLINE_SECONDS = 600
+// A minute of trouble is over by the second delivery, and ten deliveries spread over more than an hour.
+const RETRY = { minSeconds: 10, maxSeconds: 600 }
+const DELIVERY_ATTEMPTS_MAX = 10
+
+const PULL_ACK_DEADLINE_SECONDS = 60
+const DAY_SECONDS = 24 * 3600
+const RETENTION_SECONDS = 7 * DAY_SECONDS
+// Somebody has to look at them, and may be on holiday. Google's most.
+const DEAD_LETTER_RETENTION_SECONDS = 31 * DAY_SECONDS
+
+/** Subscriptions of single runs are not part of it: the planner creates them. */
+export function describeTopology(options: TopologyOptions): Topology {
+  const push = (name: string, topic: string, service: string): SubscriptionSpec => ({
+    name,
+    topic,
+    ackDeadlineSeconds: PUSH_ACK_DEADLINE_SECONDS,
+    retentionSeconds: RETENTION_SECONDS,
+    push: {
+      endpoint: `${service.replace(/\/$/, "")}/${topic}`,
+      ...(options.pushServiceAccount
+        ? {
+            identity: { serviceAccountEmail: options.pushServiceAccount, audience: options.pushAudience ?? service },
+          }
+        : {}),
+    },
+    retry: options.retry ?? RETRY,
+    deadLetters: { topic: topics.deadLetters, attemptsMax: options.deliveryAttemptsMax ?? DELIVERY_ATTEMPTS_MAX },
+  })
+  return {
+    schemas: Object.entries(contracts).map(([name, file]) => ({ name, definition: readContract(file) })),
+    topics: Object.values(topics).map((name) => (name in contracts ? { name, schema: name } : { name })),
+    subscriptions: [
+      push("planner-run-requests", topics.runRequests, options.plannerUrl),
+      push("planner-rerun-requests", topics.rerunRequests, options.plannerUrl),
+      push("finalizer-shard-reports", topics.shardReports, options.finalizerUrl),
+      // A topic keeps nothing by itself: without a subscription dead letters would be lost.
+      {
+        name: topics.deadLetters,
+        topic: topics.deadLetters,
+        ackDeadlineSeconds: PULL_ACK_DEADLINE_SECONDS,
+        retentionSeconds: DEAD_LETTER_RETENTION_SECONDS,
+      },
+    ],
+  }
+}
+
+function readContract(file: string): string {
+  return readFileSync(new URL(`../../schemas/messages/${file}.proto`, import.meta.url), "utf8")
+}
