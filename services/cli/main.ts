@@ -1,4 +1,9 @@
-import { runDaybook } from "./daybook.ts"
+import { enableCompileCache } from "node:module"
+import { join } from "node:path"
+
+// Commands load the Google clients and drizzle: 0.9 s on two cores, 0.7 s with what was compiled the last time.
+enableCompileCache(join(import.meta.dirname, "../../node_modules/.cache/daybook"))
+const { runDaybook } = await import("./daybook.ts")
 
 const interrupted = new AbortController()
 // A person who interrupts twice does not want to wait for an orderly end.
