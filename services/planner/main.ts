@@ -7,6 +7,7 @@ import { openJobs } from "../../shared/run-client.ts"
 import { openBucket } from "../../shared/storage-client.ts"
 import { topics } from "../../shared/topics.ts"
 import { readPlannerConfig } from "./config.ts"
+import { SHARDS_MAX } from "./plan-ranges.ts"
 import { takeRerunRequest } from "./rerun-shards.ts"
 import { type RunContext, takeRunRequest } from "./start-run.ts"
 
@@ -27,6 +28,7 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
     tasksMax: config.TASKS_MAX,
     timeZone: config.REVENUE_TIME_ZONE,
     shardPurchases: config.SHARD_PURCHASES,
+    shardsMax: SHARDS_MAX,
     now: () => new Date(),
   }
   const server = await startPushServer({

@@ -10,7 +10,7 @@ import { fromPurchases, inSlice, type ShopDay, utcDates } from "../../shared/sho
 const STEPS_PER_SHARD_ACROSS_DATES = 20
 
 // Ten shards for each task that an execution can have. More would only be overhead: shards should then be bigger.
-const SHARDS_MAX = 100_000
+export const SHARDS_MAX = 100_000
 
 /** One user id of a walk along the index, and how many purchases lie between the previous one and it. */
 interface Mark {
@@ -23,17 +23,22 @@ interface Mark {
  * user's are never split. Walks the day's index once, without a sort. Together the ranges tile the whole id space; a
  * day without purchases is one range.
  */
-export async function planRanges(db: Database, day: ShopDay, shardPurchases: number): Promise<Range[]> {
+export async function planRanges(
+  db: Database,
+  day: ShopDay,
+  shardPurchases: number,
+  shardsMax = SHARDS_MAX,
+): Promise<Range[]> {
   const dates = utcDates(day)
   const step = dates.length === 1 ? shardPurchases : Math.ceil(shardPurchases / STEPS_PER_SHARD_ACROSS_DATES)
-  const walks = await Promise.all(dates.map((date) => walkDate(db, day, date, step)))
+  const walks = await Promise.all(dates.map((date) => walkDate(db, day, date, step, shardsMax)))
   const ranges = cutRanges(mergeMarks(walks), shardPurchases)
-  return ranges.length > SHARDS_MAX ? refuseSmallShards(shardPurchases) : ranges
+  return ranges.length > shardsMax ? refuseSmallShards(shardsMax) : ranges
 }
 
-function refuseSmallShards(shardPurchases: number): never {
+function refuseSmallShards(shardsMax: number): never {
   throw new PermanentError(
-    `the day would have more than ${SHARDS_MAX} shards of ${shardPurchases} purchases: make SHARD_PURCHASES bigger and start the date again`,
+    `the day would have more than ${shardsMax} shards: make SHARD_PURCHASES bigger and start the date again`,
   )
 }
 
@@ -62,11 +67,11 @@ export function cutRanges(marks: Mark[], shardPurchases: number): Range[] {
  * Marks the user at about every `step`-th purchase of one UTC date. Each probe begins where the last one ended, so
  * that together they read each entry of the date once.
  */
-async function walkDate(db: Database, day: ShopDay, date: string, step: number): Promise<Mark[]> {
+async function walkDate(db: Database, day: ShopDay, date: string, step: number, shardsMax: number): Promise<Mark[]> {
   const marks: Mark[] = []
   let first = await probe(db, day, date, undefined, 0)
   while (first !== undefined) {
-    if (marks.length > SHARDS_MAX * STEPS_PER_SHARD_ACROSS_DATES) refuseSmallShards(step)
+    if (marks.length > shardsMax * STEPS_PER_SHARD_ACROSS_DATES) refuseSmallShards(shardsMax)
     let next = await probe(db, day, date, gte(purchases.userId, first), step)
     // One user alone holds a step or more: the mark is the next user.
     if (next === first) next = await probe(db, day, date, gt(purchases.userId, first), 0)

@@ -18,6 +18,7 @@ import { type DispatchContext, startDispatch } from "./start-dispatch.ts"
 export interface RunContext extends DispatchContext, RejectionContext {
   timeZone: string
   shardPurchases: number
+  shardsMax: number
   now(): Date
 }
 
@@ -86,7 +87,7 @@ async function obtainPlan(context: RunContext, run: Run): Promise<Range[]> {
 }
 
 async function makePlan(context: RunContext, run: Run, path: string): Promise<string> {
-  const ranges = await planRanges(context.db, run, context.shardPurchases)
+  const ranges = await planRanges(context.db, run, context.shardPurchases, context.shardsMax)
   const text = formatJson(
     PlanSchema,
     {

@@ -1,0 +1,208 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
+import { parseJson } from "../../schemas/json.ts"
+import { failAfter, failBefore } from "../../services/local/faults.ts"
+import { takeRunRequest } from "../../services/planner/start-run.ts"
+import { planPath, rejectionPath } from "../../shared/document-paths.ts"
+import { closeRun, decideRun, findRun, type Run } from "../../shared/ledger/runs.ts"
+import { listShards } from "../../shared/ledger/shards.ts"
+import { insertPurchases, shopTables } from "../test-database.ts"
+import { openPlannerRoom, type PlannerRoom, pushed } from "./planner-room.ts"
+
+let room: PlannerRoom
+
+beforeAll(async () => {
+  room = await openPlannerRoom()
+  const rows = Array.from({ length: 45 }, (_, n): [number, number, string] => [n, 100, "2026-11-22 12:00:00"])
+  await room.database.query(insertPurchases(rows))
+})
+afterAll(() => room.close())
+beforeEach(async () => {
+  for (const table of ["runs", "shards", "dispatches"]) await room.database.query(`DELETE FROM ${table}`)
+})
+
+const request = (message = pushed({ date: "2026-11-22" }), context = room.context) =>
+  takeRunRequest(context, message).then(() => message)
+const runOf = async (id: string) => (await findRun(room.database.db, `2026-11-22-${id}`)) as Run
+const newest = <T>(list: readonly T[]) => list.at(-1)
+
+async function lastRejection(id: string): Promise<string | undefined> {
+  const [document] = await room.context.bucket.file(rejectionPath("run-requests", id)).download()
+  const verdict = newest(room.verdicts())
+  expect(JSON.parse(document.toString())).toMatchObject({ verdict: "rejected", requestId: id, reason: verdict?.reason })
+  expect(verdict).toMatchObject({ verdict: "rejected", requestId: id })
+  return verdict?.reason
+}
+
+test("a request becomes a run: a plan, work items, and an execution told which run it is for", async () => {
+  const before = room.workItems().length
+  const { id } = await request()
+  const run = await runOf(id)
+  expect(run).toMatchObject({ state: "running", version: 1, shardCount: 5, dispatch: 0 })
+  const [plan] = await room.context.bucket.file(planPath(run.runId)).download()
+  expect(parseJson(PlanSchema, plan.toString()).shards).toHaveLength(5)
+  const items = room.workItems().slice(before)
+  expect(items.map((item) => item.attributes)).toEqual(
+    [0, 1, 2, 3, 4].map((index) => ({ runId: run.runId, dispatch: "0", index: String(index) })),
+  )
+  const executions = await room.executions()
+  const env = executions.find((execution) =>
+    execution.template?.containers?.[0]?.env?.some((entry) => entry.value === run.runId),
+  )
+  expect(env?.taskCount).toBe(4)
+  expect(env?.template?.containers?.[0]?.env).toEqual(
+    expect.arrayContaining([
+      expect.objectContaining({ name: "RUN_ID", value: run.runId }),
+      expect.objectContaining({ name: "DISPATCH", value: "0" }),
+    ]),
+  )
+})
+
+test("the same message again is the same run, and starts nothing more", async () => {
+  const message = await request()
+  const before = { items: room.workItems().length, executions: (await room.executions()).length }
+  await request(message)
+  expect(room.workItems()).toHaveLength(before.items)
+  expect(await room.executions()).toHaveLength(before.executions)
+})
+
+test("the same message delivered many times at once ends as one run with one plan", async () => {
+  const message = pushed({ date: "2026-11-22" })
+  await Promise.allSettled(Array.from({ length: 5 }, () => request(message)))
+  await request(message)
+  expect(await room.database.query("SELECT run_id FROM runs")).toHaveLength(1)
+  expect(await listShards(room.database.db, `2026-11-22-${message.id}`)).toHaveLength(5)
+  expect((await runOf(message.id)).state).toBe("running")
+})
+
+test("a second request for a date whose run is unfinished is rejected with the id of that run", async () => {
+  const first = await request()
+  const second = await request()
+  expect(await lastRejection(second.id)).toContain(`run 2026-11-22-${first.id} of 2026-11-22 is unfinished (running)`)
+  expect(await room.database.query("SELECT run_id FROM runs")).toHaveLength(1)
+})
+
+test("a rejected message stays rejected when it comes again after the reason is gone", async () => {
+  const first = await request()
+  const second = await request()
+  const run = await runOf(first.id)
+  await closeRun(room.database.db, run)
+  await decideRun(room.database.db, run, { state: "incomplete", verdict: "{}" })
+  await request(second)
+  expect(await lastRejection(second.id)).toContain("is unfinished")
+  expect(await runOf(second.id)).toBeUndefined()
+  expect((await request()).id).not.toBe(second.id)
+})
+
+describe("what can never succeed is acknowledged and answered by a rejected verdict", () => {
+  test.each<[unknown, string]>([
+    ["date=2026-11-22", "RunRequest: not JSON"],
+    ["", "RunRequest: empty"],
+    [{}, "RunRequest.date: missing"],
+    [{ date: "2026-11-22", force: true }, "RunRequest.force: unknown field"],
+    [{ date: 20261122 }, "RunRequest.date: expected string"],
+    [{ date: "2026-02-30" }, "2026-02-30 does not exist"],
+    [{ date: "2026-11-23" }, "has not ended yet in UTC"],
+    [{ date: "2031-01-01" }, "has not ended yet in UTC"],
+  ])("%j", async (data, reason) => {
+    const { id } = await request(pushed(data))
+    expect(await lastRejection(id)).toContain(reason)
+    expect(await room.database.query("SELECT run_id FROM runs")).toHaveLength(0)
+  })
+})
+
+test('"yesterday" is the day before the message was published', async () => {
+  const message = await request(pushed({ date: "yesterday" }, "2026-11-23T00:00:01Z"))
+  expect(await runOf(message.id)).toMatchObject({ revenueDate: "2026-11-22", state: "running" })
+})
+
+test("a date without purchases is a run of one shard", async () => {
+  const message = await request(pushed({ date: "2026-11-01" }))
+  const shards = await listShards(room.database.db, `2026-11-01-${message.id}`)
+  expect(shards).toMatchObject([{ rangeFrom: null, rangeTo: null }])
+})
+
+describe("a shop that cannot be read in slices is rejected with what to do", () => {
+  test("the index is missing", async () => {
+    await room.database.query("ALTER TABLE purchases DROP KEY purchases_day_slice")
+    const { id } = await request()
+    expect(await lastRejection(id)).toContain("CREATE INDEX purchases_day_slice ON purchases")
+    await room.database.query(
+      "CREATE INDEX purchases_day_slice ON purchases (purchased_on, user_id, purchased_at, amount_cents)",
+    )
+  })
+
+  test("the table is missing", async () => {
+    await room.database.query("RENAME TABLE purchases TO kept")
+    const { id } = await request()
+    expect(await lastRejection(id)).toMatch(/schemas\/database\/shop.ts.*purchases' doesn't exist/)
+    await room.database.query("RENAME TABLE kept TO purchases")
+    expect(shopTables).toHaveLength(2)
+  })
+})
+
+test("a plan that would have too many shards is rejected, and does not keep its date", async () => {
+  const { id } = await request(pushed({ date: "2026-11-22" }), { ...room.context, shardsMax: 4 })
+  expect(await lastRejection(id)).toContain("more than 4 shards: make SHARD_PURCHASES bigger")
+  expect(await room.database.query("SELECT run_id FROM runs")).toHaveLength(0)
+})
+
+describe("what may succeed later is not acknowledged, says what is wrong, and goes on when delivered again", () => {
+  async function failsThenGoesOn(context: PlannerRoom["context"], fault: RegExp | string): Promise<void> {
+    const message = pushed({ date: "2026-11-22" })
+    await expect(request(message, context)).rejects.toThrow(fault)
+    await request(message)
+    expect(await runOf(message.id)).toMatchObject({ state: "running", shardCount: 5 })
+    expect((await room.executions()).length).toBeGreaterThan(0)
+  }
+
+  test("the bucket is missing", async () => {
+    const bucket = room.context.bucket.storage.bucket("nowhere")
+    await failsThenGoesOn({ ...room.context, bucket }, /bucket does not exist/i)
+  })
+
+  test("the job is missing", async () => {
+    await failsThenGoesOn({ ...room.context, job: `${room.context.job}-gone` }, /NOT_FOUND.*worker-gone/)
+  })
+
+  test("the topic of the work items is missing", async () => {
+    await room.context.pubsub.topic("work-items").delete()
+    const message = pushed({ date: "2026-11-22" })
+    await expect(request(message)).rejects.toThrow(/NOT_FOUND/)
+    await room.context.pubsub.createTopic("work-items")
+    await request(message)
+    expect(await runOf(message.id)).toMatchObject({ state: "running", shardCount: 5 })
+  })
+})
+
+test("a RunJob that fails after it has started the execution is tried again, and the run has its execution", async () => {
+  const remove = room.runJobs.faults.add(failAfter({ method: "RunJob" }, "UNAVAILABLE"))
+  const before = (await room.executions()).length
+  const { id } = await request()
+  remove()
+  expect((await room.executions()).length).toBe(before + 2)
+  const [dispatch] = await room.database.query<{ execution: string }>("SELECT execution FROM dispatches")
+  expect(dispatch?.execution).toMatch(/^worker-[a-z0-9]{5}$/)
+  expect((await runOf(id)).state).toBe("running")
+})
+
+test("a plan that was written though the answer was an error is the plan", async () => {
+  const remove = room.storage.faults.add(failAfter({ method: "storage.objects.insert" }, "UNAVAILABLE"))
+  const { id } = await request()
+  remove()
+  expect((await runOf(id)).shardCount).toBe(5)
+})
+
+test("Storage, Pub/Sub and Run that refuse for a moment do not keep a run from starting", async () => {
+  const removes = [
+    room.storage.faults.add(failBefore({ method: "storage.objects.insert" }, "UNAVAILABLE")),
+    room.storage.faults.add(failBefore({ method: "storage.objects.get" }, "INTERNAL")),
+    room.pubsubServer.faults.add(failBefore({ method: "Publish" }, "UNAVAILABLE")),
+    room.pubsubServer.faults.add(failBefore({ method: "CreateSubscription" }, "UNAVAILABLE")),
+    room.runJobs.faults.add(failBefore({ method: "GetJob" }, "UNAVAILABLE")),
+    room.runJobs.faults.add(failBefore({ method: "RunJob" }, "UNAVAILABLE")),
+  ]
+  const { id } = await request()
+  for (const remove of removes) remove()
+  expect((await runOf(id)).state).toBe("running")
+})
