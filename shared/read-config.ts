@@ -21,11 +21,16 @@ export function readConfig<Entries extends v.ObjectEntries>(
   for (const name of empty) faults.set(name, "is set to nothing")
   if (result.success && faults.size === 0) return result.output
   const lines = [...faults].map(([name, fault]) => {
-    const entry = entries[name]
-    const purpose = entry ? v.getDescription(entry) : undefined
+    const purpose = describe(entries[name])
     return `  ${name} ${fault}${purpose ? ` (${purpose})` : ""}`
   })
   throw new ConfigurationError(`The environment cannot be used:\n${lines.join("\n")}`)
+}
+
+function describe(entry: v.ObjectEntries[string] | undefined): string | undefined {
+  if (!entry) return undefined
+  // v.optional hides the description of what it wraps.
+  return "wrapped" in entry ? describe(entry.wrapped as v.ObjectEntries[string]) : v.getDescription(entry)
 }
 
 /** A string that is not empty. */

@@ -20,7 +20,8 @@ async function finish(run: Run, state: "complete" | "incomplete"): Promise<boole
   return decideRun(database.db, run, { state, verdict: "{}" })
 }
 
-const published = async () => (await database.query<{ version: number }>("SELECT version FROM published_days"))[0]?.version
+const published = async () =>
+  (await database.query<{ version: number }>("SELECT version FROM published_days"))[0]?.version
 
 test("of many requests for one date at once, one begins a run and the others are told which", async () => {
   const begun = await Promise.all(Array.from({ length: 10 }, () => createRun(database.db, newRun())))
