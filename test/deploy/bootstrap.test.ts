@@ -1,0 +1,211 @@
+import { execFileSync } from "node:child_process"
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { delimiter, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { parse } from "yaml"
+import { topics } from "../../shared/topics.ts"
+import { parseGcloud } from "./gcloud-flags.ts"
+import { readBuildFile } from "./run-build.ts"
+import { hasShellcheck, shellcheck } from "./shellcheck.ts"
+
+const provision = fileURLToPath(new URL("../../services/provision", import.meta.url))
+const bootstrap = join(provision, "bootstrap.sh")
+
+interface Grant {
+  on: string
+  who: string
+  role: string
+  why: string
+}
+
+async function readGrants(): Promise<Grant[]> {
+  const text = await readFile(join(provision, "roles.txt"), "utf8")
+  const lines = text.split("\n").filter((line) => line && !line.startsWith("#"))
+  return lines.map((line) => {
+    const [on = "", who = "", role = "", why = ""] = line.split("|").map((cell) => cell.trim())
+    return { on, who, role, why }
+  })
+}
+
+/** Prints a script's commands word by word, without running any. */
+function splitWords(line: string): string[] {
+  return execFileSync("bash", ["--norc", "-c", `printf '%s\\n' ${line}`], { encoding: "utf8" })
+    .trimEnd()
+    .split("\n")
+}
+
+const isCreate = (call: string) => / (create|deploy) /.test(call)
+
+let dryRun: string
+beforeAll(() => {
+  // No gcloud anywhere: a dry run needs none.
+  dryRun = execFileSync("bash", [bootstrap, "--project", "shop", "--dry-run"], {
+    env: { PATH: "/usr/bin:/bin" },
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "inherit"],
+  })
+})
+
+describe("bootstrap.sh --dry-run", () => {
+  it("prints commands that gcloud has, with flags that they have", () => {
+    const commands = dryRun.split("\n").flatMap((line) => line.replace(" >/dev/null", "").split(" || "))
+    const calls = commands
+      .filter((line) => line.startsWith("gcloud "))
+      .map((line) => parseGcloud(splitWords(line).slice(1)))
+    expect(calls.length).toBeGreaterThan(80)
+    expect(new Set(dryRun.split("\n").map((line) => line.split(" ")[0]))).toEqual(new Set(["#", "gcloud", ""]))
+  })
+
+  it("grants every line of roles.txt, and nothing else", async () => {
+    const bound = dryRun.split("\n").filter((line) => line.includes("add-iam-policy-binding"))
+    const grants = await readGrants()
+    for (const { who, role } of grants) {
+      const member = who === "pubsub-agent" ? "service-PROJECT_NUMBER@gcp-sa-pubsub" : `daybook-${who}@shop`
+      expect(
+        bound.filter((line) => line.includes(member) && line.includes(role.replace("custom/", "roles/"))),
+      ).not.toEqual([])
+    }
+    expect(new Set(bound).size).toBe(grants.length)
+    expect(bound).toHaveLength(grants.length)
+  })
+
+  it("creates every topic and every account that a role is granted to", async () => {
+    for (const topic of Object.values(topics)) expect(dryRun).toContain(`gcloud pubsub topics create ${topic} `)
+    for (const { who } of await readGrants()) {
+      if (who !== "pubsub-agent") expect(dryRun).toContain(`gcloud iam service-accounts create daybook-${who} `)
+    }
+  })
+
+  it("asks for yesterday in the time zone of the revenue day, and for a sweep as its own account", () => {
+    const [daily, sweep] = dryRun.split("\n").filter((line) => line.startsWith("gcloud scheduler"))
+    expect(splitWords(daily ?? "")).toEqual(
+      expect.arrayContaining(['--message-body={"date":"yesterday"}', "--topic=run-requests", "--time-zone=UTC"]),
+    )
+    expect(splitWords(sweep ?? "")).toEqual(
+      expect.arrayContaining([
+        "--uri=https://daybook-finalizer-PROJECT_NUMBER.europe-west1.run.app/sweep",
+        "--oidc-service-account-email=daybook-scheduler@shop.iam.gserviceaccount.com",
+        "--oidc-token-audience=https://daybook-finalizer-PROJECT_NUMBER.europe-west1.run.app",
+      ]),
+    )
+  })
+
+  it("names everything as the build does", async () => {
+    const { substitutions } = await readBuildFile()
+    for (const name of [
+      "_PLANNER",
+      "_FINALIZER",
+      "_WORKER",
+      "_MIGRATE",
+      "_DATABASE_SECRET",
+      "_REPOSITORY",
+      "_REGION",
+    ]) {
+      expect(dryRun).toContain(substitutions[name])
+    }
+  })
+})
+
+describe("roles.txt", () => {
+  it("gives a reason for every role, each once", async () => {
+    const grants = await readGrants()
+    for (const { why } of grants) expect(why).not.toBe("")
+    expect(new Set(grants.map(({ on, who, role }) => `${on} ${who} ${role}`)).size).toBe(grants.length)
+  })
+
+  it("gives nobody a role over more than Daybook's own things, but where it says why", async () => {
+    const broad = (await readGrants()).filter(({ on }) => on === "project").map(({ who, role }) => `${who} ${role}`)
+    expect(broad).toEqual([
+      "planner roles/cloudsql.client",
+      "planner custom/daybookSubscriptionCreator",
+      "worker roles/cloudsql.client",
+      "worker roles/pubsub.subscriber",
+      "finalizer roles/cloudsql.client",
+      "finalizer custom/daybookSubscriptionRemover",
+      "migrate roles/cloudsql.client",
+      "pubsub-agent roles/pubsub.subscriber",
+      "build roles/logging.logWriter",
+      "build roles/pubsub.editor",
+    ])
+    expect((await readGrants()).filter(({ role }) => /admin|owner|roles\/editor/i.test(role))).toEqual([])
+  })
+})
+
+describe("bootstrap.sh", () => {
+  let folder: string
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "daybook-bootstrap-"))
+  })
+  afterAll(() => rm(folder, { recursive: true, force: true }))
+
+  /** Runs it with a gcloud that writes down what it is asked; `found` says whether it knows what it is asked about. */
+  async function bootstrapWith(found: boolean): Promise<string[]> {
+    const log = join(folder, "log")
+    await writeFile(log, "")
+    const answer = `case "$*" in *" describe "*) ${found ? "echo 42" : "exit 1"} ;; *"policies list"*) ${found ? "echo P1" : ":"} ;; esac`
+    const number = `if [[ "$*" == "projects describe"* ]]; then echo 42; exit; fi`
+    await writeFile(join(folder, "gcloud"), `#!/bin/bash\necho "$*" >>"${log}"\n${number}\n${answer}\n`, {
+      mode: 0o755,
+    })
+    execFileSync("bash", [bootstrap, "--project", "shop"], {
+      env: { PATH: `${folder}${delimiter}/usr/bin:/bin` },
+      stdio: ["ignore", "ignore", "inherit"],
+    })
+    return (await readFile(log, "utf8")).trimEnd().split("\n")
+  }
+
+  it("creates everything in an empty project", async () => {
+    const printed = dryRun
+      .replaceAll("PROJECT_NUMBER", "42")
+      .split("\n")
+      .map((line) => line.replace(/^.* \|\| /, ""))
+    const created = (await bootstrapWith(false)).filter(isCreate)
+    expect(created).toEqual(printed.filter(isCreate).map((line) => splitWords(line).slice(1).join(" ")))
+    expect(created.join("\n")).toContain("finalizer-42.europe-west1.run.app/sweep")
+  })
+
+  it("creates nothing a second time: roles, schedules and alerts are brought up to date", async () => {
+    const calls = await bootstrapWith(true)
+    expect(calls.filter(isCreate)).toEqual([
+      "beta services identity create --service=pubsub.googleapis.com --project=shop",
+    ])
+    expect(
+      calls.filter((call) => call.includes(" update ")).map((call) => call.split(" ").slice(0, 4).join(" ")),
+    ).toEqual([
+      "storage buckets update gs://shop-daybook",
+      "scheduler jobs update pubsub",
+      "scheduler jobs update http",
+      ...Array.from({ length: 3 }, () => "monitoring policies update P1"),
+    ])
+  })
+
+  it.skipIf(!hasShellcheck)("passes shellcheck (Debian's package shellcheck)", async () => {
+    for (const script of ["bootstrap.sh", "deploy-settings.sh"]) {
+      const text = await readFile(join(provision, script), "utf8")
+      // Its variables are the build's substitutions.
+      expect(shellcheck(script === "bootstrap.sh" ? text : `#!/bin/bash\n# shellcheck disable=SC2154\n${text}`)).toBe(
+        "",
+      )
+    }
+  })
+})
+
+describe("the alert policies", () => {
+  it("are policies with one condition each, that watch what the finalizer logs", async () => {
+    const files = (await readdir(join(provision, "alerts"))).filter((name) => !name.includes(".metric."))
+    expect(files.toSorted()).toEqual(["dead-letters.yaml", "no-complete-verdict.yaml", "verdict-incomplete.yaml"])
+    const logged = await readFile(join(provision, "../finalizer/finalize-run.ts"), "utf8")
+    for (const file of await readdir(join(provision, "alerts"))) {
+      const text = await readFile(join(provision, "alerts", file), "utf8")
+      const policy = parse(text) as Record<string, unknown>
+      if (!file.includes(".metric.")) {
+        expect(policy).toMatchObject({ combiner: "OR", conditions: [expect.any(Object)] })
+        expect(dryRun).toContain(`--policy-from-file=alerts/${file}`)
+      }
+      const message = /jsonPayload\.message="(.*)"/.exec(text)?.[1]
+      if (message) expect(logged).toContain(`"${message}"`)
+    }
+  })
+})

@@ -1,0 +1,188 @@
+import { readFileSync } from "node:fs"
+import { readFile } from "node:fs/promises"
+import { createRequire } from "node:module"
+import protobuf from "protobufjs"
+import { describe, expect, it } from "vitest"
+import { type Gcloud, parseGcloud } from "./gcloud-flags.ts"
+import { readBuildFile, runBuild, type StepRun } from "./run-build.ts"
+import { hasShellcheck, shellcheck } from "./shellcheck.ts"
+
+const require = createRequire(import.meta.url)
+const protos = protobuf.Root.fromJSON(
+  JSON.parse(readFileSync(require.resolve("@google-cloud/cloudbuild/build/protos/protos.json"), "utf8")),
+)
+
+/** What a value of proto's JSON form has that the message does not: unknown fields, wrong kinds, unknown enum names. */
+function findFaults(type: protobuf.Type, value: unknown, path = type.name): string[] {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return [`${path} is not a message`]
+  return Object.entries(value).flatMap(([name, content]) => {
+    const field = type.fields[name]
+    const here = `${path}.${name}`
+    if (!field) return [`${here} is unknown`]
+    field.resolve()
+    if (field instanceof protobuf.MapField) {
+      return Object.entries(content as object).flatMap(([key, one]) => findFieldFaults(field, one, `${here}.${key}`))
+    }
+    if (!field.repeated) return findFieldFaults(field, content, here)
+    if (!Array.isArray(content)) return [`${here} is not a list`]
+    return content.flatMap((one, index) => findFieldFaults(field, one, `${here}[${index}]`))
+  })
+}
+
+function findFieldFaults(field: protobuf.Field, value: unknown, path: string): string[] {
+  const { resolvedType: type } = field
+  if (type instanceof protobuf.Enum) return String(value) in type.values ? [] : [`${path}: ${String(value)} is unknown`]
+  if (type?.fullName === ".google.protobuf.Duration")
+    return /^\d+s$/.test(String(value)) ? [] : [`${path}: ${String(value)}`]
+  if (type instanceof protobuf.Type) return findFaults(type, value, path)
+  const kind = field.type === "bool" ? "boolean" : field.type === "string" ? "string" : "number"
+  return typeof value === kind ? [] : [`${path} is not a ${kind}`]
+}
+
+const Build = protos.lookupType("google.devtools.cloudbuild.v1.Build")
+
+describe("cloudbuild.yaml", () => {
+  it("is a google.devtools.cloudbuild.v1.Build, without unknown fields", async () => {
+    expect(findFaults(Build, await readBuildFile())).toEqual([])
+  })
+
+  it("would not pass with a misspelt field, a wrong kind or an unknown option", () => {
+    const wrong = {
+      steps: [{ id: "a", waitfor: ["-"], script: 1 }],
+      timeout: "1h",
+      options: { logging: "CLOUD" },
+      substitutions: { _A: 10 },
+    }
+    expect(findFaults(Build, wrong)).toEqual([
+      "Build.steps[0].waitfor is unknown",
+      "Build.steps[0].script is not a string",
+      "Build.timeout: 1h",
+      "Build.options.logging: CLOUD is unknown",
+      "Build.substitutions._A is not a string",
+    ])
+  })
+
+  it("uses every substitution that it defines, and defines every one that it uses", async () => {
+    const build = await readBuildFile()
+    const settings = await readFile(new URL("../../services/provision/deploy-settings.sh", import.meta.url), "utf8")
+    const { substitutions, ...rest } = build
+    const used = new Set(`${JSON.stringify(rest)}${settings}`.match(/\b_[A-Z][A-Z_]*\b/g))
+    expect([...used].toSorted()).toEqual(Object.keys(substitutions).toSorted())
+  })
+
+  it("stops every step and the build in time, and logs to Cloud Logging as its own account", async () => {
+    const { steps, timeout, options, serviceAccount } = await readBuildFile()
+    const inAll = steps.reduce((sum, step) => sum + secondsOf(step.timeout), 0)
+    expect(inAll).toBeGreaterThan(0)
+    expect(secondsOf(timeout)).toBeGreaterThanOrEqual(inAll / 2)
+    expect(options).toMatchObject({ logging: "CLOUD_LOGGING_ONLY", automapSubstitutions: true })
+    expect(serviceAccount).toContain("daybook-build@")
+  })
+
+  it.skipIf(!hasShellcheck)("has only scripts that pass shellcheck (Debian's package shellcheck)", async () => {
+    const { steps } = await readBuildFile()
+    for (const { id, script } of steps) expect(`${id}: ${shellcheck(script)}`).toBe(`${id}: `)
+    expect(shellcheck("#!/bin/bash\necho $undefined")).toContain("SC2154")
+  })
+})
+
+describe("a build", () => {
+  const usual = runBuild()
+  const order = ["check", "image", "migrate", "topology", "planner", "finalizer", "worker"]
+
+  it("checks, builds, migrates, brings the topology up to date and deploys, in this order", async () => {
+    const runs = await usual
+    expect(runs.map((run) => [run.id, run.status, run.stderr])).toEqual(order.map((id) => [id, 0, ""]))
+    expect(runs.flatMap((run) => gcloud(run).map((call) => `${call.command} ${call.names.join(" ")}`))).toEqual([
+      "run jobs deploy daybook-migrate",
+      "run jobs execute daybook-migrate",
+      "run deploy daybook-planner",
+      "run deploy daybook-finalizer",
+      "run jobs deploy daybook-worker",
+    ])
+  })
+
+  it.each([
+    ["ci-run", "check"],
+    ["docker push", "image"],
+    ["execute", "migrate"],
+    ["provision/main.ts", "topology"],
+    ["deploy daybook-planner", "planner"],
+    ["deploy daybook-finalizer", "finalizer"],
+  ])("ends where %s fails, and deploys nothing after", async (fails, step) => {
+    const runs = await runBuild({}, fails)
+    expect(runs.map((run) => run.id)).toEqual(order.slice(0, order.indexOf(step) + 1))
+    expect(runs.at(-1)?.status).not.toBe(0)
+  })
+
+  it("deploys one image by its digest, labelled with the commit, each part as its own account", async () => {
+    const deployed = (await usual).flatMap(gcloud).filter((call) => call.flags.image !== undefined)
+    expect(deployed).toHaveLength(4)
+    for (const { flags } of deployed) {
+      expect(flags.image).toMatch(/@sha256:[0-9a-f]{64}$/)
+      expect(flags.labels).toBe("commit=0123456789abcdef0123456789abcdef01234567")
+      expect(flags["set-secrets"]).toBe("DATABASE_URL=daybook-database-url:latest")
+    }
+    expect(deployed.map(({ flags }) => [flags.args, flags["service-account"]])).toEqual(
+      ["migrate", "planner", "finalizer", "worker"].map((part) => [
+        `${part}.cjs`,
+        `daybook-${part}@shop.iam.gserviceaccount.com`,
+      ]),
+    )
+  })
+
+  it("tells the services whom they may believe, and never opens them", async () => {
+    const services = (await usual).flatMap(gcloud).filter((call) => call.command === "run deploy")
+    expect(services.map(({ flags }) => readEnv(flags["set-env-vars"]))).toEqual([
+      expect.objectContaining({
+        BUCKET: "shop-daybook",
+        WORKER_JOB: "projects/shop/locations/europe-west1/jobs/daybook-worker",
+        PUSH_AUDIENCE: "https://daybook-planner-123456789.europe-west1.run.app",
+        PUSH_ACCOUNTS: "daybook-push@shop.iam.gserviceaccount.com",
+      }),
+      expect.objectContaining({
+        PUSH_AUDIENCE: "https://daybook-finalizer-123456789.europe-west1.run.app",
+        PUSH_ACCOUNTS: "daybook-push@shop.iam.gserviceaccount.com daybook-scheduler@shop.iam.gserviceaccount.com",
+      }),
+    ])
+    for (const { flags } of services) {
+      expect(flags).not.toHaveProperty("allow-unauthenticated")
+      expect(flags.ingress).toBe("internal")
+    }
+  })
+
+  it("names Cloud SQL and a network only where there are such", async () => {
+    const without = (await usual).flatMap(gcloud).filter((call) => call.flags.image !== undefined)
+    for (const { flags } of without) {
+      expect(readEnv(flags["set-env-vars"])).not.toHaveProperty("CLOUD_SQL_INSTANCE")
+      expect(flags).not.toHaveProperty("network")
+    }
+    const given = { _CLOUD_SQL_INSTANCE: "shop:europe-west1:main", _NETWORK: "default/europe" }
+    const within = (await runBuild(given)).flatMap(gcloud).filter((call) => call.flags.image !== undefined)
+    for (const { flags } of within) {
+      expect(readEnv(flags["set-env-vars"])).toHaveProperty("CLOUD_SQL_INSTANCE", "shop:europe-west1:main")
+      expect(flags).toMatchObject({ network: "default", subnet: "europe" })
+    }
+  })
+
+  it("ends before anything else when it could need more connections than the database can spare", async () => {
+    const [check, ...rest] = await runBuild({ _PARALLELISM: "100" })
+    expect(check).toMatchObject({ id: "check", status: 1, commands: [] })
+    expect(check?.stderr).toContain("117 connections, more than the _CONNECTION_BUDGET of 40")
+    expect(rest).toEqual([])
+  })
+})
+
+function gcloud(run: StepRun): Gcloud[] {
+  return run.commands.filter(([tool]) => tool === "gcloud").map(([, ...words]) => parseGcloud(words))
+}
+
+function secondsOf(text: unknown): number {
+  return Number(/^(\d+)s$/.exec(String(text))?.[1])
+}
+
+function readEnv(text = ""): Record<string, string> {
+  return Object.fromEntries(
+    text.split(",").map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]),
+  )
+}

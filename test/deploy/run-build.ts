@@ -1,0 +1,100 @@
+import { spawnSync } from "node:child_process"
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { delimiter, join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { parse } from "yaml"
+
+const root = fileURLToPath(new URL("../..", import.meta.url))
+
+export interface Step {
+  id: string
+  name: string
+  timeout?: string
+  script: string
+}
+
+export interface BuildFile {
+  steps: Step[]
+  substitutions: Record<string, string>
+  [field: string]: unknown
+}
+
+export async function readBuildFile(): Promise<BuildFile> {
+  return parse(await readFile(join(root, "cloudbuild.yaml"), "utf8")) as BuildFile
+}
+
+/** What a step did: its exit code, what it wrote to its error output, and each command of a tool, in order. */
+export interface StepRun {
+  id: string
+  status: number | null
+  stderr: string
+  commands: string[][]
+}
+
+/** The build's own substitutions, and what Google's are set to: https://cloud.google.com/build/docs/configuring-builds/substitute-variable-values */
+const google = {
+  PROJECT_ID: "shop",
+  PROJECT_NUMBER: "123456789",
+  BUILD_ID: "b1d2",
+  COMMIT_SHA: "0123456789abcdef0123456789abcdef01234567",
+}
+
+const DIGEST = `europe-west1-docker.pkg.dev/shop/daybook/daybook@sha256:${"ab".repeat(32)}`
+
+// Instead of the tools that would reach out: each writes down how it was called, one word a line, and a line of dashes.
+const tool = (name: string) => `#!/usr/bin/env bash
+{ printf '%s\\n' ${name} "$@"; echo ----; } >>"$TOOL_LOG"
+if [[ "${name} $*" == *"$TOOL_FAILS"* && -n "$TOOL_FAILS" ]]; then exit 1; fi
+if [[ "${name} $1" == "docker inspect" ]]; then echo "${DIGEST}"; fi
+`
+
+/**
+ * Runs the steps of cloudbuild.yaml as Cloud Build would, one after the other until one fails, in a folder of its own
+ * and with stand-ins for the tools. `fails` is a part of the command that shall fail.
+ */
+export async function runBuild(given: Record<string, string> = {}, fails = ""): Promise<StepRun[]> {
+  const build = await readBuildFile()
+  const workspace = await mkdtemp(join(tmpdir(), "daybook-build-"))
+  try {
+    await cp(join(root, "services/provision"), join(workspace, "services/provision"), { recursive: true })
+    await mkdir(join(workspace, "tools"))
+    await mkdir(join(workspace, ".ci"))
+    await writeFile(join(workspace, ".ci/run"), "ci-run")
+    for (const name of ["gcloud", "docker", "node", "apt-get", "ci-run"]) {
+      await writeFile(join(workspace, "tools", name), tool(name), { mode: 0o755 })
+    }
+    const settings = join(workspace, "services/provision/deploy-settings.sh")
+    const place = (script: string) => script.replaceAll("/workspace/", `${workspace}/`)
+    await writeFile(settings, place(await readFile(settings, "utf8")))
+
+    const substitutions: Record<string, string> = { ...google, ...build.substitutions, ...given }
+    for (const [name, value] of Object.entries(substitutions)) {
+      substitutions[name] = value.replace(/\$\{(\w+)\}/g, (_, other: string) => substitutions[other] ?? "")
+    }
+    const runs: StepRun[] = []
+    for (const step of build.steps) {
+      const log = join(workspace, `${step.id}.log`)
+      await writeFile(log, "")
+      const script = join(workspace, `${step.id}.sh`)
+      await writeFile(script, place(step.script))
+      const { status, stderr } = spawnSync("bash", [script], {
+        cwd: workspace,
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "pipe"],
+        env: {
+          PATH: [join(workspace, "tools"), process.env.PATH].join(delimiter),
+          TOOL_LOG: log,
+          TOOL_FAILS: fails,
+          ...substitutions,
+        },
+      })
+      const commands = (await readFile(log, "utf8")).split("\n----\n").filter(Boolean)
+      runs.push({ id: step.id, status, stderr, commands: commands.map((command) => command.split("\n")) })
+      if (status !== 0) break
+    }
+    return runs
+  } finally {
+    await rm(workspace, { recursive: true, force: true })
+  }
+}
