@@ -1,0 +1,183 @@
+import * as fc from "fast-check"
+import { afterAll, beforeAll, expect, test } from "vitest"
+import { computeShard } from "../../services/worker/compute-shard.ts"
+import { StaleEpochError } from "../../shared/errors.ts"
+import { openNextDispatch } from "../../shared/ledger/dispatches.ts"
+import { closeRun, decideRun, findRun, markAnnounced, type Run } from "../../shared/ledger/runs.ts"
+import { claimShard, listShards, type Shard, takeReport } from "../../shared/ledger/shards.ts"
+import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../test-database.ts"
+import { beginRun, cutAt } from "../test-run.ts"
+
+/*
+ * The claim protocol under every kind of event, in random order, on the real ledger and the real transaction: tasks of
+ * two executions claim, commit, crash and come back as zombies; reports are doubled and late; the run is closed,
+ * decided and rerun at any moment. What must hold is checked after each event by looking at the tables.
+ */
+
+const SHARDS = 3
+const EXECUTIONS = 2
+const TASKS = 2
+
+type Event =
+  | { kind: "claim"; execution: number; task: number; shard: number }
+  | { kind: "crash"; execution: number; task: number }
+  | { kind: "commit"; claim: number }
+  | { kind: "report"; claim: number }
+  | { kind: "buy"; shard: number }
+  | { kind: "close" }
+  | { kind: "decide" }
+  | { kind: "rerun" }
+
+const pick = (max: number) => fc.nat({ max: max - 1 })
+const event: fc.Arbitrary<Event> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant("claim" as const),
+      execution: pick(EXECUTIONS),
+      task: pick(TASKS),
+      shard: pick(SHARDS),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant("crash" as const), execution: pick(EXECUTIONS), task: pick(TASKS) }),
+  },
+  // Of all claims ever made: most of them are stale, which is the point.
+  { weight: 8, arbitrary: fc.record({ kind: fc.constant("commit" as const), claim: fc.nat() }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("report" as const), claim: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("buy" as const), shard: pick(SHARDS) }) },
+  fc.constantFrom<Event>({ kind: "close" }, { kind: "decide" }, { kind: "rerun" }),
+)
+
+let database: TestDatabase
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+  await database.query(...shopTables)
+})
+afterAll(() => database.drop())
+
+/** The real protocol, with a record of what happened to it. */
+async function openHistory() {
+  const { db } = database
+  for (const table of ["runs", "shards", "dispatches", "revenue_versions", "published_days", "purchases"]) {
+    await database.query(`DELETE FROM ${table}`)
+  }
+  const rows = [5, 15, 25].map((user): [number, number, string] => [user, 100, "2026-11-22 10:00:00"])
+  await database.query(insertPurchases(rows))
+  const { runId } = await beginRun(db, cutAt(10n, 20n))
+  const run = async () => (await findRun(db, runId)) as Run
+  const attempts = new Map<string, number>()
+  const claims: Shard[] = []
+  /** By shard and dispatch: the epochs that landed. */
+  const landed = new Map<string, number[]>()
+  const decided = new Map<number, string>()
+  let requests = 0
+
+  async function play(event: Event): Promise<void> {
+    switch (event.kind) {
+      case "claim": {
+        const execution = `job-${event.execution}`
+        const attempt = attempts.get(`${execution}/${event.task}`) ?? 0
+        const { dispatch } = await run()
+        const shard = { runId, shardIndex: event.shard, dispatch }
+        const claimed = await claimShard(db, shard, { execution, taskIndex: event.task, attempt })
+        if (claimed) claims.push(claimed)
+        return
+      }
+      case "crash": {
+        const key = `job-${event.execution}/${event.task}`
+        attempts.set(key, (attempts.get(key) ?? 0) + 1)
+        return
+      }
+      case "commit": {
+        const claim = claims[event.claim % Math.max(1, claims.length)]
+        if (claim) await commit(claim)
+        return
+      }
+      case "report": {
+        const claim = claims[event.claim % Math.max(1, claims.length)]
+        if (claim)
+          await takeReport(db, { runId, index: claim.shardIndex, dispatch: claim.dispatch, epoch: claim.epoch })
+        return
+      }
+      case "buy":
+        await database.query(insertPurchases([[event.shard * 10 + 5, 7, "2026-11-22 11:00:00"]]))
+        return
+      case "close":
+        await closeRun(db, await run())
+        return
+      case "decide":
+        await decide(await run())
+        return
+      case "rerun": {
+        const closed = await run()
+        await openNextDispatch(db, closed, `request-${requests++}`, [0, 1, 2])
+      }
+    }
+  }
+
+  async function commit(claim: Shard): Promise<void> {
+    const before = (await listShards(db, runId))[claim.shardIndex]
+    try {
+      await computeShard(db, await run(), claim)
+    } catch (error) {
+      if (error instanceof StaleEpochError) return
+      throw error
+    }
+    const after = (await listShards(db, runId))[claim.shardIndex]
+    expect(after).toMatchObject({ state: "done", epoch: claim.epoch })
+    // A second call under a claim that has committed finds its own work done.
+    if (before?.state === "done") return
+    const key = `${claim.shardIndex}/${claim.dispatch}`
+    landed.set(key, [...(landed.get(key) ?? []), claim.epoch])
+  }
+
+  async function decide(closed: Run): Promise<void> {
+    const isWhole = (await listShards(db, runId)).every((shard) => shard.state === "done")
+    const state = isWhole ? ("complete" as const) : ("incomplete" as const)
+    if (!(await decideRun(db, closed, { state, verdict: "{}" }))) return
+    expect(decided.has(closed.dispatch)).toBe(false)
+    decided.set(closed.dispatch, state)
+    await markAnnounced(db, closed)
+  }
+
+  /** What must hold at any moment. */
+  async function check(): Promise<void> {
+    for (const [key, epochs] of landed) expect(epochs, `commits of shard/dispatch ${key}`).toHaveLength(1)
+    const now = await run()
+    for (const shard of await listShards(db, runId)) {
+      const [rows] = await database.query<{ n: string; amount: string }>(
+        `SELECT COUNT(*) AS n, COALESCE(SUM(amount_cents), 0) AS amount FROM revenue_versions
+         WHERE user_id >= ${shard.shardIndex * 10} AND user_id < ${shard.shardIndex * 10 + 10}`,
+      )
+      // What the ledger says of a shard that is done is what its rows say.
+      if (shard.state === "done") expect([rows?.n, rows?.amount]).toEqual([String(shard.rowCount), shard.amountCents])
+      if (now.state !== "running") expect(["done", "failed", "missing"]).toContain(shard.state)
+      const epochs = claims.filter((claim) => claim.shardIndex === shard.shardIndex).map((claim) => claim.epoch)
+      expect(new Set(epochs).size).toBe(epochs.length)
+      expect(Math.max(0, ...epochs)).toBeLessThanOrEqual(shard.epoch)
+    }
+    const [dispatch] = await database.query<{ reported: number; shard_count: number }>(
+      `SELECT reported, shard_count FROM dispatches WHERE dispatch = ${now.dispatch}`,
+    )
+    expect(dispatch?.reported).toBeLessThanOrEqual(dispatch?.shard_count ?? 0)
+    const published = await database.query("SELECT version FROM published_days")
+    expect(published).toHaveLength(now.state === "complete" ? 1 : 0)
+  }
+  return { play, check }
+}
+
+test("whatever order tasks, crashes, zombies, reports, closings, verdicts and reruns come in, the fences hold", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(event, { minLength: 5, maxLength: 60 }), async (events) => {
+      const history = await openHistory()
+      for (const happening of events) {
+        await history.play(happening)
+        await history.check()
+      }
+    }),
+    { numRuns: 60 },
+  )
+})
