@@ -1,6 +1,7 @@
 import { type FastifyInstance, fastify } from "fastify"
 import { describeError } from "./errors.ts"
 import type { Log } from "./log.ts"
+import type { VerifyToken } from "./verify-push-token.ts"
 
 /** A Pub/Sub message as a push subscription delivers it. */
 export interface PushMessage {
@@ -26,6 +27,8 @@ export interface PushServerOptions {
   messages: Record<string, TakeMessage>
   /** Calls without a message, by path, such as `/sweep`. */
   calls?: Record<string, () => Promise<void>>
+  /** Says who calls; without it, anybody may. */
+  verify?: VerifyToken | undefined
 }
 
 // Pub/Sub's messages reach 10 MB, and base64 adds a third.
@@ -36,6 +39,22 @@ export async function startPushServer(options: PushServerOptions): Promise<{ url
   const { log } = options
   const server: FastifyInstance = fastify({ bodyLimit: BODY_BYTES_MAX, forceCloseConnections: "idle" })
   server.get("/healthz", () => ({ status: "ok" }))
+  // Cloud Scheduler sends no body, as application/octet-stream: https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs#HttpTarget
+  server.addContentTypeParser("*", { parseAs: "buffer" }, (_request, _body, done) => done(null, undefined))
+  // Before the body is read: who may not call may not make us read 15 MB either.
+  server.addHook("onRequest", async (request, reply) => {
+    if (!options.verify || request.routeOptions.url === "/healthz") return
+    const path = request.routeOptions.url
+    try {
+      const verdict = await options.verify(request.headers.authorization)
+      if ("account" in verdict) return
+      log.warn({ path, reason: verdict.refused }, "a call is refused: it does not prove who it comes from")
+      await reply.code(request.headers.authorization ? 403 : 401).send({ error: "not for you" })
+    } catch (error) {
+      log.error({ path, error: describeError(error) }, "a call cannot be checked and is left to be repeated")
+      await reply.code(503).send({ error: "not checked; repeat it" })
+    }
+  })
 
   for (const [path, take] of Object.entries(options.messages)) {
     server.post(path, async (request, reply) => {

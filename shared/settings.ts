@@ -35,6 +35,18 @@ export const serverSettings = {
   HOST: v.optional(text("the address to listen on"), "0.0.0.0"),
 }
 
+/** Who may call a service. Required where Pub/Sub is Google's: a service that asked nobody would take any request. */
+export function pushSettings(env: NodeJS.ProcessEnv) {
+  const unlessLocal = <Setting extends v.GenericSchema<string, string>>(setting: Setting) =>
+    env.PUBSUB_EMULATOR_HOST === undefined ? setting : v.optional(setting)
+  return {
+    PUSH_AUDIENCE: unlessLocal(text("the audience that push tokens must name: this service's own URL")),
+    PUSH_ACCOUNTS: unlessLocal(text("the service accounts that may push, separated by spaces")),
+    PUSH_TOKENS: v.optional(v.picklist(["verify", "trust-cloud-run"], "is not verify or trust-cloud-run"), "verify"),
+    PUSH_CERTS_URL: v.optional(text("where a local cloud shows the key of its push tokens, instead of Google's")),
+  }
+}
+
 export const logSettings = {
   LOG_LEVEL: v.optional(v.picklist(["debug", "info", "warn", "error"], "is not debug, info, warn or error"), "info"),
 }

@@ -6,6 +6,7 @@ import {
   googleSettings,
   jobSettings,
   logSettings,
+  pushSettings,
   serverSettings,
 } from "../../shared/settings.ts"
 
@@ -20,6 +21,7 @@ export function readFinalizerConfig(env: NodeJS.ProcessEnv) {
       ...jobSettings,
       ...serverSettings,
       ...logSettings,
+      ...pushSettings(env),
       PLANNING_MINUTES_MAX: v.optional(
         wholeNumber("minutes after which a run without an execution is given up", 1, 10_000),
         "120",

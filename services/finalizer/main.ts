@@ -6,6 +6,7 @@ import { startPushServer } from "../../shared/push-server.ts"
 import { openExecutions } from "../../shared/run-client.ts"
 import { openBucket } from "../../shared/storage-client.ts"
 import { topics } from "../../shared/topics.ts"
+import { openTokenVerifier } from "../../shared/verify-push-token.ts"
 import { readFinalizerConfig } from "./config.ts"
 import { type SweepContext, sweep } from "./sweep.ts"
 import { takeShardReport } from "./take-report.ts"
@@ -32,6 +33,7 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
     port: config.PORT,
     host: config.HOST,
     log,
+    verify: openTokenVerifier(config),
     messages: { [`/${topics.shardReports}`]: (message) => takeShardReport(context, message) },
     calls: { "/sweep": () => sweep(context) },
   })

@@ -6,6 +6,7 @@ import {
   googleSettings,
   jobSettings,
   logSettings,
+  pushSettings,
   serverSettings,
 } from "../../shared/settings.ts"
 
@@ -23,6 +24,7 @@ export function readPlannerConfig(env: NodeJS.ProcessEnv) {
       ...jobSettings,
       ...serverSettings,
       ...logSettings,
+      ...pushSettings(env),
       REVENUE_TIME_ZONE: v.optional(
         v.pipe(
           text("the IANA time zone in which a revenue date is a day"),

@@ -6,6 +6,7 @@ import { startPushServer } from "../../shared/push-server.ts"
 import { openJobs } from "../../shared/run-client.ts"
 import { openBucket } from "../../shared/storage-client.ts"
 import { topics } from "../../shared/topics.ts"
+import { openTokenVerifier } from "../../shared/verify-push-token.ts"
 import { readPlannerConfig } from "./config.ts"
 import { SHARDS_MAX } from "./plan-ranges.ts"
 import { takeRerunRequest } from "./rerun-shards.ts"
@@ -35,6 +36,7 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
     port: config.PORT,
     host: config.HOST,
     log,
+    verify: openTokenVerifier(config),
     messages: {
       [`/${topics.runRequests}`]: (message) => takeRunRequest(context, message),
       [`/${topics.rerunRequests}`]: (message) => takeRerunRequest(context, message),

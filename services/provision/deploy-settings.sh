@@ -23,5 +23,18 @@ if [[ "$_CLOUD_SQL_INSTANCE" != none ]]; then database+=",CLOUD_SQL_INSTANCE=$_C
 google="GOOGLE_CLOUD_PROJECT=$PROJECT_ID,BUCKET=$_BUCKET"
 job="WORKER_JOB=projects/$PROJECT_ID/locations/$_REGION/jobs/$_WORKER"
 
+# Cloud Run lets nobody in but by name, as bootstrap.sh has set it, and takes the signature off the tokens that it has
+# checked. A service that is open must not believe such tokens, so it is not deployed.
+push="PUSH_TOKENS=trust-cloud-run"
+require_locked() {
+  local policy service
+  policy=$(gcloud run services get-iam-policy "$1" "${common[@]}" --format=json)
+  service=$(gcloud run services describe "$1" "${common[@]}" --format=json)
+  if [[ "$policy" =~ allUsers|allAuthenticatedUsers || "$service" =~ invoker-iam-disabled\"?:\ *\"?true ]]; then
+    echo "$1 may be called by anybody: take the role from allUsers, or turn the IAM check on again" >&2
+    return 1
+  fi
+}
+
 # The service account of a part.
 account() { echo "daybook-$1@$PROJECT_ID.iam.gserviceaccount.com"; }

@@ -93,7 +93,8 @@ describe("a build", () => {
   it("checks, builds, migrates, brings the topology up to date and deploys, in this order", async () => {
     const runs = await usual
     expect(runs.map((run) => [run.id, run.status, run.stderr])).toEqual(order.map((id) => [id, 0, ""]))
-    expect(runs.flatMap((run) => gcloud(run).map((call) => `${call.command} ${call.names.join(" ")}`))).toEqual([
+    const changes = runs.flatMap(gcloud).filter(({ command }) => /(deploy|execute)$/.test(command))
+    expect(changes.map(({ command, names }) => `${command} ${names.join(" ")}`)).toEqual([
       "run jobs deploy daybook-migrate",
       "run jobs execute daybook-migrate",
       "run deploy daybook-planner",
@@ -110,7 +111,7 @@ describe("a build", () => {
     ["deploy daybook-planner", "planner"],
     ["deploy daybook-finalizer", "finalizer"],
   ])("ends where %s fails, and deploys nothing after", async (fails, step) => {
-    const runs = await runBuild({}, fails)
+    const runs = await runBuild({}, { fails })
     expect(runs.map((run) => run.id)).toEqual(order.slice(0, order.indexOf(step) + 1))
     expect(runs.at(-1)?.status).not.toBe(0)
   })
@@ -137,6 +138,7 @@ describe("a build", () => {
       expect.objectContaining({
         BUCKET: "shop-daybook",
         WORKER_JOB: "projects/shop/locations/europe-west1/jobs/daybook-worker",
+        PUSH_TOKENS: "trust-cloud-run",
         PUSH_AUDIENCE: "https://daybook-planner-123456789.europe-west1.run.app",
         PUSH_ACCOUNTS: "daybook-push@shop.iam.gserviceaccount.com",
       }),
@@ -149,6 +151,14 @@ describe("a build", () => {
       expect(flags).not.toHaveProperty("allow-unauthenticated")
       expect(flags.ingress).toBe("internal")
     }
+  })
+
+  it.each(["allUsers", "allAuthenticatedUsers"])("does not deploy a service that %s may call", async (member) => {
+    const policy = JSON.stringify({ bindings: [{ members: [member], role: "roles/run.invoker" }] })
+    const last = (await runBuild({}, { policy })).at(-1)
+    expect(last).toMatchObject({ id: "planner", status: 1 })
+    expect(last?.stderr).toContain("daybook-planner may be called by anybody")
+    expect(last?.commands.flat()).not.toContain("deploy")
   })
 
   it("names Cloud SQL and a network only where there are such", async () => {

@@ -17,6 +17,7 @@ const httpJob =
 const flags: Record<string, string> = {
   "run deploy": `region ${container} ${network} ${service}`,
   "run services describe": "region",
+  "run services get-iam-policy": "region",
   "run services add-iam-policy-binding": "region member role",
   "run jobs create": `region ${container} ${network} ${job}`,
   "run jobs deploy": `region ${container} ${network} ${job}`,

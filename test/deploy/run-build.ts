@@ -46,14 +46,18 @@ const DIGEST = `europe-west1-docker.pkg.dev/shop/daybook/daybook@sha256:${"ab".r
 const tool = (name: string) => `#!/usr/bin/env bash
 { printf '%s\\n' ${name} "$@"; echo ----; } >>"$TOOL_LOG"
 if [[ "${name} $*" == *"$TOOL_FAILS"* && -n "$TOOL_FAILS" ]]; then exit 1; fi
+if [[ "$*" == *get-iam-policy* ]]; then echo "$TOOL_POLICY"; fi
 if [[ "${name} $1" == "docker inspect" ]]; then echo "${DIGEST}"; fi
 `
 
 /**
  * Runs the steps of cloudbuild.yaml as Cloud Build would, one after the other until one fails, in a folder of its own
- * and with stand-ins for the tools. `fails` is a part of the command that shall fail.
+ * and with stand-ins for the tools. `fails` is a part of the command that shall fail, `policy` says who may call.
  */
-export async function runBuild(given: Record<string, string> = {}, fails = ""): Promise<StepRun[]> {
+export async function runBuild(
+  given: Record<string, string> = {},
+  { fails = "", policy = '{"bindings":[]}' } = {},
+): Promise<StepRun[]> {
   const build = await readBuildFile()
   const workspace = await mkdtemp(join(tmpdir(), "daybook-build-"))
   try {
@@ -86,6 +90,7 @@ export async function runBuild(given: Record<string, string> = {}, fails = ""): 
           PATH: [join(workspace, "tools"), process.env.PATH].join(delimiter),
           TOOL_LOG: log,
           TOOL_FAILS: fails,
+          TOOL_POLICY: policy,
           ...substitutions,
         },
       })

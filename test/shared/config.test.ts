@@ -9,6 +9,8 @@ const sound = {
   GOOGLE_CLOUD_PROJECT: "shop",
   BUCKET: "shop-daybook",
   WORKER_JOB: "projects/shop/locations/europe-west1/jobs/daybook-worker",
+  PUSH_AUDIENCE: "https://daybook-planner-1.europe-west1.run.app",
+  PUSH_ACCOUNTS: "daybook-push@shop.iam.gserviceaccount.com",
 }
 const task = {
   RUN_ID: "2026-11-22-1",
@@ -44,6 +46,7 @@ test("all that is wrong is told at once, with the variable's name and what it is
     readPlannerConfig({
       BUCKET: "b",
       DATABASE_URL: "postgres://x",
+      PUSH_TOKENS: "none",
       SHARD_PURCHASES: "many",
       REVENUE_TIME_ZONE: "Mars",
     }),
@@ -52,6 +55,9 @@ test("all that is wrong is told at once, with the variable's name and what it is
     "  DATABASE_URL is not a URL of the form mysql://user:password@host:port/database (the database of the shop and of Revenue, as mysql://user:password@host:port/database)",
     "  GOOGLE_CLOUD_PROJECT is not set (the Google Cloud project)",
     "  WORKER_JOB is not set (the Cloud Run Job of the worker)",
+    "  PUSH_AUDIENCE is not set (the audience that push tokens must name: this service's own URL)",
+    "  PUSH_ACCOUNTS is not set (the service accounts that may push, separated by spaces)",
+    "  PUSH_TOKENS is not verify or trust-cloud-run",
     "  REVENUE_TIME_ZONE is not an IANA time zone such as Europe/Berlin (the IANA time zone in which a revenue date is a day)",
     "  SHARD_PURCHASES is not a whole number from 1 to 1000000000 (about how many purchases a shard holds)",
   ])

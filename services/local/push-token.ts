@@ -1,0 +1,64 @@
+import { createSign, generateKeyPair } from "node:crypto"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { promisify } from "node:util"
+import type { PushClaims } from "./pubsub/store.ts"
+
+/**
+ * Signs tokens as Google does for pushes, with a key of its own, and serves the key where services can be told to look
+ * (`PUSH_CERTS_URL`): so what checks tokens is the code that checks Google's. Google has several keys and changes
+ * them; this has one, for as long as it runs, and serves it as a bare public key instead of a certificate.
+ */
+export interface PushSigner {
+  certsUrl: string
+  sign: (claims: PushClaims) => Promise<string>
+  stop: () => Promise<void>
+}
+
+const KEY_ID = "local"
+const RSA_BITS = 2048
+const TOKEN_SECONDS = 3600
+
+export async function startPushSigner(): Promise<PushSigner> {
+  const { publicKey, privateKey } = await promisify(generateKeyPair)("rsa", {
+    modulusLength: RSA_BITS,
+    publicKeyEncoding: { type: "spki", format: "pem" },
+    privateKeyEncoding: { type: "pkcs8", format: "pem" },
+  })
+  const server = createServer((_request, response) => {
+    response.setHeader("content-type", "application/json")
+    response.setHeader("cache-control", "max-age=3600")
+    response.end(JSON.stringify({ [KEY_ID]: publicKey }))
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject)
+    server.listen(0, "127.0.0.1", resolve)
+  })
+  return {
+    certsUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/certs`,
+    sign: async ({ audience, serviceAccountEmail }) => {
+      const now = Math.floor(Date.now() / 1000)
+      return signToken(privateKey, {
+        aud: audience,
+        azp: serviceAccountEmail,
+        email: serviceAccountEmail,
+        email_verified: true,
+        exp: now + TOKEN_SECONDS,
+        iat: now,
+        iss: "https://accounts.google.com",
+        sub: serviceAccountEmail,
+      })
+    },
+    stop: () => {
+      server.closeAllConnections()
+      return new Promise((resolve) => server.close(() => resolve()))
+    },
+  }
+}
+
+/** A JSON Web Token, RS256. Exported for tests that forge one. */
+export function signToken(privateKeyPem: string, claims: Record<string, unknown>, header = {}): string {
+  const encode = (part: unknown) => Buffer.from(JSON.stringify(part)).toString("base64url")
+  const signed = `${encode({ alg: "RS256", kid: KEY_ID, typ: "JWT", ...header })}.${encode(claims)}`
+  return `${signed}.${createSign("RSA-SHA256").update(signed).sign(privateKeyPem, "base64url")}`
+}
