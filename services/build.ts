@@ -23,7 +23,7 @@ const WARM_TIMEOUT_MS = 20_000
  * Bundles the services into a folder. Does nothing if the folder is up to date. May run several times at once, and on
  * a folder whose services are running: a file is only ever replaced as a whole.
  */
-export async function buildServices(outFolder = ".build"): Promise<BuiltServices> {
+export async function buildServices(outFolder = join(root, ".build")): Promise<BuiltServices> {
   const source = (service: keyof BuiltServices) => join(root, "services", service, "main.ts")
   return buildBundles(
     { planner: source("planner"), worker: source("worker"), finalizer: source("finalizer") },

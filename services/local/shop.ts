@@ -25,6 +25,7 @@ const HISTORY_DAY_PURCHASES_MAX = 250_000
 
 // Where the shop's numbers are still exact; 64-bit arithmetic bounds the pseudo-random ones.
 const ROWS_MAX = 100_000_000
+const DAYS_MAX = 10_000
 // A statement is a transaction: big enough to be fast, small enough to show progress and to stop soon.
 const ROWS_PER_STATEMENT = 50_000
 // Each keeps a core of the database busy; a million purchases in 7 s on two cores.
@@ -220,9 +221,9 @@ function listDates(date: string, days: number): string[] {
 
 function checkSizes(sizes: { users: number; purchases: number; days: number; total: number }): void {
   const { users, purchases, days, total } = sizes
-  if (!isCount(users, 1) || !isCount(purchases, 0) || !isCount(days, 1) || total > ROWS_MAX) {
+  if (!isCount(users, 1) || !isCount(purchases, 0) || !isCount(days, 1) || days > DAYS_MAX || total > ROWS_MAX) {
     throw new ConfigurationError(
-      `a shop has at least one user and one day, and at most ${ROWS_MAX} rows: ${JSON.stringify(sizes)}`,
+      `a shop has at least one user and one day, and at most ${DAYS_MAX} days and ${ROWS_MAX} rows: ${JSON.stringify(sizes)}`,
     )
   }
 }

@@ -51,15 +51,17 @@ export interface PubSubServer {
 }
 
 export async function startPubSub(options: PubSubOptions = {}): Promise<PubSubServer> {
+  const clock = options.clock ?? systemClock
   const store: Store = {
-    clock: options.clock ?? systemClock,
+    clock,
     faults: options.faults ?? new Faults(),
     log: options.log ?? (() => undefined),
     pushTokens: options.pushTokens,
     topics: new Map(),
     subscriptions: new Map(),
     schemas: new Map(),
-    lastMessageId: 0,
+    // What outlives this server, such as a database, may remember ids of an earlier one: they must not come again.
+    lastMessageId: Math.floor(clock.now()) * 1000,
   }
   const { port, stop } = await startGrpcServer({
     server: "pubsub",

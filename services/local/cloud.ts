@@ -1,0 +1,216 @@
+import { mkdir } from "node:fs/promises"
+import { availableParallelism } from "node:os"
+import { join, resolve } from "node:path"
+import { fileURLToPath } from "node:url"
+import { migrateDatabase } from "../../schemas/database/migrate.ts"
+import { describeError } from "../../shared/errors.ts"
+import { buildServices } from "../build.ts"
+import { applyTopology } from "../provision/apply-topology.ts"
+import { describeTopology } from "../provision/topology.ts"
+import { describeEmulators, type EmulatorName, type Emulators, settleAll, startEmulators } from "./emulators.ts"
+import { lockFolder } from "./folder-lock.ts"
+import { requireFreePort } from "./free-port.ts"
+import { type MariaDb, startMariaDb } from "./mariadb.ts"
+import type { PubSubServer } from "./pubsub/server.ts"
+import { type OrphanGuard, startOrphanGuard } from "./run-jobs/orphan-guard.ts"
+import type { RunJobsServer } from "./run-jobs/server.ts"
+import { createScratchDatabase, ensureDatabase, type ScratchDatabase } from "./scratch-database.ts"
+import { type ServiceProcess, startService } from "./service-process.ts"
+import type { StorageServer } from "./storage/server.ts"
+import { type Sweeper, startSweeper } from "./sweeper.ts"
+import { createWorkerJob } from "./worker-job.ts"
+
+/*
+ * Daybook's cloud on one machine: Pub/Sub, Cloud Storage and Cloud Run Jobs in this process, MariaDB, the planner and
+ * the finalizer as processes beside it, the tasks of the worker as processes of Cloud Run.
+ *
+ * Where it differs from Google: each service has one instance, kept running and started again when it ends, and no
+ * limits of memory or time; pushes and sweeps carry no identity; refused messages come again within seconds; nothing
+ * but the bucket, the logs and the private database outlives it.
+ */
+
+export interface CloudOptions {
+  /** Holds `bucket`, `mariadb` and `logs`; made if it does not exist. A later cloud may take it over. */
+  folder: string
+  /** A server to use instead of a private MariaDB; on it, a database is made and dropped in the end. */
+  databaseUrl?: string
+  /** Fixed ports; what is not given, or 0, gets a free one. */
+  ports?: Partial<Record<EmulatorName | "database", number>>
+  /** Tasks of an execution that run at once; as many as processors by default. */
+  parallelism?: number
+  /** Tries of a task after the first; 10 by default, which is Cloud Run's most. */
+  maxRetries?: number
+  /** For one try of a task; 600 s by default. */
+  taskTimeoutSeconds?: number
+  /** Further environment of services and tasks, such as SHARD_PURCHASES or REVENUE_TIME_ZONE. */
+  settings?: Record<string, string>
+  /** Deliveries of a message after which it is a dead letter; 30 by default, about two minutes. */
+  deliveryAttemptsMax?: number
+  /** Between two sweeps; 5 by default, 0 for none. */
+  sweepSeconds?: number
+  /** What happens, a line each. */
+  log?: (line: string) => void
+  /** Stops the cloud, or gives up starting it. */
+  signal?: AbortSignal
+}
+
+export interface Cloud {
+  /** What a client, or `npm run daybook`, needs in its environment. */
+  env: Record<string, string>
+  folder: string
+  pubsub: PubSubServer
+  storage: StorageServer
+  runJobs: RunJobsServer
+  /** Undefined if a `databaseUrl` was given. */
+  mariadb: MariaDb | undefined
+  services: { planner: ServiceProcess; finalizer: ServiceProcess }
+  /** Calls the finalizer's sweep now and waits for its end. */
+  sweep(): Promise<void>
+  /** Ends everything that was started; may be called again. */
+  stop(): Promise<void>
+}
+
+const DATABASE = "daybook"
+const RETRIES_MAX = 10
+const TASK_TIMEOUT_SECONDS = 600
+const SWEEP_SECONDS = 5
+// A person waits here: a message that was refused comes again soon, and a database may be away for a minute.
+const RETRY = { minSeconds: 0.2, maxSeconds: 5 }
+const DELIVERY_ATTEMPTS_MAX = 30
+
+const buildFolder = fileURLToPath(new URL("../../.build", import.meta.url))
+
+/** What was started so far; `stopAll` ends it. */
+interface Started extends Emulators {
+  unlock?: () => Promise<void>
+  mariadb?: MariaDb
+  scratch?: ScratchDatabase
+  guard?: OrphanGuard
+  planner?: ServiceProcess
+  finalizer?: ServiceProcess
+  sweeper?: Sweeper
+}
+
+/** Starts all of it. When it fails, or the signal aborts, nothing is left of what it had started. */
+export async function startCloud(options: CloudOptions): Promise<Cloud> {
+  const started: Started = {}
+  let stopping: Promise<void> | undefined
+  const stop = () => (stopping ??= stopAll(started))
+  try {
+    const cloud = { ...(await start({ ...options, folder: resolve(options.folder) }, started)), stop }
+    options.signal?.throwIfAborted()
+    const stopQuietly = () => void stop().catch((error: unknown) => options.log?.(describeError(error)))
+    options.signal?.addEventListener("abort", stopQuietly, { once: true })
+    return cloud
+  } catch (error) {
+    await stop().catch((failure: unknown) => options.log?.(describeError(failure)))
+    throw error
+  }
+}
+
+async function start(options: CloudOptions, started: Started): Promise<Omit<Cloud, "stop">> {
+  const { folder, signal, log = () => {} } = options
+  signal?.throwIfAborted()
+  await mkdir(join(folder, "logs"), { recursive: true })
+  started.unlock = await lockFolder(folder)
+  started.guard = startOrphanGuard()
+
+  const workerCommand = [process.execPath, join(buildFolder, "worker.cjs")]
+  const [programs, , databaseUrl] = await settleAll([
+    buildServices(buildFolder),
+    startEmulators({ folder, ports: options.ports ?? {}, workerCommand, log }, started),
+    startDatabase(options, started),
+  ])
+  signal?.throwIfAborted()
+
+  const env: Record<string, string> = { ...describeEmulators(started), DATABASE_URL: databaseUrl }
+  // All that a program of ours sees of this machine's environment is where to find things.
+  const { PATH = "", HOME = "" } = process.env
+  const settings = { ...env, REVENUE_TIME_ZONE: "UTC", LOG_LEVEL: "info", ...options.settings }
+  const startOne = async (name: "planner" | "finalizer") => {
+    const command = [process.execPath, programs[name]]
+    const logFile = join(folder, "logs", `${name}.log`)
+    const { guard } = started
+    if (!guard) throw new Error("services need a guard")
+    const service = await startService({ name, command, env: { PATH, HOME, ...settings }, logFile, guard, log, signal })
+    started[name] = service
+    return service
+  }
+  const [planner, finalizer] = await settleAll([
+    startOne("planner"),
+    startOne("finalizer"),
+    createWorkerJob({
+      runHost: env["RUN_EMULATOR_HOST"] ?? "",
+      env: settings,
+      parallelism: options.parallelism ?? availableParallelism(),
+      maxRetries: options.maxRetries ?? RETRIES_MAX,
+      taskTimeoutSeconds: options.taskTimeoutSeconds ?? TASK_TIMEOUT_SECONDS,
+    }),
+  ])
+  await applyTopology(
+    { GOOGLE_CLOUD_PROJECT: "local", PUBSUB_EMULATOR_HOST: env["PUBSUB_EMULATOR_HOST"] },
+    describeTopology({
+      plannerUrl: planner.url,
+      finalizerUrl: finalizer.url,
+      retry: RETRY,
+      deliveryAttemptsMax: options.deliveryAttemptsMax ?? DELIVERY_ATTEMPTS_MAX,
+    }),
+  )
+  const sweeper = startSweeper(finalizer.url, options.sweepSeconds ?? SWEEP_SECONDS, log)
+  started.sweeper = sweeper
+  const { pubsub, storage, runJobs, mariadb } = started
+  if (!pubsub || !storage || !runJobs) throw new Error("an emulator is missing")
+  return {
+    env,
+    folder,
+    pubsub,
+    storage,
+    runJobs,
+    mariadb,
+    services: { planner, finalizer },
+    sweep: () => sweeper.sweep(),
+  }
+}
+
+/** Returns the URL of a migrated database. */
+async function startDatabase(options: CloudOptions, started: Started): Promise<string> {
+  let url: string
+  if (options.databaseUrl === undefined) {
+    const port = options.ports?.database
+    if (port) await requireFreePort(port, "MariaDB")
+    // It is ended after those who use it, so its own signal is for its start only.
+    const starting = new AbortController()
+    const abort = () => starting.abort(options.signal?.reason)
+    options.signal?.addEventListener("abort", abort, { once: true })
+    started.mariadb = await startMariaDb({
+      folder: join(options.folder, "mariadb"),
+      signal: starting.signal,
+      ...(port ? { port } : {}),
+      ...(options.log ? { log: options.log } : {}),
+    })
+    options.signal?.removeEventListener("abort", abort)
+    url = await ensureDatabase(started.mariadb.url, DATABASE)
+  } else {
+    started.scratch = await createScratchDatabase(options.databaseUrl)
+    url = started.scratch.url
+  }
+  await migrateDatabase(url)
+  return url
+}
+
+/** Who calls is ended before who is called. All are ended, whatever becomes of one; then the first failure is thrown. */
+async function stopAll(started: Started): Promise<void> {
+  const failures: unknown[] = []
+  const stages: (() => Promise<void> | undefined)[][] = [
+    [() => started.sweeper?.stop()],
+    [() => started.planner?.stop(), () => started.finalizer?.stop(), () => started.runJobs?.stop()],
+    [() => started.pubsub?.stop(), () => started.storage?.stop()],
+    [() => started.scratch?.drop(), () => started.mariadb?.stop(), () => started.guard?.stop()],
+    [() => started.unlock?.()],
+  ]
+  for (const stage of stages) {
+    const results = await Promise.allSettled(stage.map(async (stop) => stop()))
+    for (const result of results) if (result.status === "rejected") failures.push(result.reason)
+  }
+  if (failures.length > 0) throw failures[0]
+}
