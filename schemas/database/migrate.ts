@@ -3,7 +3,9 @@ import { fileURLToPath } from "node:url"
 import { drizzle } from "drizzle-orm/mysql2"
 import { migrate } from "drizzle-orm/mysql2/migrator"
 import { type Connection, createConnection, type RowDataPacket } from "mysql2/promise"
+import { type DatabaseRoute, routeDatabase } from "../../shared/cloud-sql.ts"
 import { ConfigurationError, describeError } from "../../shared/errors.ts"
+import { explainDatabaseError } from "../../shared/explain-database-error.ts"
 import { readConfig } from "../../shared/read-config.ts"
 import { databaseSettings } from "../../shared/settings.ts"
 
@@ -22,8 +24,8 @@ const CONNECT_TIMEOUT_MS = 10_000
  * at once: one migrates, the others wait and find nothing to do. MySQL commits every DDL statement by itself, so a
  * migration that died half way is run again from its start: each statement of a migration must bear that.
  */
-export async function migrateDatabase(url: string): Promise<string[]> {
-  const connection = await connect(url)
+export async function migrateDatabase(url: string, route: Pick<DatabaseRoute, "stream"> = {}): Promise<string[]> {
+  const connection = await connect(url, route)
   try {
     await takeLock(connection)
     const applied = await pendingMigrations(connection)
@@ -37,9 +39,9 @@ export async function migrateDatabase(url: string): Promise<string[]> {
   }
 }
 
-async function connect(url: string): Promise<Connection> {
+async function connect(url: string, { stream }: Pick<DatabaseRoute, "stream">): Promise<Connection> {
   try {
-    return await createConnection({ uri: url, connectTimeout: CONNECT_TIMEOUT_MS })
+    return await createConnection({ uri: url, connectTimeout: CONNECT_TIMEOUT_MS, ...(stream ? { stream } : {}) })
   } catch (error) {
     throw explain(error, url)
   }
@@ -70,46 +72,10 @@ async function pendingMigrations(connection: Connection): Promise<string[]> {
   return journal.entries.filter((entry) => entry.when > newest).map((entry) => entry.tag)
 }
 
-/** Turns what only the person who set DATABASE_URL can put right into a sentence for them. */
+/** What only the person who set DATABASE_URL can put right is told in a sentence for them. */
 function explain(error: unknown, url: string): unknown {
-  const { hostname, port, username, pathname } = new URL(url)
-  const server = `${hostname}:${port || 3306}`
-  const database = decodeURIComponent(pathname.slice(1))
-  const say = (sentence: string) => new ConfigurationError(`DATABASE_URL cannot be used: ${sentence}`, { cause: error })
-  switch (codeOf(error)) {
-    case "ECONNREFUSED":
-      return say(`no database answers at ${server}. Is it running?`)
-    case "ENOTFOUND":
-    case "EAI_AGAIN":
-      return say(`the host ${hostname} cannot be found.`)
-    case "ETIMEDOUT":
-    case "EHOSTUNREACH":
-    case "ENETUNREACH":
-      return say(`no answer from ${server} within ${CONNECT_TIMEOUT_MS / 1000} seconds.`)
-    case "ER_ACCESS_DENIED_ERROR":
-    case "ER_ACCESS_DENIED_NO_PASSWORD_ERROR":
-      return say(`${server} refuses the user "${decodeURIComponent(username)}" with this password.`)
-    case "ER_BAD_DB_ERROR":
-      return say(`there is no database "${database}" at ${server}. Create it, or name another.`)
-    case "ER_DBACCESS_DENIED_ERROR":
-    case "ER_TABLEACCESS_DENIED_ERROR":
-    case "ER_SPECIFIC_ACCESS_DENIED_ERROR":
-      return say(
-        `the user "${decodeURIComponent(username)}" may not do this in "${database}": ${describeError(error)}.`,
-      )
-    default:
-      return error
-  }
-}
-
-/** drizzle wraps the error that tells. */
-function codeOf(error: unknown): string {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    const { code } = cause as { code?: unknown }
-    if (typeof code === "string") return code
-    if (cause instanceof AggregateError) return codeOf(cause.errors[0])
-  }
-  return ""
+  const sentence = explainDatabaseError(error, url)
+  return sentence === undefined ? error : new ConfigurationError(sentence, { cause: error })
 }
 
 const help = `Usage: npm run migrate
@@ -118,7 +84,9 @@ Creates Daybook's own tables and the view "revenue" in the shop's database, or b
 The shop's own tables are not touched. It may be run again at any time.
 
 Environment:
-  DATABASE_URL  mysql://user:password@host:port/database`
+  DATABASE_URL        mysql://user:password@host:port/database
+  CLOUD_SQL_INSTANCE  PROJECT:REGION:INSTANCE, if it is in Cloud SQL; without a password in DATABASE_URL, as IAM says
+  CLOUD_SQL_ADDRESS   which of its addresses: PUBLIC (if not set), PRIVATE or PSC`
 
 if (import.meta.main) {
   if (process.argv.slice(2).some((argument) => argument === "--help" || argument === "-h")) console.log(help)
@@ -127,8 +95,8 @@ if (import.meta.main) {
 
 async function main(): Promise<number> {
   try {
-    const { DATABASE_URL } = readConfig(databaseSettings, process.env)
-    const applied = await migrateDatabase(DATABASE_URL)
+    const route = await routeDatabase(readConfig(databaseSettings, process.env))
+    const applied = await migrateDatabase(route.url, route).finally(() => route.close())
     for (const migration of applied) console.log(`applied ${migration}`)
     if (applied.length === 0) console.log("up to date")
     return 0

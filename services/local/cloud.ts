@@ -111,8 +111,8 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
 async function start(options: CloudOptions, started: Started): Promise<Omit<Cloud, "stop">> {
   const { folder, signal, log = () => {} } = options
   signal?.throwIfAborted()
-  await mkdir(join(folder, "logs"), { recursive: true })
   started.unlock = await lockFolder(folder)
+  await mkdir(join(folder, "logs"), { recursive: true })
   started.guard = startOrphanGuard()
 
   const workerCommand = [process.execPath, join(buildFolder, "worker.cjs")]

@@ -1,12 +1,13 @@
-import { readFile, rm, writeFile } from "node:fs/promises"
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { ConfigurationError } from "../../shared/errors.ts"
 
 /**
- * Takes a folder for this process and returns the function that gives it back. Two clouds on one folder would spoil
+ * Takes a folder, made if it does not exist, for this process and returns the function that gives it back. Two clouds on one folder would spoil
  * each other's objects. What a killed process left is taken over.
  */
 export async function lockFolder(folder: string): Promise<() => Promise<void>> {
+  await mkdir(folder, { recursive: true })
   const file = join(folder, "cloud.pid")
   for (let isRetry = false; ; isRetry = true) {
     try {

@@ -98,7 +98,7 @@ test("run as a command it tells what it did, or in one line why it cannot", asyn
   expect(noServer).toEqual({
     exitCode: 1,
     stdout: "",
-    stderr: "DATABASE_URL cannot be used: no database answers at 127.0.0.1:1. Is it running?\n",
+    stderr: "No database answers at 127.0.0.1:1: start it, or correct DATABASE_URL.\n",
   })
 })
 

@@ -1,0 +1,90 @@
+import { resolve } from "node:path"
+import { buildServices } from "../build.ts"
+import { startCloud } from "./cloud.ts"
+import { describeEmulators, type EmulatorName, type Emulators, startEmulators } from "./emulators.ts"
+import { lockFolder } from "./folder-lock.ts"
+import type { LocalOptions } from "./local-options.ts"
+import { createShop, hasShop } from "./shop.ts"
+
+const log = (line: string) => console.error(line)
+
+/** Starts what is asked for, prints how to reach it, and ends it when the signal aborts. */
+export async function runLocal(options: LocalOptions, signal: AbortSignal): Promise<void> {
+  const running = options.only ? await startOnly(options, options.only) : await startAll(options, signal)
+  try {
+    for (const [name, value] of Object.entries(running.env)) console.log(`export ${name}=${quote(value)}`)
+    log("The local cloud is up. Paste the lines above into another shell; Ctrl-C here ends it.")
+    if (!signal.aborted) await new Promise((stopped) => signal.addEventListener("abort", stopped, { once: true }))
+  } finally {
+    await running.stop()
+  }
+}
+
+interface Running {
+  env: Record<string, string>
+  stop(): Promise<void>
+}
+
+async function startAll(options: LocalOptions, signal: AbortSignal): Promise<Running> {
+  const cloud = await startCloud({
+    folder: options.data,
+    ports: {
+      pubsub: options.portPubsub,
+      storage: options.portStorage,
+      run: options.portRun,
+      database: options.portDatabase,
+    },
+    parallelism: options.tasks,
+    settings: options.set,
+    log,
+    signal,
+    ...(options.database ? { databaseUrl: options.database } : {}),
+  })
+  try {
+    if (options.shop) await ensureShop(cloud.env["DATABASE_URL"] ?? "", options)
+    return cloud
+  } catch (error) {
+    await cloud.stop()
+    throw error
+  }
+}
+
+async function ensureShop(databaseUrl: string, options: LocalOptions): Promise<void> {
+  if (await hasShop(databaseUrl)) return log("The database has a shop already, which is kept.")
+  const { users, purchases, days, date } = options
+  log(`Making a shop of ${users} users with ${purchases} purchases on its last day …`)
+  const startedAt = performance.now()
+  await createShop(databaseUrl, { users, purchases, days, ...(date ? { date } : {}) })
+  log(`… took ${((performance.now() - startedAt) / 1000).toFixed(1)} s.`)
+}
+
+async function startOnly(options: LocalOptions, only: EmulatorName[]): Promise<Running> {
+  const folder = resolve(options.data)
+  const unlock = await lockFolder(folder)
+  const started: Emulators = {}
+  const stop = async () => {
+    await Promise.all([started.pubsub?.stop(), started.storage?.stop(), started.runJobs?.stop()])
+    await unlock()
+  }
+  try {
+    await startEmulators(
+      {
+        folder,
+        only,
+        ports: { pubsub: options.portPubsub, storage: options.portStorage, run: options.portRun },
+        workerCommand: only.includes("run") ? [process.execPath, (await buildServices()).worker] : [],
+        log,
+      },
+      started,
+    )
+    return { env: describeEmulators(started), stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** As a shell reads it back, whatever is in it. */
+function quote(value: string): string {
+  return `'${value.replaceAll("'", "'\\''")}'`
+}

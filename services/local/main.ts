@@ -1,0 +1,39 @@
+import { CommanderError } from "commander"
+import { describeError } from "../../shared/errors.ts"
+import { type LocalOptions, readLocalOptions } from "./local-options.ts"
+
+const exitCodes = { stopped: 0, failed: 1, usage: 2 } as const
+
+process.exitCode = await runCommand(process.argv.slice(2))
+// The Google clients keep channels open that nobody waits for.
+process.exit()
+
+async function runCommand(args: string[]): Promise<number> {
+  let options: LocalOptions
+  try {
+    options = readLocalOptions(args)
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.stopped : exitCodes.usage
+    throw error
+  }
+  const stopping = new AbortController()
+  // Not once: a second Ctrl-C must not cut the cleaning up short.
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(name, () => {
+      if (!stopping.signal.aborted) console.error(`${name}: stopping …`)
+      stopping.abort(name)
+    })
+  }
+  // A reader that has seen the lines it wants (`… | head`) is no error.
+  process.stdout.on("error", () => undefined)
+  try {
+    // Only now: what it loads takes most of a second, and help needs none of it.
+    const { runLocal } = await import("./local-run.ts")
+    await runLocal(options, stopping.signal)
+    return exitCodes.stopped
+  } catch (error) {
+    if (stopping.signal.aborted) return exitCodes.stopped
+    console.error(describeError(error))
+    return exitCodes.failed
+  }
+}
