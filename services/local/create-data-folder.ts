@@ -15,7 +15,8 @@ export async function createDataFolder(
   const unfinished = `${folder}.unfinished`
   await rm(unfinished, { recursive: true, force: true })
   await mkdir(unfinished, { recursive: true })
-  const common = ["--no-defaults", ...userOption(), `--datadir=${unfinished}`]
+  // A server that starts clears its folder of temporary tables: in /tmp, those of any other server too.
+  const common = ["--no-defaults", ...userOption(), `--datadir=${unfinished}`, `--tmpdir=${unfinished}`]
   if (programs.kind === "mysql") {
     await runQuietly(programs.server, [...common, "--initialize-insecure"], signal)
   } else {

@@ -3,7 +3,7 @@ import { once } from "node:events"
 import { mkdtemp, readFile } from "node:fs/promises"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
-import { join, resolve } from "node:path"
+import { dirname, join, resolve } from "node:path"
 import { createInterface } from "node:readline"
 import { setTimeout as wait } from "node:timers/promises"
 import { createConnection } from "mysql2/promise"
@@ -155,6 +155,8 @@ function serverOptions(programs: DatabaseServer, folder: string, port: number, s
     `--log-error=${logFileIn(folder)}`,
     `--pid-file=${join(folder, "mariadb.pid")}`,
     `--socket=${socketPath}`,
+    // Ours alone: a server that starts clears this folder, and in /tmp other servers have their temporary tables.
+    `--tmpdir=${dirname(socketPath)}`,
     "--bind-address=127.0.0.1",
     `--port=${port}`,
     // Tasks, planner, finalizer and tests together; each has a pool of a few.
