@@ -1,6 +1,7 @@
 import { chmod, cp, readdir, rm } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
+import { build } from "esbuild"
 import { buildBundles } from "./build.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
@@ -16,7 +17,7 @@ const programs = {
 
 /**
  * Fills a folder with what the image holds, all of it: the bundles that the local cloud runs, their loaders and warm
- * compile cache, and the migrations. To be run where it will be used, as the user who will use it: node finds what it
+ * compile cache, the connector of Cloud SQL, and the migrations. To be run where it will be used, as the user who will use it: node finds what it
  * compiled by the file's path, its own version, the processor's features and the user's id, and else compiles again.
  */
 export async function buildImage(outFolder: string): Promise<void> {
@@ -24,12 +25,27 @@ export async function buildImage(outFolder: string): Promise<void> {
   for (const name of await readdir(folder).catch(() => [])) await rm(join(folder, name), { recursive: true })
   const sources = Object.fromEntries(Object.entries(programs).map(([name, source]) => [name, join(root, source)]))
   await buildBundles(sources, folder)
+  await bundleConnector(folder)
   // migrate.ts looks for them beside itself, and in the image it is migrate.bundle.cjs.
   await cp(join(root, "schemas/database/migrations"), join(folder, "migrations"), { recursive: true })
   await openCompileCache(join(folder, "compile-cache"))
   // Source maps are read with --enable-source-maps only, and the bundles are not minified.
   for (const name of Object.keys(programs)) await rm(join(folder, `${name}.bundle.cjs.map`))
   await rm(join(folder, `${Object.keys(programs).join("-")}.json`))
+}
+
+/** One file where node looks for the package, instead of the package and the thirty that it needs. */
+async function bundleConnector(folder: string): Promise<void> {
+  await build({
+    stdin: { contents: 'export { Connector } from "@google-cloud/cloud-sql-connector"', resolveDir: root },
+    outfile: join(folder, "node_modules/@google-cloud/cloud-sql-connector/index.js"),
+    bundle: true,
+    platform: "node",
+    target: "node24",
+    format: "cjs",
+    legalComments: "none",
+    logLevel: "silent",
+  })
 }
 
 /** Node writes it for the owner only; in the image all files belong to root, and another user runs them. */

@@ -1,3 +1,4 @@
+import type { Duplex } from "node:stream"
 import type { MySqlDatabase } from "drizzle-orm/mysql-core"
 import { drizzle, type MySql2PreparedQueryHKT, type MySql2QueryResultHKT } from "drizzle-orm/mysql2"
 import { createPool, type ResultSetHeader } from "mysql2"
@@ -14,6 +15,8 @@ export interface DatabaseConnection {
 export interface DatabaseOptions {
   /** mysql://user:password@host:port/database */
   url: string
+  /** Where the bytes go, if not to the URL's host. */
+  stream?: () => Duplex
   /** Connections that may be open at once. */
   connectionsMax: number
   /**
@@ -36,6 +39,7 @@ const sessionSettings = [
 export function openDatabase(options: DatabaseOptions): DatabaseConnection {
   const pool = createPool({
     uri: options.url,
+    ...(options.stream ? { stream: options.stream } : {}),
     connectionLimit: options.connectionsMax,
     connectTimeout: CONNECT_TIMEOUT_MS,
     timezone: "Z",

@@ -9,6 +9,14 @@ export const databaseSettings = {
     /^mysql:\/\/[^/]+\/[^/?]+/,
     "a URL of the form mysql://user:password@host:port/database",
   ),
+  CLOUD_SQL_INSTANCE: v.optional(
+    form(
+      "the instance of Cloud SQL that holds the database, instead of the host in DATABASE_URL",
+      /^[^:]+(:[^:]+)?:[^:]+:[^:]+$/,
+      "of the form PROJECT:REGION:INSTANCE",
+    ),
+  ),
+  CLOUD_SQL_ADDRESS: v.optional(v.picklist(["PUBLIC", "PRIVATE", "PSC"], "is not PUBLIC, PRIVATE or PSC"), "PUBLIC"),
 }
 
 export const googleSettings = {

@@ -1,5 +1,6 @@
 import { type Verdict, VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { formatJson } from "../../schemas/json.ts"
+import { routeDatabase } from "../../shared/cloud-sql.ts"
 import { openDatabase } from "../../shared/database.ts"
 import { followRequest, type RequestOutcome, type SentRequest } from "../../shared/follow-request.ts"
 import type { RequestedDispatch } from "../../shared/ledger/requests.ts"
@@ -22,7 +23,7 @@ export interface Watch {
 
 /** Opens what waiting takes; throws if the database is not there or not migrated. */
 export async function openWatch(config: WatchConfig): Promise<Watch> {
-  const database = openDatabase({ url: config.DATABASE_URL, connectionsMax: 1 })
+  const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: 1 })
   const bucket = openBucket(config)
   // Retries are not for the person at the terminal: errors reach them as a sentence.
   const log = await createLog("cli", "silent")

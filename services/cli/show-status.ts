@@ -1,5 +1,6 @@
 import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { formatJson } from "../../schemas/json.ts"
+import { routeDatabase } from "../../shared/cloud-sql.ts"
 import { openDatabase } from "../../shared/database.ts"
 import { createLog } from "../../shared/log.ts"
 import { openProgressLine } from "../../shared/render-progress.ts"
@@ -26,7 +27,7 @@ export async function showStatus(
   terminal: Terminal,
 ): Promise<number> {
   const config = readStatusConfig(terminal.env)
-  const database = openDatabase({ url: config.DATABASE_URL, connectionsMax: 1 })
+  const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: 1 })
   const { db } = database
   try {
     if (!name) return await listRuns(db, options.limit, options.json, terminal)

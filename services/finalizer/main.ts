@@ -1,3 +1,4 @@
+import { routeDatabase } from "../../shared/cloud-sql.ts"
 import { openDatabase } from "../../shared/database.ts"
 import { runProcess } from "../../shared/lifecycle.ts"
 import { createLog } from "../../shared/log.ts"
@@ -15,7 +16,7 @@ import { takeShardReport } from "./take-report.ts"
 export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<number> {
   const config = readFinalizerConfig(env)
   const log = await createLog("finalizer", config.LOG_LEVEL)
-  const database = openDatabase({ url: config.DATABASE_URL, connectionsMax: config.DATABASE_CONNECTIONS })
+  const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: config.DATABASE_CONNECTIONS })
   const pubsub = openPubSub(config)
   const context: SweepContext = {
     db: database.db,

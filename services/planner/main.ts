@@ -1,3 +1,4 @@
+import { routeDatabase } from "../../shared/cloud-sql.ts"
 import { openDatabase } from "../../shared/database.ts"
 import { runProcess } from "../../shared/lifecycle.ts"
 import { createLog } from "../../shared/log.ts"
@@ -16,7 +17,7 @@ import { type RunContext, takeRunRequest } from "./start-run.ts"
 export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<number> {
   const config = readPlannerConfig(env)
   const log = await createLog("planner", config.LOG_LEVEL)
-  const database = openDatabase({ url: config.DATABASE_URL, connectionsMax: config.DATABASE_CONNECTIONS })
+  const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: config.DATABASE_CONNECTIONS })
   const pubsub = openPubSub(config)
   const context: RunContext = {
     db: database.db,

@@ -10,8 +10,10 @@ deployed=(--image="$image" --labels="commit=${COMMIT_SHA:-none}")
 
 # A private database is reached through the network; everything else goes the usual way.
 network=()
+address=PUBLIC
 if [[ "$_NETWORK" != none ]]; then
   network=(--network="${_NETWORK%/*}" --subnet="${_NETWORK#*/}" --vpc-egress=private-ranges-only)
+  address=PRIVATE
 fi
 
 planner_url="https://$_PLANNER-$PROJECT_NUMBER.$_REGION.run.app"
@@ -19,7 +21,7 @@ finalizer_url="https://$_FINALIZER-$PROJECT_NUMBER.$_REGION.run.app"
 
 # Environment variables of a service or job, separated by commas as gcloud wants them. No value holds a comma.
 database="LOG_LEVEL=info"
-if [[ "$_CLOUD_SQL_INSTANCE" != none ]]; then database+=",CLOUD_SQL_INSTANCE=$_CLOUD_SQL_INSTANCE"; fi
+if [[ "$_CLOUD_SQL_INSTANCE" != none ]]; then database+=",CLOUD_SQL_INSTANCE=$_CLOUD_SQL_INSTANCE,CLOUD_SQL_ADDRESS=$address"; fi
 google="GOOGLE_CLOUD_PROJECT=$PROJECT_ID,BUCKET=$_BUCKET"
 job="WORKER_JOB=projects/$PROJECT_ID/locations/$_REGION/jobs/$_WORKER"
 

@@ -1,3 +1,4 @@
+import { routeDatabase } from "../../shared/cloud-sql.ts"
 import { openDatabase } from "../../shared/database.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import { findRun } from "../../shared/ledger/runs.ts"
@@ -34,7 +35,7 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
   }
   const log = (await createLog("worker", config.LOG_LEVEL)).child({ ...task, runId })
   const { db } = openDatabase({
-    url: config.DATABASE_URL,
+    ...(await routeDatabase(config)),
     connectionsMax: CONNECTIONS_MAX,
     idleSecondsMax: IDLE_SECONDS_MAX,
   })

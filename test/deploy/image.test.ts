@@ -73,16 +73,22 @@ describe("the image", () => {
     return spawnSync(process.execPath, [`${name}.cjs`], { cwd: folder, env, encoding: "utf8" })
   }
 
-  it("holds four programs, their compile cache and the migrations, and nothing else", () => {
+  it("holds four programs, their compile cache, one package and the migrations, and nothing else", () => {
     const programs = ["finalizer", "migrate", "planner", "worker"]
     expect(readdirSync(folder).toSorted()).toEqual(
-      [...programs.flatMap((name) => [`${name}.bundle.cjs`, `${name}.cjs`]), "compile-cache", "migrations"].toSorted(),
+      [
+        ...programs.flatMap((name) => [`${name}.bundle.cjs`, `${name}.cjs`]),
+        "compile-cache",
+        "migrations",
+        "node_modules",
+      ].toSorted(),
     )
     const sizes = readdirSync(folder, { recursive: true, encoding: "utf8" }).map(
       (path) => statSync(join(folder, path)).size,
     )
-    // The README says 45 MB: an image of a few hundred MB would start slower.
-    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(55 * 1024 * 1024)
+    expect(readdirSync(join(folder, "node_modules"), { recursive: true, encoding: "utf8" }).length).toBe(3)
+    // The README says 52 MB: an image of a few hundred MB would start slower.
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(60 * 1024 * 1024)
   })
 
   it.each(["planner", "worker", "finalizer", "migrate"])("%s names the settings that it lacks, and exits 1", (name) => {
@@ -97,6 +103,17 @@ describe("the image", () => {
     for (const file of readdirSync(join(folder, "compile-cache"), { recursive: true, encoding: "utf8" })) {
       expect(statSync(join(folder, "compile-cache", file)).mode & 0o044).toBe(0o044)
     }
+  })
+
+  it("finds the connector of Cloud SQL in itself, and asks Google for the instance", () => {
+    const { status, stderr } = runProgram("migrate", {
+      DATABASE_URL: "mysql://daybook@cloud-sql/shop",
+      CLOUD_SQL_INSTANCE: "shop:europe-west1:main",
+      METADATA_SERVER_DETECTION: "none",
+      HOME: folder,
+    })
+    expect(status).toBe(1)
+    expect(stderr).toContain("Could not load the default credentials")
   })
 
   describe("with a database", () => {
