@@ -30,7 +30,7 @@ export function readConfig<Entries extends v.ObjectEntries>(
 function describe(entry: v.ObjectEntries[string] | undefined): string | undefined {
   if (!entry) return undefined
   // v.optional hides the description of what it wraps.
-  return "wrapped" in entry ? describe(entry.wrapped as v.ObjectEntries[string]) : v.getDescription(entry)
+  return "wrapped" in entry ? describe(entry.wrapped) : v.getDescription(entry)
 }
 
 /** A string that is not empty. */

@@ -36,7 +36,7 @@ describe("a date published to the topic", () => {
     await pipeline.query(
       `INSERT INTO purchases (user_id, amount_cents, purchased_at) VALUES (1, 1000, '${date} 01:00:00')`,
     )
-    await expect(pipeline.expectRevenue()).rejects.toThrow()
+    await expect(pipeline.expectRevenue()).rejects.toThrow("deeply equal")
     expect(await pipeline.start()).toMatchObject({ verdict: "complete", version: 2 })
     await pipeline.expectRevenue()
     expect(await pipeline.query("SELECT * FROM revenue WHERE revenue_date = '2026-11-21'")).toEqual([])

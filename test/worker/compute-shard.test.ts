@@ -124,7 +124,7 @@ test("a sum that does not fit into 64 bits is an error and writes nothing; sums 
       [12, big, "2026-11-22 10:00:00"],
     ]),
   )
-  await expect(computeShard(database.db, run, await claim(run, 0))).rejects.toThrow()
+  await expect(computeShard(database.db, run, await claim(run, 0))).rejects.toThrow("Failed query")
   await computeShard(database.db, run, await claim(run, 1))
   expect(asText(await written())).toEqual([`11,${big},1`, `12,${big},1`])
   expect((await findShard(database.db, run.runId, 1))?.amountCents).toBe(String(2n * big))
