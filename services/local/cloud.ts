@@ -12,6 +12,7 @@ import { lockFolder } from "./folder-lock.ts"
 import { requireFreePort } from "./free-port.ts"
 import { type MariaDb, startMariaDb } from "./mariadb.ts"
 import type { PubSubServer } from "./pubsub/server.ts"
+import { type PushSigner, startPushSigner } from "./push-token.ts"
 import { type OrphanGuard, startOrphanGuard } from "./run-jobs/orphan-guard.ts"
 import type { RunJobsServer } from "./run-jobs/server.ts"
 import { createScratchDatabase, ensureDatabase, type ScratchDatabase } from "./scratch-database.ts"
@@ -25,8 +26,8 @@ import { createWorkerJob } from "./worker-job.ts"
  * the finalizer as processes beside it, the tasks of the worker as processes of Cloud Run.
  *
  * Where it differs from Google: each service has one instance, kept running and started again when it ends, and no
- * limits of memory or time; pushes and sweeps carry no identity; refused messages come again within seconds; nothing
- * but the bucket, the logs and the private database outlives it.
+ * limits of memory or time; who pushes and sweeps proves it with a key of this cloud's own, the same to both services;
+ * refused messages come again within seconds; nothing but the bucket, the logs and the private database outlives it.
  */
 
 export interface CloudOptions {
@@ -71,6 +72,9 @@ export interface Cloud {
 }
 
 const DATABASE = "daybook"
+const PUSH_ACCOUNT = "daybook-push@local.iam.gserviceaccount.com"
+const SCHEDULER_ACCOUNT = "daybook-scheduler@local.iam.gserviceaccount.com"
+const AUDIENCE = "daybook"
 const RETRIES_MAX = 10
 const TASK_TIMEOUT_SECONDS = 600
 const SWEEP_SECONDS = 5
@@ -86,6 +90,7 @@ interface Started extends Emulators {
   mariadb?: MariaDb
   scratch?: ScratchDatabase
   guard?: OrphanGuard
+  signer?: PushSigner
   planner?: ServiceProcess
   finalizer?: ServiceProcess
   sweeper?: Sweeper
@@ -114,16 +119,23 @@ async function start(options: CloudOptions, started: Started): Promise<Omit<Clou
   started.unlock = await lockFolder(folder)
   await mkdir(join(folder, "logs"), { recursive: true })
   started.guard = startOrphanGuard()
+  const signer = await startPushSigner()
+  started.signer = signer
 
   const workerCommand = [process.execPath, join(buildFolder, "worker.cjs")]
   const [programs, , databaseUrl] = await settleAll([
     buildServices(buildFolder),
-    startEmulators({ folder, ports: options.ports ?? {}, workerCommand, log }, started),
+    startEmulators({ folder, ports: options.ports ?? {}, workerCommand, pushTokens: signer.sign, log }, started),
     startDatabase(options, started),
   ])
   signal?.throwIfAborted()
 
-  const env: Record<string, string> = { ...describeEmulators(started), DATABASE_URL: databaseUrl }
+  const env: Record<string, string> = {
+    ...describeEmulators(started),
+    DATABASE_URL: databaseUrl,
+    // So that the command line can say where documents and logs are.
+    LOCAL_FOLDER: folder,
+  }
   // All that a program of ours sees of this machine's environment is where to find things.
   const { PATH = "", HOME = "" } = process.env
   const settings = { ...env, REVENUE_TIME_ZONE: "UTC", LOG_LEVEL: "info", ...options.settings }
@@ -131,8 +143,21 @@ async function start(options: CloudOptions, started: Started): Promise<Omit<Clou
     const command = [process.execPath, programs[name]]
     const logFile = join(folder, "logs", `${name}.log`)
     const { guard } = started
+    const push = {
+      PUSH_AUDIENCE: AUDIENCE,
+      PUSH_ACCOUNTS: `${PUSH_ACCOUNT} ${SCHEDULER_ACCOUNT}`,
+      PUSH_CERTS_URL: signer.certsUrl,
+    }
     if (!guard) throw new Error("services need a guard")
-    const service = await startService({ name, command, env: { PATH, HOME, ...settings }, logFile, guard, log, signal })
+    const service = await startService({
+      name,
+      command,
+      env: { PATH, HOME, ...push, ...settings },
+      logFile,
+      guard,
+      log,
+      signal,
+    })
     started[name] = service
     return service
   }
@@ -152,11 +177,18 @@ async function start(options: CloudOptions, started: Started): Promise<Omit<Clou
     describeTopology({
       plannerUrl: planner.url,
       finalizerUrl: finalizer.url,
+      pushServiceAccount: PUSH_ACCOUNT,
+      pushAudience: AUDIENCE,
       retry: RETRY,
       deliveryAttemptsMax: options.deliveryAttemptsMax ?? DELIVERY_ATTEMPTS_MAX,
     }),
   )
-  const sweeper = startSweeper(finalizer.url, options.sweepSeconds ?? SWEEP_SECONDS, log)
+  const sweeper = startSweeper({
+    finalizerUrl: finalizer.url,
+    token: () => signer.sign({ audience: AUDIENCE, serviceAccountEmail: SCHEDULER_ACCOUNT }),
+    seconds: options.sweepSeconds ?? SWEEP_SECONDS,
+    log,
+  })
   started.sweeper = sweeper
   const { pubsub, storage, runJobs, mariadb } = started
   if (!pubsub || !storage || !runJobs) throw new Error("an emulator is missing")
@@ -203,9 +235,16 @@ async function stopAll(started: Started): Promise<void> {
   const failures: unknown[] = []
   const stages: (() => Promise<void> | undefined)[][] = [
     [() => started.sweeper?.stop()],
-    [() => started.planner?.stop(), () => started.finalizer?.stop(), () => started.runJobs?.stop()],
+    // Before Cloud Run: a planner that finds none tries again, for longer than it is given to stop.
+    [() => started.planner?.stop(), () => started.finalizer?.stop()],
+    [() => started.runJobs?.stop()],
     [() => started.pubsub?.stop(), () => started.storage?.stop()],
-    [() => started.scratch?.drop(), () => started.mariadb?.stop(), () => started.guard?.stop()],
+    [
+      () => started.scratch?.drop(),
+      () => started.mariadb?.stop(),
+      () => started.guard?.stop(),
+      () => started.signer?.stop(),
+    ],
     [() => started.unlock?.()],
   ]
   for (const stage of stages) {
