@@ -15,9 +15,9 @@ test("a reader who queries all the time sees only the whole old day or the whole
   const look = async () => JSON.stringify((await pipeline.query(fingerprint))[0])
   const whole = new Set([await look()])
   const seen = new Set<string>()
-  let reading = true
+  const reading = new AbortController()
   const reader = (async () => {
-    while (reading) seen.add(await look())
+    while (!reading.signal.aborted) seen.add(await look())
   })()
   for (let version = 1; version <= 4; version++) {
     await pipeline.query(
@@ -27,7 +27,7 @@ test("a reader who queries all the time sees only the whole old day or the whole
     await pipeline.expectRevenue()
     whole.add(await look())
   }
-  reading = false
+  reading.abort()
   await reader
   expect(whole.size).toBe(5)
   expect([...seen].filter((state) => !whole.has(state))).toEqual([])
