@@ -35,6 +35,8 @@ export interface CloudOptions {
   folder: string
   /** A server to use instead of a private MariaDB; on it, a database is made and dropped in the end. */
   databaseUrl?: string
+  /** Where planner.cjs, worker.cjs and finalizer.cjs are, such as in the image; built unless given. */
+  programsFolder?: string
   /** Fixed ports; what is not given, or 0, gets a free one. */
   ports?: Partial<Record<EmulatorName | "database", number>>
   /** Tasks of an execution that run at once; as many as processors by default. */
@@ -122,9 +124,10 @@ async function start(options: CloudOptions, started: Started): Promise<Omit<Clou
   const signer = await startPushSigner()
   started.signer = signer
 
-  const workerCommand = [process.execPath, join(buildFolder, "worker.cjs")]
-  const [programs, , databaseUrl] = await settleAll([
-    buildServices(buildFolder),
+  const programs = options.programsFolder ?? buildFolder
+  const workerCommand = [process.execPath, join(programs, "worker.cjs")]
+  const [, , databaseUrl] = await settleAll([
+    options.programsFolder ? Promise.resolve() : buildServices(buildFolder),
     startEmulators({ folder, ports: options.ports ?? {}, workerCommand, pushTokens: signer.sign, log }, started),
     startDatabase(options, started),
   ])
@@ -140,7 +143,7 @@ async function start(options: CloudOptions, started: Started): Promise<Omit<Clou
   const { PATH = "", HOME = "" } = process.env
   const settings = { ...env, REVENUE_TIME_ZONE: "UTC", LOG_LEVEL: "info", ...options.settings }
   const startOne = async (name: "planner" | "finalizer") => {
-    const command = [process.execPath, programs[name]]
+    const command = [process.execPath, join(programs, `${name}.cjs`)]
     const logFile = join(folder, "logs", `${name}.log`)
     const { guard } = started
     const push = {

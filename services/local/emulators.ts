@@ -1,7 +1,7 @@
 import { join } from "node:path"
 import { Storage } from "@google-cloud/storage"
 import { requireFreePort } from "./free-port.ts"
-import { type PubSubServer, startPubSub } from "./pubsub/server.ts"
+import { type PubSubOptions, type PubSubServer, startPubSub } from "./pubsub/server.ts"
 import { type RunJobsServer, startRunJobs } from "./run-jobs/server.ts"
 import { type StorageServer, startStorage } from "./storage/server.ts"
 import { WORKER_IMAGE, WORKER_JOB } from "./worker-job.ts"
@@ -24,6 +24,8 @@ export interface EmulatorOptions {
   ports?: Partial<Record<EmulatorName, number>>
   /** What runs a task of the worker: the program and its arguments. */
   workerCommand: string[]
+  /** Makes the tokens of push subscriptions that have an identity; else they push without one. */
+  pushTokens?: PubSubOptions["pushTokens"]
   log: (line: string) => void
 }
 
@@ -39,6 +41,7 @@ export async function startEmulators(options: EmulatorOptions, started: Emulator
     pubsub: async () => {
       started.pubsub = await startPubSub({
         port: await checkPort(ports.pubsub, "Pub/Sub"),
+        ...(options.pushTokens ? { pushTokens: options.pushTokens } : {}),
         log: (message, fields) => log(`Pub/Sub: ${message} ${JSON.stringify(fields)}`),
       })
     },

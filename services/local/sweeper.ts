@@ -4,11 +4,21 @@ export interface Sweeper {
   stop(): Promise<void>
 }
 
+export interface SweeperOptions {
+  finalizerUrl: string
+  /** Proves who calls. */
+  token: () => Promise<string>
+  /** Between two sweeps; 0 for none but those asked for. */
+  seconds: number
+  log: (line: string) => void
+}
+
 // Far longer than a sweep takes; Cloud Scheduler's own limit is 30 minutes.
 const SWEEP_TIMEOUT_MS = 10 * 60_000
 
 /** Calls the finalizer now and then, as Cloud Scheduler does in the cloud. Sweeps never overlap. */
-export function startSweeper(finalizerUrl: string, seconds: number, log: (line: string) => void): Sweeper {
+export function startSweeper(options: SweeperOptions): Sweeper {
+  const { seconds, log } = options
   const stopping = new AbortController()
   let timer: NodeJS.Timeout | undefined
   let last: Promise<unknown> = Promise.resolve()
@@ -16,7 +26,7 @@ export function startSweeper(finalizerUrl: string, seconds: number, log: (line: 
   let trouble = ""
 
   function sweep(): Promise<void> {
-    const next = last.then(() => callSweep(finalizerUrl, stopping.signal))
+    const next = last.then(() => callSweep(options, stopping.signal))
     last = next.catch(() => undefined)
     return next
   }
@@ -48,10 +58,14 @@ export function startSweeper(finalizerUrl: string, seconds: number, log: (line: 
   }
 }
 
-async function callSweep(finalizerUrl: string, stopping: AbortSignal): Promise<void> {
+async function callSweep({ finalizerUrl, token }: SweeperOptions, stopping: AbortSignal): Promise<void> {
   stopping.throwIfAborted()
   const signal = AbortSignal.any([stopping, AbortSignal.timeout(SWEEP_TIMEOUT_MS)])
-  const response = await fetch(`${finalizerUrl}/sweep`, { method: "POST", signal })
+  const response = await fetch(`${finalizerUrl}/sweep`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${await token()}` },
+    signal,
+  })
   if (!response.ok) throw new Error(`POST ${finalizerUrl}/sweep answered ${response.status}: ${await response.text()}`)
   await response.body?.cancel()
 }

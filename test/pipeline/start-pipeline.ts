@@ -25,6 +25,10 @@ export interface PipelineOptions {
   shardPurchases?: number
   sweepSeconds?: number
   settings?: Record<string, string>
+  /** Another account on the server of the tests. */
+  databaseServer?: string
+  /** The programs of an image, instead of the sources' own. */
+  programsFolder?: string
 }
 
 /** The whole system for one test file: the local cloud, planner and finalizer as processes, and an empty shop. */
@@ -33,7 +37,8 @@ export async function startPipeline(options: PipelineOptions = {}) {
   const { parallelism = 2, maxRetries = 3, shardPurchases = 50, sweepSeconds = 1, settings = {} } = options
   const cloud = await startCloud({
     folder,
-    databaseUrl: inject("databaseServer"),
+    databaseUrl: options.databaseServer ?? inject("databaseServer"),
+    ...(options.programsFolder ? { programsFolder: options.programsFolder } : {}),
     parallelism,
     maxRetries,
     sweepSeconds,
