@@ -39,12 +39,7 @@ export function readLocalOptions(args: string[]): LocalOptions {
     .addOption(port("database", "MariaDB", 3307))
     .option("--database <url>", "a server to use instead: a database is made there, and dropped in the end", parseUrl)
     .addOption(count("--tasks <count>", "tasks of an execution that run at once", availableParallelism(), 1, 1_000))
-    .option(
-      "--set <NAME=value>",
-      "a setting of services and tasks, such as SHARD_PURCHASES; repeatable",
-      parseSetting,
-      {},
-    )
+    .option("--set <NAME=value>", "a setting of services and tasks, such as SHARD_PURCHASES; repeatable", parseSetting)
     .option("--no-shop", "make no shop in an empty database")
     .addOption(count("--users <count>", "users of the shop", 100_000, 1, 10_000_000))
     .addOption(count("--purchases <count>", "purchases of its last day", 250_000, 1, 50_000_000))
