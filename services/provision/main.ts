@@ -1,6 +1,7 @@
 import { Command } from "commander"
 import { describeError } from "../../shared/errors.ts"
 import { applyTopology, type Change } from "./apply-topology.ts"
+import { refuseBreakingSchemas } from "./refuse-breaking.ts"
 import { describeTopology } from "./topology.ts"
 
 interface Options {
@@ -18,15 +19,14 @@ export function describeChange(change: Change): string {
 }
 
 async function provision(options: Options): Promise<void> {
-  const changes = await applyTopology(
-    { GOOGLE_CLOUD_PROJECT: options.project, PUBSUB_EMULATOR_HOST: process.env.PUBSUB_EMULATOR_HOST },
-    describeTopology({
-      plannerUrl: options.plannerUrl,
-      finalizerUrl: options.finalizerUrl,
-      ...(options.pushAccount ? { pushServiceAccount: options.pushAccount } : {}),
-    }),
-    { dryRun: options.dryRun ?? false },
-  )
+  const settings = { GOOGLE_CLOUD_PROJECT: options.project, PUBSUB_EMULATOR_HOST: process.env.PUBSUB_EMULATOR_HOST }
+  const topology = describeTopology({
+    plannerUrl: options.plannerUrl,
+    finalizerUrl: options.finalizerUrl,
+    ...(options.pushAccount ? { pushServiceAccount: options.pushAccount } : {}),
+  })
+  await refuseBreakingSchemas(settings, topology.schemas)
+  const changes = await applyTopology(settings, topology, { dryRun: options.dryRun ?? false })
   for (const change of changes) console.log(`${options.dryRun ? "would " : ""}${describeChange(change)}`)
   if (changes.length === 0) console.log("up to date")
 }
