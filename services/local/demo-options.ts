@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os"
-import { Command, InvalidArgumentError, Option } from "commander"
+import { Command } from "commander"
+import { count, parseDate } from "./command-options.ts"
 import { killsMax, RETRIES_MAX } from "./demo-limits.ts"
 
 const DAY_MS = 86_400_000
@@ -47,19 +48,6 @@ export function readDemoOptions(args: string[], env: NodeJS.ProcessEnv): DemoOpt
   const limit = killsMax(flags)
   if (flags.kill > limit.kills) command.error(`error: --kill ${flags.kill} cannot work: ${limit.reason}`)
   return { ...flags, keep, databaseUrl: env["DATABASE_URL"] || undefined }
-}
-
-function count(flags: string, description: string, value: number, min: number, max: number): Option {
-  return new Option(flags, description).default(value).argParser((text) => {
-    const given = /^\d{1,12}$/.test(text) ? Number(text) : Number.NaN
-    if (given >= min && given <= max) return given
-    throw new InvalidArgumentError(`It is not a whole number from ${min} to ${max}.`)
-  })
-}
-
-function parseDate(text: string): string {
-  if (/^\d{4}-\d{2}-\d{2}$/.test(text)) return text
-  throw new InvalidArgumentError("It is not of the form YYYY-MM-DD.")
 }
 
 const help = `

@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os"
 import { Command, InvalidArgumentError, Option } from "commander"
+import { count, parseDate } from "./command-options.ts"
 
 export interface LocalOptions {
   data: string
@@ -37,7 +38,11 @@ export function readLocalOptions(args: string[]): LocalOptions {
     .addOption(port("storage", "Cloud Storage", 4443))
     .addOption(port("run", "Cloud Run", 8086))
     .addOption(port("database", "MariaDB", 3307))
-    .option("--database <url>", "a server to use instead: a database is made there, and dropped in the end", parseUrl)
+    .addOption(
+      new Option("--database <url>", "a server to use instead: a database is made there, and dropped in the end")
+        .env("DATABASE_URL")
+        .argParser(parseUrl),
+    )
     .addOption(count("--tasks <count>", "tasks of an execution that run at once", availableParallelism(), 1, 1_000))
     .option("--set <NAME=value>", "a setting of services and tasks, such as SHARD_PURCHASES; repeatable", parseSetting)
     .option("--no-shop", "make no shop in an empty database")
@@ -53,14 +58,6 @@ export function readLocalOptions(args: string[]): LocalOptions {
 
 function port(server: string, what: string, value: number): Option {
   return count(`--port-${server} <port>`, `port of ${what}, 0 for a free one`, value, 0, 65_535)
-}
-
-function count(flags: string, description: string, value: number, min: number, max: number): Option {
-  return new Option(flags, description).default(value).argParser((text) => {
-    const given = /^\d{1,12}$/.test(text) ? Number(text) : Number.NaN
-    if (given >= min && given <= max) return given
-    throw new InvalidArgumentError(`It is not a whole number from ${min} to ${max}.`)
-  })
 }
 
 function parseOnly(text: string): LocalOptions["only"] {
@@ -79,11 +76,6 @@ function parseSetting(text: string, settings: Record<string, string> = {}): Reco
   const [, name, value] = /^([A-Z][A-Z0-9_]*)=(.+)$/s.exec(text) ?? []
   if (name === undefined || value === undefined) throw new InvalidArgumentError("It is not of the form NAME=value.")
   return { ...settings, [name]: value }
-}
-
-function parseDate(text: string): string {
-  if (/^\d{4}-\d{2}-\d{2}$/.test(text)) return text
-  throw new InvalidArgumentError("It is not of the form YYYY-MM-DD.")
 }
 
 const help = `

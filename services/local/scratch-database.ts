@@ -16,7 +16,7 @@ export async function createScratchDatabase(serverUrl: string): Promise<ScratchD
     await execute(server.href, `CREATE DATABASE ${name} CHARACTER SET utf8mb4`)
   } catch (error) {
     throw new ConfigurationError(
-      `No database of its own can be made on ${server.host}, which the local cloud needs: ${describeError(error)}`,
+      `No database of its own can be made on ${server.host}, which the local cloud needs: ${describeError(error)}. Without DATABASE_URL it starts a server of its own.`,
       { cause: error },
     )
   }
