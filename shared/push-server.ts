@@ -39,6 +39,12 @@ export async function startPushServer(options: PushServerOptions): Promise<{ url
   const { log } = options
   const server: FastifyInstance = fastify({ bodyLimit: BODY_BYTES_MAX, forceCloseConnections: "idle" })
   server.get("/healthz", () => ({ status: "ok" }))
+  // The connection of a delivery that is answered after the closing began would be kept alive for 72 s, and with it
+  // this process, until it is killed.
+  let closing = false
+  server.addHook("onSend", async (_request, reply) => {
+    if (closing) void reply.header("connection", "close")
+  })
   // Cloud Scheduler sends no body, as application/octet-stream: https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs#HttpTarget
   server.addContentTypeParser("*", { parseAs: "buffer" }, (_request, _body, done) => done(null, undefined))
   // Before the body is read: who may not call may not make us read 15 MB either.
@@ -90,7 +96,13 @@ export async function startPushServer(options: PushServerOptions): Promise<{ url
   await server.listen({ port: options.port, host: options.host })
   const address = server.server.address()
   const port = typeof address === "object" && address ? address.port : options.port
-  return { url: `http://127.0.0.1:${port}`, close: () => server.close() }
+  return {
+    url: `http://127.0.0.1:${port}`,
+    close: async () => {
+      closing = true
+      await server.close()
+    },
+  }
 }
 
 /** https://cloud.google.com/pubsub/docs/push#receive_push; returns what is wrong if it is no push delivery. */

@@ -1,5 +1,5 @@
 import { pino } from "pino"
-import { afterEach, expect, test } from "vitest"
+import { afterEach, expect, test, vi } from "vitest"
 import { type PushMessage, startPushServer } from "../../shared/push-server.ts"
 
 let close: (() => Promise<void>) | undefined
@@ -17,7 +17,7 @@ async function serve(take: (message: PushMessage) => Promise<void>) {
       headers: { "content-type": "application/json" },
       body: typeof body === "string" ? body : JSON.stringify(body),
     })
-  return { url: server.url, post, lines }
+  return { url: server.url, post, lines, close: () => server.close() }
 }
 
 const delivery = {
@@ -76,4 +76,23 @@ test("health and calls are answered; other paths and methods are not", async () 
   expect((await post("/sweep", {})).status).toBe(204)
   expect((await fetch(`${url}/run-requests`)).status).toBe(404)
   expect((await post("/elsewhere", delivery)).status).toBe(404)
+})
+
+test("a server that closes during a delivery answers it and is closed then, though the caller keeps its connection", async () => {
+  const settled = Promise.withResolvers<void>()
+  const taken = Promise.withResolvers<void>()
+  const { url, post, close } = await serve(async () => {
+    taken.resolve()
+    await settled.promise
+  })
+  const answer = post("/run-requests", delivery)
+  await taken.promise
+  const closed = close()
+  await vi.waitFor(() => expect(fetch(`${url}/healthz`)).rejects.toThrow("fetch failed"))
+  settled.resolve()
+  expect((await answer).status).toBe(204)
+  const answeredAt = performance.now()
+  await closed
+  // An idle connection is kept for 72 s otherwise.
+  expect(performance.now() - answeredAt).toBeLessThan(10_000)
 })
