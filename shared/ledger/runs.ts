@@ -109,15 +109,16 @@ export async function decideRun(db: Database, run: Run, decision: Decision): Pro
 }
 
 async function publishDay(tx: Database, run: Run): Promise<void> {
-  // Assignments run from left to right: `version` last, so that the others still see the old one.
-  const newer = sql`VALUES(version) > ${publishedDays.version}`
+  // Assignments run from left to right, and drizzle writes them in the order of the table's columns: this says the same
+  // whether `version` still is the old one or already the greater of both.
+  const isNewest = sql`VALUES(version) >= ${publishedDays.version}`
   await tx
     .insert(publishedDays)
     .values({ revenueDate: run.revenueDate, version: run.version, runId: run.runId, publishedAt: sql`NOW(3)` })
     .onDuplicateKeyUpdate({
       set: {
-        runId: sql`IF(${newer}, VALUES(run_id), ${publishedDays.runId})`,
-        publishedAt: sql`IF(${newer}, VALUES(published_at), ${publishedDays.publishedAt})`,
+        runId: sql`IF(${isNewest}, VALUES(run_id), ${publishedDays.runId})`,
+        publishedAt: sql`IF(${isNewest}, VALUES(published_at), ${publishedDays.publishedAt})`,
         version: sql`GREATEST(VALUES(version), ${publishedDays.version})`,
       },
     })

@@ -91,8 +91,9 @@ export async function claimShard(
   const claimed = await db
     .update(shards)
     .set({
-      // Assignments run from left to right: what reads the old state and attempt comes first.
-      crashes: sql`IF(state = 'claimed' AND attempt < ${task.attempt}, crashes + 1, crashes)`,
+      // Assignments run from left to right, in the order of the table's columns: `attempt` still is the old one here,
+      // and null if nobody has the shard.
+      crashes: sql`IF(attempt < ${task.attempt}, crashes + 1, crashes)`,
       epoch: sql`LAST_INSERT_ID(epoch + 1)`,
       state: "claimed",
       execution: task.execution,
