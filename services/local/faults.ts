@@ -2,12 +2,14 @@ import { setTimeout as wait } from "node:timers/promises"
 
 /** One call as it reached a server of the local cloud. */
 export interface Call {
-  server: "pubsub" | "storage" | "run"
+  server: "pubsub" | "storage" | "run" | "database"
   /** The API's own name of the method: `Publish`, `RunJob`, `storage.objects.insert`; a push delivery is `push`. */
   method: string
   /** What it is about: a topic, subscription, job or execution name, or `bucket/object`. */
   resource: string
   request: unknown
+  /** The port that the caller's connection comes from, by which its process can be found; a push has none. */
+  clientPort?: number | undefined
 }
 
 /** What a fault may do to a call. It throws an `InjectedError` for the caller to see, or waits, or just looks. */

@@ -95,8 +95,9 @@ function serveUnary(options: GrpcServerOptions, method: string, serve: UnaryMeth
       if (call.cancelled) setImmediate(callback)
       else call.once("cancelled", callback)
     }
+    const clientPort = Number(/:(\d+)$/.exec(call.getPeer())?.[1])
     options.faults
-      .around({ server: options.server, method, resource: resourceOf(request), request }, () =>
+      .around({ server: options.server, method, resource: resourceOf(request), request, clientPort }, () =>
         serve(request, { onEnd }),
       )
       .then(

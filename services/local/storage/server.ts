@@ -90,7 +90,8 @@ export async function startStorage(options: StorageOptions): Promise<StorageServ
       const origin = `http://${request.host}`
       let answer: Answer | undefined
       try {
-        await faults.around({ server: "storage", method: route.id, resource, request: seen }, async () => {
+        const clientPort = request.raw.socket.remotePort
+        await faults.around({ server: "storage", method: route.id, resource, request: seen, clientPort }, async () => {
           answer = await route.serve({ store, uploads, folder, bucket, object, query, headers, body, origin })
         })
       } catch (error) {
