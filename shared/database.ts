@@ -51,7 +51,7 @@ export function openDatabase(options: DatabaseOptions): DatabaseConnection {
   pool.on("connection", (connection) => {
     for (const setting of settings) connection.query(setting, (error) => error && connection.destroy())
   })
-  return { db: drizzle({ client: pool }) as Database, close: () => pool.promise().end() }
+  return { db: drizzle({ client: pool }), close: () => pool.promise().end() }
 }
 
 /** How many rows a write matched. */
