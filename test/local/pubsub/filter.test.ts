@@ -90,7 +90,7 @@ const { filter: filters } = letrec<{ filter: Filter; some: Filter[] }>((tie) => 
     record({ op: constantFrom("equals" as const, "differs" as const, "prefix" as const), key: keys, value: values }),
     record({ op: constant("not" as const), of: tie("filter") }),
     record({ op: constantFrom("and" as const, "or" as const), of: tie("some") }),
-  ) as Arbitrary<Filter>,
+  ),
   some: tuple(tie("filter"), array(tie("filter"), { minLength: 1, maxLength: 2 })).map(([first, rest]) => [
     first,
     ...rest,
