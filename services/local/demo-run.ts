@@ -55,7 +55,8 @@ interface Stage {
 
 async function runSteps(options: DemoOptions, stage: Stage): Promise<boolean> {
   const { folder, output, signal } = stage
-  const log = (line: string) => output.write(`    ${line}\n`)
+  // What fails once the person has interrupted is no news.
+  const log = (line: string) => void (signal.aborted || output.write(`    ${line}\n`))
   output.write(
     `A shop of ${formatCount(options.users)} users with ${formatCount(options.purchases)} purchases on ${options.date}.\n`,
   )

@@ -82,15 +82,6 @@ test("--keep leaves plan, manifests and verdict as files; a given server is left
   await vi.waitFor(async () => expect(await listProcesses()).toEqual([]), WAIT)
 })
 
-test("a date that has not ended is rejected with the reason, and the exit code is 1", async () => {
-  const tomorrow = new Date(Date.now() + 86_400_000).toISOString().slice(0, 10)
-  const env = { DATABASE_URL: new URL("mysql", inject("databaseServer")).href }
-  const { code, printed } = await startDemo([...small, "--date", tomorrow], env).ended
-  expect(printed).toMatch(/rejected: .*has not ended/)
-  expect(code).toBe(1)
-  await expectNothingLeft()
-})
-
 describe("Ctrl-C, and again, cleans up and exits 130", () => {
   test.for(["MariaDB …", "planner, finalizer) …", "Published"])("at %j", async (line) => {
     const demo = startDemo([...small, "--purchases", "30000"])
