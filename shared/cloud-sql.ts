@@ -1,8 +1,11 @@
 import type { Duplex } from "node:stream"
+import { ConfigurationError } from "./errors.ts"
 
 /** How to reach a database in Cloud SQL: https://cloud.google.com/sql/docs/mysql/connect-connectors */
 export interface CloudSqlSettings {
   DATABASE_URL: string
+  /** Whose connection it is, where DATABASE_URL names nobody. */
+  DATABASE_USER?: string | undefined
   /** PROJECT:REGION:INSTANCE. Without it the host in DATABASE_URL is the database. */
   CLOUD_SQL_INSTANCE?: string | undefined
   CLOUD_SQL_ADDRESS?: "PUBLIC" | "PRIVATE" | "PSC" | undefined
@@ -24,19 +27,30 @@ export interface Connector {
 
 /**
  * Finds the way to the database. To Cloud SQL it is a TLS connection with a certificate that is made for this process
- * and renewed, whatever address the instance has; a DATABASE_URL without a password means IAM authentication: the user
- * is the service account's name without its `.gserviceaccount.com`.
+ * and renewed, whatever address the instance has. A DATABASE_URL without a password means IAM authentication, and one
+ * without a user too is the same for all services: https://cloud.google.com/sql/docs/mysql/iam-authentication
  */
 export async function routeDatabase(settings: CloudSqlSettings, load = loadConnector): Promise<DatabaseRoute> {
-  const { DATABASE_URL: url, CLOUD_SQL_INSTANCE: instanceConnectionName } = settings
-  if (!instanceConnectionName) return { url, close: () => {} }
+  const { CLOUD_SQL_INSTANCE: instanceConnectionName, DATABASE_USER: user } = settings
+  const url = parseUrl(settings.DATABASE_URL)
+  if (url.username === "" && user !== undefined) url.username = user
+  if (!instanceConnectionName) return { url: url.href, close: () => {} }
   const connector = await load()
   const { stream } = await connector.getOptions({
     instanceConnectionName,
     ipType: settings.CLOUD_SQL_ADDRESS ?? "PUBLIC",
-    authType: new URL(url).password === "" ? "IAM" : "PASSWORD",
+    authType: url.password === "" ? "IAM" : "PASSWORD",
   })
-  return { url, stream, close: () => connector.close() }
+  return { url: url.href, stream, close: () => connector.close() }
+}
+
+function parseUrl(text: string): URL {
+  const url = URL.parse(text)
+  if (url) return url
+  // Without what was given: it holds a password.
+  throw new ConfigurationError(
+    "DATABASE_URL cannot be read as a URL: in a password, characters such as # / ? @ are written as %23 %2F %3F %40",
+  )
 }
 
 /** Loaded only where it is used: it takes a task longer to start. */

@@ -9,6 +9,7 @@ export const databaseSettings = {
     /^mysql:\/\/[^/]+\/[^/?]+/,
     "a URL of the form mysql://user:password@host:port/database",
   ),
+  DATABASE_USER: v.optional(text("the database's user, where DATABASE_URL names none: for IAM authentication")),
   CLOUD_SQL_INSTANCE: v.optional(
     form(
       "the instance of Cloud SQL that holds the database, instead of the host in DATABASE_URL",

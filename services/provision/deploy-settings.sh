@@ -38,5 +38,8 @@ require_locked() {
   fi
 }
 
+# Whose connections a part's are, where DATABASE_URL names nobody: MySQL knows a service account by its name.
+user() { echo "DATABASE_USER=daybook-$1"; }
+
 # The service account of a part.
 account() { echo "daybook-$1@$PROJECT_ID.iam.gserviceaccount.com"; }

@@ -43,6 +43,12 @@ describe("the way to the database", () => {
     })
   })
 
+  it("is not found from what is no URL, and what it was is not told", async () => {
+    const told = routeDatabase({ DATABASE_URL: "mysql://root:pw#hush@host/shop" })
+    await expect(told).rejects.toThrow(/^DATABASE_URL cannot be read as a URL: in a password/)
+    await expect(told).rejects.not.toThrow("hush")
+  })
+
   it("is the connector's where an instance is named: for queries, transactions and migrations", async () => {
     const { load, closed } = connectorTo(server)
     const route = await routeDatabase({ DATABASE_URL: unreachable, CLOUD_SQL_INSTANCE }, load)
@@ -61,9 +67,12 @@ describe("the way to the database", () => {
     const { load, asked } = connectorTo(server)
     await routeDatabase({ DATABASE_URL: "mysql://daybook:pw@x/shop", CLOUD_SQL_INSTANCE }, load)
     await routeDatabase(
-      { DATABASE_URL: "mysql://daybook-worker%40shop.iam@x/shop", CLOUD_SQL_INSTANCE, CLOUD_SQL_ADDRESS: "PRIVATE" },
+      { DATABASE_URL: "mysql://daybook-worker@x/shop", CLOUD_SQL_INSTANCE, CLOUD_SQL_ADDRESS: "PRIVATE" },
       load,
     )
+    const nobody = { DATABASE_URL: "mysql://cloud-sql/shop", DATABASE_USER: "daybook-worker", CLOUD_SQL_INSTANCE }
+    expect((await routeDatabase(nobody, load)).url).toBe("mysql://daybook-worker@cloud-sql/shop")
+    expect(asked.pop()).toMatchObject({ authType: "IAM" })
     expect(asked).toEqual([
       { instanceConnectionName: CLOUD_SQL_INSTANCE, ipType: "PUBLIC", authType: "PASSWORD" },
       { instanceConnectionName: CLOUD_SQL_INSTANCE, ipType: "PRIVATE", authType: "IAM" },

@@ -138,6 +138,7 @@ describe("a build", () => {
       expect.objectContaining({
         BUCKET: "shop-daybook",
         WORKER_JOB: "projects/shop/locations/europe-west1/jobs/daybook-worker",
+        DATABASE_USER: "daybook-planner",
         PUSH_TOKENS: "trust-cloud-run",
         PUSH_AUDIENCE: "https://daybook-planner-123456789.europe-west1.run.app",
         PUSH_ACCOUNTS: "daybook-push@shop.iam.gserviceaccount.com",
