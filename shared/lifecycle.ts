@@ -1,4 +1,5 @@
-import { ConfigurationError, describeError, PermanentError } from "./errors.ts"
+import { errorFields } from "./error-fields.ts"
+import { ConfigurationError } from "./errors.ts"
 
 /**
  * Runs a process: `run` gets a signal that aborts at SIGTERM or SIGINT, and its number is the exit code. A
@@ -11,18 +12,12 @@ export async function runProcess(run: (env: NodeJS.ProcessEnv, signal: AbortSign
     process.exitCode = await run(process.env, stopping.signal)
   } catch (error) {
     if (error instanceof ConfigurationError) console.error(error.message)
-    else console.error(JSON.stringify({ severity: "CRITICAL", message: describeError(error), ...stackOf(error) }))
+    else {
+      const { error: message, ...stack } = errorFields(error)
+      console.error(JSON.stringify({ severity: "CRITICAL", message, ...stack }))
+    }
     process.exitCode = 1
   }
   // The Google clients keep channels open that nobody waits for.
   process.exit()
-}
-
-/** Where it happened, for what should not happen; what a server refused, or we did, is told by its message alone. */
-function stackOf(error: unknown): { stack?: string | undefined } {
-  if (!(error instanceof Error) || error instanceof PermanentError) return {}
-  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
-    if ("code" in cause || "errno" in cause) return {}
-  }
-  return { stack: error.stack }
 }

@@ -1,4 +1,5 @@
 import { type FastifyInstance, fastify } from "fastify"
+import { type ExplainError, errorFields } from "./error-fields.ts"
 import { describeError } from "./errors.ts"
 import type { Log } from "./log.ts"
 import type { VerifyToken } from "./verify-push-token.ts"
@@ -29,6 +30,8 @@ export interface PushServerOptions {
   calls?: Record<string, () => Promise<void>>
   /** Says who calls; without it, anybody may. */
   verify?: VerifyToken | undefined
+  /** Turns what people can put right into a sentence for them. */
+  explain?: ExplainError
 }
 
 // Pub/Sub's messages reach 10 MB, and base64 adds a third.
@@ -72,7 +75,7 @@ export async function startPushServer(options: PushServerOptions): Promise<{ url
       } catch (error) {
         const { id, subscription, deliveryAttempt } = message
         log.error(
-          { path, messageId: id, subscription, deliveryAttempt, error: describeError(error), stack: stackOf(error) },
+          { path, messageId: id, subscription, deliveryAttempt, ...errorFields(error, options.explain) },
           "a message could not be settled and is left to be delivered again",
         )
         return reply.code(503).send({ error: "not settled; deliver it again" })
@@ -85,10 +88,7 @@ export async function startPushServer(options: PushServerOptions): Promise<{ url
         await run()
         return await reply.code(204).send()
       } catch (error) {
-        log.error(
-          { path, error: describeError(error), stack: stackOf(error) },
-          "a call failed and is left to be repeated",
-        )
+        log.error({ path, ...errorFields(error, options.explain) }, "a call failed and is left to be repeated")
         return reply.code(503).send({ error: "failed; repeat it" })
       }
     })
@@ -122,8 +122,4 @@ function readPush(body: unknown): PushMessage | string {
     data: Buffer.from(typeof data === "string" ? data : "", "base64").toString("utf8"),
     ...(typeof push.deliveryAttempt === "number" ? { deliveryAttempt: push.deliveryAttempt } : {}),
   }
-}
-
-function stackOf(error: unknown): string | undefined {
-  return error instanceof Error ? error.stack : undefined
 }

@@ -1,5 +1,6 @@
 import { routeDatabase } from "../../shared/cloud-sql.ts"
 import { openDatabase } from "../../shared/database.ts"
+import { explainDatabaseError } from "../../shared/explain-database-error.ts"
 import { runProcess } from "../../shared/lifecycle.ts"
 import { createLog } from "../../shared/log.ts"
 import { openPubSub } from "../../shared/pubsub-client.ts"
@@ -35,6 +36,7 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
     host: config.HOST,
     log,
     verify: openTokenVerifier(config),
+    explain: (error) => explainDatabaseError(error, config.DATABASE_URL),
     messages: { [`/${topics.shardReports}`]: (message) => takeShardReport(context, message) },
     calls: { "/sweep": () => sweep(context) },
   })

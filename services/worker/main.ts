@@ -1,6 +1,7 @@
 import { routeDatabase } from "../../shared/cloud-sql.ts"
 import { openDatabase } from "../../shared/database.ts"
-import { PermanentError } from "../../shared/errors.ts"
+import { ConfigurationError, PermanentError } from "../../shared/errors.ts"
+import { explainDatabaseError } from "../../shared/explain-database-error.ts"
 import { findRun } from "../../shared/ledger/runs.ts"
 import type { TaskAttempt } from "../../shared/ledger/shards.ts"
 import { runProcess } from "../../shared/lifecycle.ts"
@@ -10,7 +11,7 @@ import { retryTransient } from "../../shared/retry.ts"
 import { openBucket } from "../../shared/storage-client.ts"
 import { topics } from "../../shared/topics.ts"
 import { claimItems } from "./claim-items.ts"
-import { readWorkerConfig } from "./config.ts"
+import { readWorkerConfig, type WorkerConfig } from "./config.ts"
 import { openItemSource } from "./pull-item.ts"
 import { doWork } from "./work.ts"
 
@@ -27,6 +28,15 @@ const EXIT_TERMINATED = 143
 /** One task of the job: claims shards, computes them, and ends when all of the dispatch are claimed. */
 export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<number> {
   const config = readWorkerConfig(env)
+  try {
+    return await runTask(config, signal)
+  } catch (error) {
+    const sentence = explainDatabaseError(error, config.DATABASE_URL)
+    throw sentence === undefined ? error : new ConfigurationError(sentence, { cause: error })
+  }
+}
+
+async function runTask(config: WorkerConfig, signal: AbortSignal): Promise<number> {
   const { RUN_ID: runId, DISPATCH: dispatch } = config
   const task: TaskAttempt = {
     execution: config.CLOUD_RUN_EXECUTION,

@@ -24,6 +24,7 @@ export interface PipelineOptions {
   maxRetries?: number
   shardPurchases?: number
   sweepSeconds?: number
+  deliveryAttemptsMax?: number
   settings?: Record<string, string>
   /** Another account on the server of the tests. */
   databaseServer?: string
@@ -42,6 +43,7 @@ export async function startPipeline(options: PipelineOptions = {}) {
     parallelism,
     maxRetries,
     sweepSeconds,
+    ...(options.deliveryAttemptsMax ? { deliveryAttemptsMax: options.deliveryAttemptsMax } : {}),
     settings: { SHARD_PURCHASES: String(shardPurchases), ...settings },
   })
   const databaseUrl = cloud.env["DATABASE_URL"] ?? ""

@@ -1,5 +1,4 @@
 import {
-  type Arbitrary,
   array,
   assert,
   constant,
