@@ -51,6 +51,8 @@ export interface CloudOptions {
   deliveryAttemptsMax?: number
   /** Between two sweeps; 5 by default, 0 for none. */
   sweepSeconds?: number
+  /** What a service that keeps ending waits for at most before it is started again; 5,000 by default. */
+  restartMaxMs?: number
   /** What happens, a line each. */
   log?: (line: string) => void
   /** Stops the cloud, or gives up starting it. */
@@ -158,6 +160,7 @@ async function start(options: CloudOptions, started: Started): Promise<Omit<Clou
       env: { PATH, HOME, ...push, ...settings },
       logFile,
       guard,
+      restartMaxMs: options.restartMaxMs,
       log,
       signal,
     })

@@ -32,6 +32,8 @@ export interface ServiceOptions {
   /** Its output is appended here. */
   logFile: string
   guard: OrphanGuard
+  /** What a process that keeps ending waits for at most before it is started again; 5 s by default. */
+  restartMaxMs?: number | undefined
   log: (line: string) => void
   /** Gives up starting it; what runs is stopped by `stop` alone. */
   signal?: AbortSignal | undefined
@@ -83,7 +85,7 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
       log(`${name} ${ending} and is started again in ${backoffMs} ms; its log is ${options.logFile}`)
       await wait(backoffMs, undefined, { signal: stopping.signal }).catch(() => undefined)
       if (stopping.signal.aborted) return
-      backoffMs = Math.min(backoffMs * 2, RESTART_MAX_MS)
+      backoffMs = Math.min(backoffMs * 2, options.restartMaxMs ?? RESTART_MAX_MS)
       restarts++
       ended = run()
     }
