@@ -39,7 +39,7 @@ async function pushTo(env: Record<string, string>): Promise<Record<string, unkno
       .filter((line) => line !== "")
       .map((line) => JSON.parse(line) as Record<string, unknown>)
   const url = await vi.waitFor(
-    () => String(lines().find((line) => line.message === "listening")?.url ?? fail(output())),
+    () => (lines().find((line) => line.message === "listening")?.url as string | undefined) ?? fail(output()),
     {
       timeout: 20_000,
     },
