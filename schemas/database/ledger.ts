@@ -132,6 +132,7 @@ export const shards = mysqlTable(
   (table) => [
     primaryKey({ columns: [table.runId, table.shardIndex] }),
     unique("shards_position").on(table.runId, table.dispatch, table.position),
-    index("shards_state").on(table.runId, table.dispatch, table.state),
+    // With the position, so that the next offered shard is one entry and not a sort of all that are offered.
+    index("shards_state").on(table.runId, table.dispatch, table.state, table.position),
   ],
 )

@@ -39,7 +39,9 @@ export async function* claimItems(context: ClaimContext): AsyncGenerator<Work> {
   const { db, runId, dispatch, task, signal } = context
   const ask = <T>(what: string, call: () => Promise<T>) => retryTransient(`${what} of run ${runId}`, call, context)
 
-  for (const left of await ask("list shards left", () => listLeftShards(db, runId, dispatch, task))) {
+  // The first attempt has none before it; ten thousand tasks that all looked would read the whole dispatch each.
+  const isFirst = task.attempt === 0
+  for (const left of isFirst ? [] : await ask("list shards left", () => listLeftShards(db, runId, dispatch, task))) {
     if (signal.aborted) return
     if (left.state !== "claimed") yield { kind: "report", shard: left }
     else yield* claim(context, left)

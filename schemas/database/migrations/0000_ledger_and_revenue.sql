@@ -59,7 +59,7 @@ CREATE TABLE IF NOT EXISTS `shards` (
 	`error` text,
 	CONSTRAINT `shards_run_id_shard_index_pk` PRIMARY KEY(`run_id`,`shard_index`),
 	CONSTRAINT `shards_position` UNIQUE(`run_id`,`dispatch`,`position`),
-	INDEX `shards_state` (`run_id`,`dispatch`,`state`)
+	INDEX `shards_state` (`run_id`,`dispatch`,`state`,`position`)
 );
 --> statement-breakpoint
 CREATE TABLE IF NOT EXISTS `published_days` (
