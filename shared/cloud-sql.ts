@@ -11,6 +11,12 @@ export interface CloudSqlSettings {
   CLOUD_SQL_ADDRESS?: "PUBLIC" | "PRIVATE" | "PSC" | undefined
 }
 
+/** How to reach another server where the shop is read. User and kind of address are those of the database. */
+export interface SourceSettings extends CloudSqlSettings {
+  SOURCE_DATABASE_URL?: string | undefined
+  SOURCE_CLOUD_SQL_INSTANCE?: string | undefined
+}
+
 /** What mysql2 needs to connect: nothing more than the URL, or where the bytes go. */
 export interface DatabaseRoute {
   url: string
@@ -31,8 +37,28 @@ export interface Connector {
  * without a user too is the same for all services: https://cloud.google.com/sql/docs/mysql/iam-authentication
  */
 export async function routeDatabase(settings: CloudSqlSettings, load = loadConnector): Promise<DatabaseRoute> {
-  const { CLOUD_SQL_INSTANCE: instanceConnectionName, DATABASE_USER: user } = settings
-  const url = parseUrl(settings.DATABASE_URL)
+  return route("DATABASE_URL", settings.DATABASE_URL, settings.CLOUD_SQL_INSTANCE, settings, load)
+}
+
+/** Finds the way to the source in the same manner; undefined if the shop is in the database itself. */
+export async function routeSource(settings: SourceSettings, load = loadConnector): Promise<DatabaseRoute | undefined> {
+  const { SOURCE_DATABASE_URL: url, SOURCE_CLOUD_SQL_INSTANCE: instance } = settings
+  if (url !== undefined) return route("SOURCE_DATABASE_URL", url, instance, settings, load)
+  if (instance === undefined) return undefined
+  throw new ConfigurationError(
+    "SOURCE_CLOUD_SQL_INSTANCE is set without SOURCE_DATABASE_URL, which names the database there",
+  )
+}
+
+async function route(
+  variable: string,
+  text: string,
+  instanceConnectionName: string | undefined,
+  settings: CloudSqlSettings,
+  load: () => Promise<Connector>,
+): Promise<DatabaseRoute> {
+  const { DATABASE_USER: user } = settings
+  const url = parseUrl(variable, text)
   if (url.username === "" && user !== undefined) url.username = user
   if (!instanceConnectionName) return { url: url.href, close: () => {} }
   const connector = await load()
@@ -44,12 +70,12 @@ export async function routeDatabase(settings: CloudSqlSettings, load = loadConne
   return { url: url.href, stream, close: () => connector.close() }
 }
 
-function parseUrl(text: string): URL {
+function parseUrl(variable: string, text: string): URL {
   const url = URL.parse(text)
   if (url) return url
   // Without what was given: it holds a password.
   throw new ConfigurationError(
-    "DATABASE_URL cannot be read as a URL: in a password, characters such as # / ? @ are written as %23 %2F %3F %40",
+    `${variable} cannot be read as a URL: in a password, characters such as # / ? @ are written as %23 %2F %3F %40`,
   )
 }
 

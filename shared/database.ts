@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream"
 import type { MySqlDatabase } from "drizzle-orm/mysql-core"
 import { drizzle, type MySql2PreparedQueryHKT, type MySql2QueryResultHKT } from "drizzle-orm/mysql2"
-import { createPool, type ResultSetHeader } from "mysql2"
+import { createPool, type Pool, type ResultSetHeader } from "mysql2"
 import { PermanentError } from "./errors.ts"
 
 /** A database or a transaction in it. */
@@ -9,6 +9,8 @@ export type Database = MySqlDatabase<MySql2QueryResultHKT, MySql2PreparedQueryHK
 
 export interface DatabaseConnection {
   db: Database
+  /** The driver's own, for what drizzle has not: rows taken as they come. */
+  pool: Pool
   close: () => Promise<void>
 }
 
@@ -24,6 +26,8 @@ export interface DatabaseOptions {
    * long a frozen process can keep rows locked.
    */
   idleSecondsMax?: number
+  /** Every transaction is READ ONLY: the server itself refuses a write. */
+  readOnly?: boolean
 }
 
 const CONNECT_TIMEOUT_MS = 10_000
@@ -48,10 +52,11 @@ export function openDatabase(options: DatabaseOptions): DatabaseConnection {
     bigNumberStrings: true,
   })
   const settings = [...sessionSettings, `SET SESSION wait_timeout = ${options.idleSecondsMax ?? 600}`]
+  if (options.readOnly) settings.push("SET SESSION TRANSACTION READ ONLY")
   pool.on("connection", (connection) => {
     for (const setting of settings) connection.query(setting, (error) => error && connection.destroy())
   })
-  return { db: drizzle({ client: pool }), close: () => pool.promise().end() }
+  return { db: drizzle({ client: pool }), pool, close: () => pool.promise().end() }
 }
 
 /** How many rows a write matched. */

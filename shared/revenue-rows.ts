@@ -3,7 +3,7 @@ import { revenueVersions } from "../schemas/database/revenue.ts"
 import { purchases } from "../schemas/database/shop.ts"
 import { allRows, type Database, matchedRows } from "./database.ts"
 import type { Range } from "./range.ts"
-import { fromPurchases, inSlice, type ShopDay } from "./shop-day.ts"
+import { fromPurchases, inSlice, type ShopDay, type UserTotals } from "./shop-day.ts"
 
 /** Which version of which date. */
 export interface RevenueVersion {
@@ -26,12 +26,30 @@ const RANGES_PER_STATEMENT = 100
 
 /** Replaces the rows of a range by what the shop says now, inside the database. Part of a shard's transaction. */
 export async function replaceRows(tx: Database, of: RevenueVersion, day: ShopDay, range: Range): Promise<void> {
-  await tx.delete(revenueVersions).where(inRange(of, range))
+  await deleteRange(tx, of, range)
   await tx.execute(sql`
     INSERT INTO ${revenueVersions} (revenue_date, version, user_id, amount_cents, purchases)
     SELECT ${of.revenueDate}, ${of.version}, ${purchases.userId}, SUM(${purchases.amountCents}), COUNT(*)
     ${fromPurchases(day)} WHERE ${inSlice(day, range)}
     GROUP BY ${purchases.userId}`)
+}
+
+/** Deletes the rows of a range. Part of a shard's transaction. */
+export async function deleteRange(tx: Database, of: RevenueVersion, range: Range): Promise<void> {
+  await tx.delete(revenueVersions).where(inRange(of, range))
+}
+
+/** Inserts rows that came from another server, in one statement. Part of a shard's transaction. */
+export async function insertRows(tx: Database, of: RevenueVersion, rows: UserTotals[]): Promise<void> {
+  const { revenueDate, version } = of
+  // Literals rather than parameters, which cost more than the insert. BigInt takes nothing but a whole number.
+  const literals = rows.map(
+    ([userId, amountCents, count]) =>
+      `('${revenueDate}',${version},${BigInt(userId)},${BigInt(amountCents)},${BigInt(count)})`,
+  )
+  await tx.execute(sql`
+    INSERT INTO ${revenueVersions} (revenue_date, version, user_id, amount_cents, purchases)
+    VALUES ${sql.raw(literals.join(","))}`)
 }
 
 /** Adds up the rows of each range, in the order of the ranges. */

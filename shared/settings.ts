@@ -3,21 +3,31 @@ import { form, text, wholeNumber } from "./read-config.ts"
 
 // The settings that more than one service reads. Each service's config.ts picks what it uses.
 
-export const databaseSettings = {
-  DATABASE_URL: form(
-    "the database of the shop and of Revenue, as mysql://user:password@host:port/database",
+const databaseUrl = (purpose: string) =>
+  form(
+    `${purpose}, as mysql://user:password@host:port/database`,
     /^mysql:\/\/[^/]+\/[^/?]+/,
     "a URL of the form mysql://user:password@host:port/database",
-  ),
+  )
+
+const cloudSqlInstance = (purpose: string) =>
+  form(purpose, /^[^:]+(:[^:]+)?:[^:]+:[^:]+$/, "of the form PROJECT:REGION:INSTANCE")
+
+export const databaseSettings = {
+  DATABASE_URL: databaseUrl("the database of the shop and of Revenue"),
   DATABASE_USER: v.optional(text("the database's user, where DATABASE_URL names none: for IAM authentication")),
   CLOUD_SQL_INSTANCE: v.optional(
-    form(
-      "the instance of Cloud SQL that holds the database, instead of the host in DATABASE_URL",
-      /^[^:]+(:[^:]+)?:[^:]+:[^:]+$/,
-      "of the form PROJECT:REGION:INSTANCE",
-    ),
+    cloudSqlInstance("the instance of Cloud SQL that holds the database, instead of the host in DATABASE_URL"),
   ),
   CLOUD_SQL_ADDRESS: v.optional(v.picklist(["PUBLIC", "PRIVATE", "PSC"], "is not PUBLIC, PRIVATE or PSC"), "PUBLIC"),
+}
+
+/** For those who read the shop: with them, it is read on another server, such as a replica, and never written there. */
+export const sourceSettings = {
+  SOURCE_DATABASE_URL: v.optional(databaseUrl("where the shop is read, if not in DATABASE_URL")),
+  SOURCE_CLOUD_SQL_INSTANCE: v.optional(
+    cloudSqlInstance("the instance of Cloud SQL where the shop is read, instead of the host in SOURCE_DATABASE_URL"),
+  ),
 }
 
 export const googleSettings = {

@@ -48,6 +48,16 @@ export function inSlice(day: ShopDay, range: Range, dates = utcDates(day)): SQL 
   ) as SQL
 }
 
+/** What one user bought on a day, as the driver hands rows on: user id, sum in minor units, purchases, all as digits. */
+export type UserTotals = [userId: string, amountCents: string, purchases: string]
+
+/** Selects the `UserTotals` of a range in the order of the users, which on one UTC date is that of the index. */
+export function selectUserTotals(day: ShopDay, range: Range): SQL {
+  const { userId, amountCents } = purchases
+  return sql`SELECT ${userId}, SUM(${amountCents}), COUNT(*) ${fromPurchases(day)} WHERE ${inSlice(day, range)}
+    GROUP BY ${userId} ORDER BY ${userId}`
+}
+
 /** Counts and sums the source of each range, in the order of the ranges. */
 export async function sumSource(db: Database, day: ShopDay, ranges: Range[]): Promise<SourceTotals[]> {
   const totals: SourceTotals[] = []

@@ -8,6 +8,7 @@ import {
   logSettings,
   pushSettings,
   serverSettings,
+  sourceSettings,
 } from "../../shared/settings.ts"
 
 export type FinalizerConfig = ReturnType<typeof readFinalizerConfig>
@@ -16,6 +17,7 @@ export function readFinalizerConfig(env: NodeJS.ProcessEnv) {
   return readConfig(
     {
       ...databaseSettings,
+      ...sourceSettings,
       ...googleSettings,
       ...bucketSettings,
       ...jobSettings,

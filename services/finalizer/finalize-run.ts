@@ -16,6 +16,8 @@ import { judgeRun } from "./judge-run.ts"
 
 export interface FinalizeContext {
   db: Database
+  /** Where the shop is read; the database itself unless the shop is elsewhere. */
+  source: Database
   bucket: Bucket
   pubsub: PubSub
   verdicts: Topic
@@ -52,7 +54,7 @@ async function decide(context: FinalizeContext, runId: string): Promise<void> {
   const run = await findRun(context.db, runId)
   if (run?.state !== "verifying") return
   const dispatch = await findDispatch(context.db, runId, run.dispatch)
-  const evidence = await gatherEvidence(context.db, context.bucket, run, context)
+  const evidence = await gatherEvidence(context.db, context.source, context.bucket, run, context)
   const faults = judgeRun(run, evidence)
   const verdict = composeVerdict(run, dispatch?.requestId ?? run.requestId, evidence, faults, context.now())
   const state = faults.length === 0 ? "complete" : "incomplete"

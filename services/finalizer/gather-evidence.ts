@@ -11,6 +11,7 @@ import type { RetryOptions } from "../../shared/retry.ts"
 import { type RowTotals, sumRows } from "../../shared/revenue-rows.ts"
 import { shardRange } from "../../shared/shard-range.ts"
 import { type SourceTotals, sumGuests, sumSource } from "../../shared/shop-day.ts"
+import { readSource } from "../../shared/read-source.ts"
 import { type Manifests, readManifests } from "./read-manifests.ts"
 
 /** All that a verdict rests on, as it was seen. */
@@ -28,17 +29,23 @@ export interface Evidence {
 }
 
 /** Looks at plan, manifests, rows and source of a run that is closed. */
-export async function gatherEvidence(db: Database, bucket: Bucket, run: Run, options: RetryOptions): Promise<Evidence> {
+export async function gatherEvidence(
+  db: Database,
+  source: Database,
+  bucket: Bucket,
+  run: Run,
+  options: RetryOptions,
+): Promise<Evidence> {
   const shards = await listShards(db, run.runId)
   const ranges: Range[] = shards.map(shardRange)
-  const [plan, manifests, rows, source, guests] = await Promise.all([
+  const [plan, manifests, rows, shop, guests] = await Promise.all([
     readPlan(bucket, run, options),
     readManifests(bucket, run.runId, options),
     sumRows(db, run, ranges),
-    sumSource(db, run, ranges),
-    sumGuests(db, run),
+    readSource(() => sumSource(source, run, ranges)),
+    readSource(() => sumGuests(source, run)),
   ])
-  return { plan, shards, manifests, rows, source, guests }
+  return { plan, shards, manifests, rows, source: shop, guests }
 }
 
 async function readPlan(bucket: Bucket, run: Run, options: RetryOptions): Promise<Plan | string> {

@@ -6,6 +6,7 @@ import { createLog } from "../../shared/log.ts"
 import { openPubSub } from "../../shared/pubsub-client.ts"
 import { startPushServer } from "../../shared/push-server.ts"
 import { openExecutions } from "../../shared/run-client.ts"
+import { openSource } from "../../shared/source-database.ts"
 import { openBucket } from "../../shared/storage-client.ts"
 import { topics } from "../../shared/topics.ts"
 import { openTokenVerifier } from "../../shared/verify-push-token.ts"
@@ -18,9 +19,11 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
   const config = readFinalizerConfig(env)
   const log = await createLog("finalizer", config.LOG_LEVEL)
   const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: config.DATABASE_CONNECTIONS })
+  const source = await openSource(config, database, config.DATABASE_CONNECTIONS)
   const pubsub = openPubSub(config)
   const context: SweepContext = {
     db: database.db,
+    source: source.db,
     bucket: openBucket(config),
     pubsub,
     verdicts: pubsub.topic(topics.runVerdicts, { batching: { maxMessages: 1 } }),
@@ -36,7 +39,7 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
     host: config.HOST,
     log,
     verify: openTokenVerifier(config),
-    explain: (error) => explainDatabaseError(error, config.DATABASE_URL),
+    explain: (error) => explainDatabaseError(error, config.DATABASE_URL, config.SOURCE_DATABASE_URL),
     messages: { [`/${topics.shardReports}`]: (message) => takeShardReport(context, message) },
     calls: { "/sweep": () => sweep(context) },
   })
@@ -44,7 +47,7 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
   await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }))
   // What is being settled is settled first; what is not is delivered again.
   await server.close()
-  await Promise.all([database.close(), pubsub.close()])
+  await Promise.all([database.close(), source.close(), pubsub.close()])
   return 0
 }
 

@@ -8,6 +8,7 @@ import {
   logSettings,
   pushSettings,
   serverSettings,
+  sourceSettings,
 } from "../../shared/settings.ts"
 
 // Cloud Run refuses more tasks in one execution: https://cloud.google.com/run/quotas
@@ -19,6 +20,7 @@ export function readPlannerConfig(env: NodeJS.ProcessEnv) {
   return readConfig(
     {
       ...databaseSettings,
+      ...sourceSettings,
       ...googleSettings,
       ...bucketSettings,
       ...jobSettings,

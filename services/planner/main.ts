@@ -6,6 +6,7 @@ import { createLog } from "../../shared/log.ts"
 import { openPubSub } from "../../shared/pubsub-client.ts"
 import { startPushServer } from "../../shared/push-server.ts"
 import { openJobs } from "../../shared/run-client.ts"
+import { openSource } from "../../shared/source-database.ts"
 import { openBucket } from "../../shared/storage-client.ts"
 import { topics } from "../../shared/topics.ts"
 import { openTokenVerifier } from "../../shared/verify-push-token.ts"
@@ -19,9 +20,11 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
   const config = readPlannerConfig(env)
   const log = await createLog("planner", config.LOG_LEVEL)
   const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: config.DATABASE_CONNECTIONS })
+  const source = await openSource(config, database, config.DATABASE_CONNECTIONS)
   const pubsub = openPubSub(config)
   const context: RunContext = {
     db: database.db,
+    source: source.db,
     pubsub,
     bucket: openBucket(config),
     jobs: openJobs(config),
@@ -39,7 +42,7 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
     host: config.HOST,
     log,
     verify: openTokenVerifier(config),
-    explain: (error) => explainDatabaseError(error, config.DATABASE_URL),
+    explain: (error) => explainDatabaseError(error, config.DATABASE_URL, config.SOURCE_DATABASE_URL),
     messages: {
       [`/${topics.runRequests}`]: (message) => takeRunRequest(context, message),
       [`/${topics.rerunRequests}`]: (message) => takeRerunRequest(context, message),
@@ -49,7 +52,7 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
   await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }))
   // What is being settled is settled first; what is not is delivered again.
   await server.close()
-  await Promise.all([database.close(), pubsub.close()])
+  await Promise.all([database.close(), source.close(), pubsub.close()])
   return 0
 }
 

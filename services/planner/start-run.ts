@@ -1,6 +1,7 @@
 import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { formatJson, MalformedError, parseJson } from "../../schemas/json.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
+import type { Database } from "../../shared/database.ts"
 import { planPath } from "../../shared/document-paths.ts"
 import { createDocument, readDocument } from "../../shared/documents.ts"
 import { PermanentError } from "../../shared/errors.ts"
@@ -8,6 +9,7 @@ import { findDispatch, openFirstDispatch } from "../../shared/ledger/dispatches.
 import { abandonRun, createRun, findRun, type Run } from "../../shared/ledger/runs.ts"
 import type { PushMessage } from "../../shared/push-server.ts"
 import type { Range } from "../../shared/range.ts"
+import { readSource } from "../../shared/read-source.ts"
 import { topics } from "../../shared/topics.ts"
 import { findSourceIndex } from "./inspect-source.ts"
 import { planRanges } from "./plan-ranges.ts"
@@ -16,6 +18,8 @@ import { resolveRevenueDay } from "./revenue-day.ts"
 import { type DispatchContext, startDispatch } from "./start-dispatch.ts"
 
 export interface RunContext extends DispatchContext, RejectionContext {
+  /** Where the shop is read; the database itself unless the shop is elsewhere. */
+  source: Database
   timeZone: string
   shardPurchases: number
   shardsMax: number
@@ -58,7 +62,7 @@ async function beginRun(
     fromAt: day.fromAt,
     toAt: day.toAt,
     requestedAt: message.publishedAt,
-    sourceIndex: await findSourceIndex(context.db, day),
+    sourceIndex: await readSource(() => findSourceIndex(context.source, day)),
   })
   if (run.runId !== runId) {
     throw new PermanentError(
@@ -87,7 +91,7 @@ async function obtainPlan(context: RunContext, run: Run): Promise<Range[]> {
 }
 
 async function makePlan(context: RunContext, run: Run, path: string): Promise<string> {
-  const ranges = await planRanges(context.db, run, context.shardPurchases, context.shardsMax)
+  const ranges = await readSource(() => planRanges(context.source, run, context.shardPurchases, context.shardsMax))
   const text = formatJson(
     PlanSchema,
     {

@@ -1,20 +1,29 @@
+import type { Pool } from "mysql2"
 import type { Database } from "../../shared/database.ts"
 import type { Run } from "../../shared/ledger/runs.ts"
 import { finishShard, lockClaim, type Shard } from "../../shared/ledger/shards.ts"
 import { replaceRows, sumRows } from "../../shared/revenue-rows.ts"
 import { shardRange } from "../../shared/shard-range.ts"
+import { type CopyOptions, copyRows } from "./copy-rows.ts"
 
 /**
  * Computes a claimed shard in one transaction: whatever happens, either all of it is committed under this claim's
  * epoch or nothing is. Throws StaleEpochError, having written nothing, if the claim is not the newest. Repeating it
- * after a commit whose answer was lost changes nothing.
+ * after a commit whose answer was lost changes nothing. Where the shop is on another server, `source` reads it there.
  */
-export async function computeShard(db: Database, run: Run, claim: Shard): Promise<void> {
+export async function computeShard(
+  db: Database,
+  run: Run,
+  claim: Shard,
+  source?: Pool,
+  options?: CopyOptions,
+): Promise<void> {
   const range = shardRange(claim)
   await db.transaction(async (tx) => {
     const locked = await lockClaim(tx, claim)
     if (locked.state === "done") return
-    await replaceRows(tx, run, run, range)
+    if (source) await copyRows(tx, source, run, range, options)
+    else await replaceRows(tx, run, run, range)
     const [written] = await sumRows(tx, run, [range])
     if (!written) throw new Error(`no totals of shard ${claim.shardIndex} of run ${claim.runId}`)
     await finishShard(tx, claim, written)

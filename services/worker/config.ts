@@ -1,6 +1,6 @@
 import * as v from "valibot"
 import { form, readConfig, text, wholeNumber } from "../../shared/read-config.ts"
-import { bucketSettings, databaseSettings, googleSettings, logSettings } from "../../shared/settings.ts"
+import { bucketSettings, databaseSettings, googleSettings, logSettings, sourceSettings } from "../../shared/settings.ts"
 
 export type WorkerConfig = ReturnType<typeof readWorkerConfig>
 
@@ -10,6 +10,7 @@ export function readWorkerConfig(env: NodeJS.ProcessEnv) {
   return readConfig(
     {
       ...databaseSettings,
+      ...sourceSettings,
       ...googleSettings,
       ...bucketSettings,
       ...logSettings,

@@ -8,6 +8,7 @@ import { runProcess } from "../../shared/lifecycle.ts"
 import { createLog } from "../../shared/log.ts"
 import { openPubSub } from "../../shared/pubsub-client.ts"
 import { retryTransient } from "../../shared/retry.ts"
+import { openSource } from "../../shared/source-database.ts"
 import { openBucket } from "../../shared/storage-client.ts"
 import { topics } from "../../shared/topics.ts"
 import { claimItems } from "./claim-items.ts"
@@ -15,7 +16,7 @@ import { readWorkerConfig, type WorkerConfig } from "./config.ts"
 import { openItemSource } from "./pull-item.ts"
 import { doWork } from "./work.ts"
 
-// One connection: a task does one thing at a time.
+// One connection, and one to the source where that is another server: a task does one thing at a time.
 const CONNECTIONS_MAX = 1
 
 // The statements of a transaction follow each other at once. A task that is silent for longer than this in one is
@@ -31,7 +32,7 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
   try {
     return await runTask(config, signal)
   } catch (error) {
-    const sentence = explainDatabaseError(error, config.DATABASE_URL)
+    const sentence = explainDatabaseError(error, config.DATABASE_URL, config.SOURCE_DATABASE_URL)
     throw sentence === undefined ? error : new ConfigurationError(sentence, { cause: error })
   }
 }
@@ -44,11 +45,13 @@ async function runTask(config: WorkerConfig, signal: AbortSignal): Promise<numbe
     attempt: config.CLOUD_RUN_TASK_ATTEMPT,
   }
   const log = (await createLog("worker", config.LOG_LEVEL)).child({ ...task, runId })
-  const { db } = openDatabase({
+  const database = openDatabase({
     ...(await routeDatabase(config)),
     connectionsMax: CONNECTIONS_MAX,
     idleSecondsMax: IDLE_SECONDS_MAX,
   })
+  const { db } = database
+  const source = await openSource(config, database, CONNECTIONS_MAX)
   const run = await retryTransient(`read run ${runId}`, () => findRun(db, runId), { log, signal })
   if (!run) throw new PermanentError(`there is no run ${runId} in the ledger: do planner and worker use one database?`)
 
@@ -57,6 +60,7 @@ async function runTask(config: WorkerConfig, signal: AbortSignal): Promise<numbe
   const work = claimItems({ db, runId, dispatch, task, pullItem: items.pull, signal, log })
   const context = {
     db,
+    source: source.db === db ? undefined : source.pool,
     bucket: openBucket(config),
     reports: pubsub.topic(topics.shardReports, { batching: { maxMessages: 1 } }),
     log,

@@ -1,5 +1,6 @@
 import type { Topic } from "@google-cloud/pubsub"
 import type { Bucket } from "@google-cloud/storage"
+import type { Pool } from "mysql2"
 import { formatJson } from "../../schemas/json.ts"
 import { ShardReportSchema } from "../../schemas/messages/shard_report_pb.ts"
 import type { Database } from "../../shared/database.ts"
@@ -17,6 +18,8 @@ import { writeManifest } from "./write-manifest.ts"
 
 export interface WorkContext {
   db: Database
+  /** Where the shop is read, if not in the database. */
+  source: Pool | undefined
   bucket: Bucket
   reports: Topic
   log: Log
@@ -52,7 +55,7 @@ export async function doWork(context: WorkContext, work: Work): Promise<void> {
 
 /** Computes a claimed shard, or marks it failed with the reason. */
 async function settleShard(context: WorkContext, claim: Shard): Promise<void> {
-  const { db, run, signal } = context
+  const { db, source, run, signal } = context
   const name = `shard ${claim.shardIndex} of run ${run.runId}`
   if (claim.crashes >= context.crashesMax) {
     const error = `its task died ${claim.crashes} times while computing it: see the logs of task ${claim.taskIndex} of execution ${claim.execution}`
@@ -60,7 +63,7 @@ async function settleShard(context: WorkContext, claim: Shard): Promise<void> {
     return
   }
   try {
-    await retry(context, `compute ${name}`, () => computeShard(db, run, claim))
+    await retry(context, `compute ${name}`, () => computeShard(db, run, claim, source))
   } catch (error) {
     if (error instanceof StaleEpochError || signal.aborted || isTransient(error)) throw error
     await failClaim(context, claim, `${formatRange(shardRange(claim))}: ${describeError(error)}`)

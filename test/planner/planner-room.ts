@@ -47,6 +47,7 @@ export async function openPlannerRoom() {
 
   const context: RunContext = {
     db: database.db,
+    source: database.db,
     pubsub,
     bucket,
     jobs,
