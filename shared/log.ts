@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger, pino } from "pino"
+import { describeScope } from "./tracing.ts"
 
 export type Log = Logger
 
@@ -14,13 +15,15 @@ const severities: Record<string, string> = {
 
 /**
  * JSON lines that Cloud Logging understands (severity, message, time), or readable lines where the output is a
- * terminal. Messages are constant; data goes into fields.
+ * terminal. Messages are constant; data goes into fields, those of what is being done among them. The project is that
+ * of the traces.
  */
-export async function createLog(service: string, level: string): Promise<Log> {
+export async function createLog(service: string, level: string, project?: string): Promise<Log> {
   return pino(
     {
       level,
       base: { service },
+      mixin: () => describeScope(project),
       messageKey: "message",
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label) => ({ severity: severities[label] ?? "DEFAULT" }) },
@@ -29,11 +32,18 @@ export async function createLog(service: string, level: string): Promise<Log> {
   )
 }
 
+// Dots in a name are escaped: without, they would be those of a path.
+const unreadable = [
+  "service",
+  "time",
+  ...["trace", "spanId", "trace_sampled"].map((name) => `logging\\.googleapis\\.com/${name}`),
+]
+
 /** pino-pretty is there in a development checkout and not in the image. */
 async function openTerminal(): Promise<DestinationStream | undefined> {
   try {
     const { default: pretty } = await import("pino-pretty")
-    return pretty({ messageKey: "message", levelKey: "severity", ignore: "service,time", sync: true })
+    return pretty({ messageKey: "message", levelKey: "severity", ignore: unreadable.join(), sync: true })
   } catch {
     return undefined
   }

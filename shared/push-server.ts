@@ -2,6 +2,8 @@ import { type FastifyInstance, fastify } from "fastify"
 import { type ExplainError, errorFields } from "./error-fields.ts"
 import { describeError } from "./errors.ts"
 import type { Log } from "./log.ts"
+import { findTraceParent } from "./trace-parent.ts"
+import { continueTrace, inSpan } from "./tracing.ts"
 import type { VerifyToken } from "./verify-push-token.ts"
 
 /** A Pub/Sub message as a push subscription delivers it. */
@@ -32,6 +34,8 @@ export interface PushServerOptions {
   verify?: VerifyToken | undefined
   /** Turns what people can put right into a sentence for them. */
   explain?: ExplainError
+  /** Sends the spans of a request before it is answered: afterwards Cloud Run gives the service no processor. */
+  flush?: () => Promise<void>
 }
 
 // Pub/Sub's messages reach 10 MB, and base64 adds a third.
@@ -69,28 +73,50 @@ export async function startPushServer(options: PushServerOptions): Promise<{ url
     server.post(path, async (request, reply) => {
       const message = readPush(request.body)
       if (typeof message === "string") return reply.code(400).send({ error: message })
-      try {
-        await take(message)
-        return await reply.code(204).send()
-      } catch (error) {
-        const { id, subscription, deliveryAttempt } = message
-        log.error(
-          { path, messageId: id, subscription, deliveryAttempt, ...errorFields(error, options.explain) },
-          "a message could not be settled and is left to be delivered again",
-        )
-        return reply.code(503).send({ error: "not settled; deliver it again" })
+      const { id, subscription, deliveryAttempt } = message
+      const settle = async () => {
+        try {
+          await take(message)
+        } catch (error) {
+          log.error(
+            { path, messageId: id, subscription, deliveryAttempt, ...errorFields(error, options.explain) },
+            "a message could not be settled and is left to be delivered again",
+          )
+          throw error
+        }
       }
+      const attributes = {
+        "messaging.system": "gcp_pubsub",
+        "messaging.operation.type": "process",
+        "messaging.destination.subscription.name": subscription,
+        "messaging.message.id": id,
+      }
+      const settled = await continueTrace(findTraceParent(message.attributes, request.headers), () =>
+        inSpan(`process ${path.slice(1)}`, {}, settle, { kind: "consumer", attributes }),
+      ).then(
+        () => true,
+        () => false,
+      )
+      await options.flush?.()
+      if (settled) return reply.code(204).send()
+      return reply.code(503).send({ error: "not settled; deliver it again" })
     })
   }
   for (const [path, run] of Object.entries(options.calls ?? {})) {
-    server.post(path, async (_request, reply) => {
-      try {
-        await run()
-        return await reply.code(204).send()
-      } catch (error) {
-        log.error({ path, ...errorFields(error, options.explain) }, "a call failed and is left to be repeated")
-        return reply.code(503).send({ error: "failed; repeat it" })
-      }
+    server.post(path, async (request, reply) => {
+      // No span: most calls find nothing to do.
+      const done = await continueTrace(findTraceParent({}, request.headers), async () => {
+        try {
+          await run()
+          return true
+        } catch (error) {
+          log.error({ path, ...errorFields(error, options.explain) }, "a call failed and is left to be repeated")
+          return false
+        }
+      })
+      await options.flush?.()
+      if (done) return reply.code(204).send()
+      return reply.code(503).send({ error: "failed; repeat it" })
     })
   }
   await server.listen({ port: options.port, host: options.host })

@@ -2,6 +2,8 @@ import type { MessageInitShape } from "@bufbuild/protobuf"
 import type { Topic } from "@google-cloud/pubsub"
 import { formatJson } from "../schemas/json.ts"
 import { RunVerdictSchema } from "../schemas/messages/run_verdict_pb.ts"
+import { traceAttributes } from "./trace-parent.ts"
+import { currentSpan } from "./tracing.ts"
 
 /**
  * Sends a verdict, with the attributes that subscriptions filter on. Sent at least once: the same verdict has the same
@@ -13,5 +15,8 @@ export async function sendVerdict(topic: Topic, verdict: MessageInitShape<typeof
       (entry): entry is [string, string] => entry[1] !== undefined,
     ),
   )
-  await topic.publishMessage({ data: Buffer.from(formatJson(RunVerdictSchema, verdict)), attributes })
+  await topic.publishMessage({
+    data: Buffer.from(formatJson(RunVerdictSchema, verdict)),
+    attributes: { ...attributes, ...traceAttributes(currentSpan()) },
+  })
 }

@@ -4,6 +4,7 @@ import { findDispatch } from "../../shared/ledger/dispatches.ts"
 import { findRun, type Run } from "../../shared/ledger/runs.ts"
 import { takeReport } from "../../shared/ledger/shards.ts"
 import type { PushMessage } from "../../shared/push-server.ts"
+import { noteFields } from "../../shared/tracing.ts"
 import { type FinalizeContext, finalizeRun } from "./finalize-run.ts"
 
 /**
@@ -13,10 +14,14 @@ import { type FinalizeContext, finalizeRun } from "./finalize-run.ts"
 export async function takeShardReport(context: FinalizeContext, message: PushMessage): Promise<void> {
   const report = readReport(context, message)
   if (!report) return
+  noteFields({ runId: report.runId, dispatch: report.dispatch })
   const reported = await takeReport(context.db, report)
   const run = await findRun(context.db, report.runId)
   if (!run) {
-    context.log.warn({ messageId: message.id, runId: report.runId }, "a report of an unknown run is dropped")
+    context.log.warn(
+      { messageId: message.id, shard: report.index, epoch: report.epoch },
+      "a report of an unknown run is dropped",
+    )
     return
   }
   if (report.dispatch !== run.dispatch) return
@@ -31,7 +36,8 @@ function readReport(context: FinalizeContext, message: PushMessage) {
   } catch (error) {
     if (!(error instanceof MalformedError)) throw error
     // The topic's schema refuses such a message at the door; nothing rests on a report but the moment of the verdict.
-    context.log.error({ messageId: message.id, error: error.message }, "a malformed report is dropped")
+    const { runId } = message.attributes
+    context.log.error({ messageId: message.id, runId, error: error.message }, "a malformed report is dropped")
     return undefined
   }
 }

@@ -6,6 +6,7 @@ import { findDispatch, findDispatchOfRequest, openNextDispatch } from "../../sha
 import { findNewestRun, findRun, type Run } from "../../shared/ledger/runs.ts"
 import type { PushMessage } from "../../shared/push-server.ts"
 import { topics } from "../../shared/topics.ts"
+import { noteFields } from "../../shared/tracing.ts"
 import { findRejection, rejectRequest } from "./reject-request.ts"
 import { startDispatch } from "./start-dispatch.ts"
 import type { RunContext } from "./start-run.ts"
@@ -16,6 +17,7 @@ export async function takeRerunRequest(context: RunContext, message: PushMessage
   try {
     const request = parseJson(RerunRequestSchema, message.data)
     run = await findRequestedRun(context, request)
+    noteFields({ runId: run.runId })
     const opened = await findDispatchOfRequest(context.db, run.runId, message.id)
     if (!opened) await openRerun(context, run, request, message)
     const current = await findRun(context.db, run.runId)

@@ -12,6 +12,8 @@ import type { Run } from "../../shared/ledger/runs.ts"
 import type { Log } from "../../shared/log.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import { runSubscription, topics } from "../../shared/topics.ts"
+import { formatTraceParent, traceAttributes } from "../../shared/trace-parent.ts"
+import { currentSpan, inSpan } from "../../shared/tracing.ts"
 
 export interface DispatchContext {
   db: Database
@@ -43,8 +45,14 @@ const TASKS_LIMIT = 10_000
  * more finds every shard claimed and ends.
  */
 export async function startDispatch(context: DispatchContext, run: Run, dispatch: Dispatch): Promise<void> {
-  const { db, bucket, log } = context
   if (dispatch.execution !== null) return
+  await inSpan("start dispatch", { runId: run.runId, dispatch: dispatch.dispatch }, () =>
+    bringToTasks(context, run, dispatch),
+  )
+}
+
+async function bringToTasks(context: DispatchContext, run: Run, dispatch: Dispatch): Promise<void> {
+  const { db, bucket, log } = context
   const offered = await listOffered(db, run.runId, dispatch.dispatch)
   const taskCount = countTasks(await readParallelism(context), context.tasksMax, dispatch.shardCount)
   await createSubscription(context, run.runId)
@@ -129,7 +137,12 @@ async function sendWorkItems(
       ...(shard.rangeFrom === null ? {} : { from: shard.rangeFrom }),
       ...(shard.rangeTo === null ? {} : { to: shard.rangeTo }),
     })
-    const attributes = { runId: run.runId, dispatch: String(dispatch.dispatch), index: String(shard.shardIndex) }
+    const attributes = {
+      runId: run.runId,
+      dispatch: String(dispatch.dispatch),
+      index: String(shard.shardIndex),
+      ...traceAttributes(currentSpan()),
+    }
     return topic.publishMessage({ data: Buffer.from(data), attributes })
   })
   await Promise.all(sent)
@@ -142,6 +155,7 @@ async function executeJob(
   dispatch: number,
   taskCount: number,
 ): Promise<string> {
+  const span = currentSpan()
   return retryTransient(
     `run ${context.job} for run ${runId}`,
     async () => {
@@ -154,6 +168,8 @@ async function executeJob(
               env: [
                 { name: "RUN_ID", value: runId },
                 { name: "DISPATCH", value: String(dispatch) },
+                // As OpenTelemetry names it: https://opentelemetry.io/docs/specs/otel/context/env-carriers/
+                ...(span ? [{ name: "TRACEPARENT", value: formatTraceParent(span) }] : []),
               ],
             },
           ],
