@@ -1,0 +1,87 @@
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import type { PubSub } from "@google-cloud/pubsub"
+import type { Bucket } from "@google-cloud/storage"
+import { type Cloud, startCloud } from "../../services/local/cloud.ts"
+import { allRows, type Database, openDatabase } from "../../shared/database.ts"
+import { createLog, type Log } from "../../shared/log.ts"
+import { openPubSub } from "../../shared/pubsub-client.ts"
+import { openBucket } from "../../shared/storage-client.ts"
+
+/** The date that is computed. */
+export const date = "2026-11-22"
+
+export interface RoomOptions {
+  /** A server without a database; a private MariaDB by default. */
+  databaseUrl?: string | undefined
+  tasks: number
+  shardPurchases: number
+}
+
+/** The local cloud as `npm run demo` has it, but that nothing happens in it by itself: no sweep. */
+export interface Room {
+  cloud: Cloud
+  databaseUrl: string
+  db: Database
+  pubsub: PubSub
+  bucket: Bucket
+  log: Log
+  /** Rows of one statement; 64-bit numbers as strings. */
+  query<Row>(statement: string): Promise<Row[]>
+  close(): Promise<void>
+}
+
+// InnoDB's default here is 512 MB; ten million purchases with their index are 1.1 GB, and a day should be compared in
+// memory, not on the disk of this machine.
+const BUFFER_POOL_BYTES = 4 * 1024 ** 3
+
+export async function openRoom(options: RoomOptions): Promise<Room> {
+  const folder = await mkdtemp(join(tmpdir(), "daybook-bench-"))
+  const removeFolder = () => rm(folder, { recursive: true, force: true })
+  let cloud: Cloud
+  try {
+    cloud = await startCloud({
+      folder,
+      ...(options.databaseUrl ? { databaseUrl: options.databaseUrl } : {}),
+      parallelism: options.tasks,
+      sweepSeconds: 0,
+      settings: { SHARD_PURCHASES: String(options.shardPurchases) },
+    })
+  } catch (error) {
+    await removeFolder()
+    throw error
+  }
+  const databaseUrl = cloud.env["DATABASE_URL"] ?? ""
+  const connection = openDatabase({ url: databaseUrl, connectionsMax: 4 })
+  const settings = {
+    GOOGLE_CLOUD_PROJECT: "local",
+    PUBSUB_EMULATOR_HOST: cloud.env["PUBSUB_EMULATOR_HOST"],
+    BUCKET: cloud.env["BUCKET"] ?? "",
+    STORAGE_EMULATOR_HOST: cloud.env["STORAGE_EMULATOR_HOST"],
+  }
+  const pubsub = openPubSub(settings)
+  const room = {
+    cloud,
+    databaseUrl,
+    db: connection.db,
+    pubsub,
+    bucket: openBucket(settings),
+    log: await createLog("bench", "silent"),
+    query: async <Row>(statement: string) => allRows<Row>(await connection.db.execute(statement)),
+    close: async () => {
+      await Promise.all([connection.close(), pubsub.close()])
+      await cloud.stop()
+      await removeFolder()
+    },
+  }
+  if (cloud.mariadb) await connection.db.execute(`SET GLOBAL innodb_buffer_pool_size = ${BUFFER_POOL_BYTES}`)
+  return room
+}
+
+/** Forgets every run: each measurement begins with the same, empty, tables. */
+export async function forgetRuns(room: Room): Promise<void> {
+  for (const table of ["revenue_versions", "published_days", "shards", "dispatches", "runs"]) {
+    await room.query(`TRUNCATE TABLE ${table}`)
+  }
+}
