@@ -2,7 +2,7 @@ import { chmod, cp, readdir, rm } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
-import { buildBundles } from "./build.ts"
+import { buildBundles, optionalPackages } from "./build.ts"
 
 const root = fileURLToPath(new URL("..", import.meta.url))
 
@@ -17,15 +17,16 @@ const programs = {
 
 /**
  * Fills a folder with what the image holds, all of it: the bundles that the local cloud runs, their loaders and warm
- * compile cache, the connector of Cloud SQL, and the migrations. To be run where it will be used, as the user who will use it: node finds what it
- * compiled by the file's path, its own version, the processor's features and the user's id, and else compiles again.
+ * compile cache, the packages that only some use, and the migrations. To be run where it will be used, as the user who
+ * will use it: node finds what it compiled by the file's path, its own version, the processor's features and the user's
+ * id, and else compiles again.
  */
 export async function buildImage(outFolder: string): Promise<void> {
   const folder = resolve(outFolder)
   for (const name of await readdir(folder).catch(() => [])) await rm(join(folder, name), { recursive: true })
   const sources = Object.fromEntries(Object.entries(programs).map(([name, source]) => [name, join(root, source)]))
   await buildBundles(sources, folder)
-  await bundleConnector(folder)
+  await Promise.all(optionalPackages.map((name) => bundlePackage(name, folder)))
   // migrate.ts looks for them beside itself, and in the image it is migrate.bundle.cjs.
   await cp(join(root, "schemas/database/migrations"), join(folder, "migrations"), { recursive: true })
   await openCompileCache(join(folder, "compile-cache"))
@@ -34,11 +35,11 @@ export async function buildImage(outFolder: string): Promise<void> {
   await rm(join(folder, `${Object.keys(programs).join("-")}.json`))
 }
 
-/** One file where node looks for the package, instead of the package and the thirty that it needs. */
-async function bundleConnector(folder: string): Promise<void> {
+/** One file where node looks for the package, instead of the package and all that it needs. */
+async function bundlePackage(name: string, folder: string): Promise<void> {
   await build({
-    stdin: { contents: 'export { Connector } from "@google-cloud/cloud-sql-connector"', resolveDir: root },
-    outfile: join(folder, "node_modules/@google-cloud/cloud-sql-connector/index.js"),
+    stdin: { contents: `export * from "${name}"`, resolveDir: root },
+    outfile: join(folder, "node_modules", name, "index.js"),
     bundle: true,
     platform: "node",
     target: "node24",

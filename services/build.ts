@@ -14,6 +14,17 @@ export interface BuiltServices {
   finalizer: string
 }
 
+/**
+ * What only some deployments use, and would make every bundle and its start bigger for all (Cloud SQL's connector by
+ * 8 MB): loaded when it is wanted, from the checkout, or from beside the bundles in the image.
+ */
+export const optionalPackages = [
+  "@google-cloud/cloud-sql-connector",
+  "@opentelemetry/exporter-trace-otlp-proto",
+  "@opentelemetry/resources",
+  "@opentelemetry/sdk-trace",
+]
+
 const root = fileURLToPath(new URL("..", import.meta.url))
 
 // A service without settings ends at once; far beyond that, something is wrong with it.
@@ -70,9 +81,8 @@ async function bundle(sources: Record<string, string>, folder: string) {
     sourcemap: "linked",
     sourcesContent: false,
     legalComments: "none",
-    // Only a terminal gets readable lines, in a checkout, where the package is. Cloud SQL's connector would make every
-    // bundle 8 MB bigger, for those who use it and those who don't: the image has it beside the bundles.
-    external: ["pino-pretty", "@google-cloud/cloud-sql-connector"],
+    // Only a terminal gets readable lines, in a checkout, where the package is.
+    external: ["pino-pretty", ...optionalPackages],
     // CommonJS has no import.meta.
     define: { "import.meta.url": "__bundleUrl", "import.meta.main": "true" },
     banner: { js: 'const __bundleUrl = require("node:url").pathToFileURL(__filename).href' },

@@ -66,6 +66,12 @@ export function pushSettings(env: NodeJS.ProcessEnv) {
   }
 }
 
+/** Further settings of the exporter it reads itself: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ */
+export const tracingSettings = {
+  OTEL_TRACES_EXPORTER: v.optional(v.picklist(["none", "otlp", "console"], "is not none, otlp or console"), "none"),
+  OTEL_SERVICE_NAME: v.optional(text("the name of this service in traces")),
+}
+
 export const logSettings = {
   LOG_LEVEL: v.optional(v.picklist(["debug", "info", "warn", "error"], "is not debug, info, warn or error"), "info"),
 }

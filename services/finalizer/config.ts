@@ -9,6 +9,7 @@ import {
   pushSettings,
   serverSettings,
   sourceSettings,
+  tracingSettings,
 } from "../../shared/settings.ts"
 
 export type FinalizerConfig = ReturnType<typeof readFinalizerConfig>
@@ -23,6 +24,7 @@ export function readFinalizerConfig(env: NodeJS.ProcessEnv) {
       ...jobSettings,
       ...serverSettings,
       ...logSettings,
+      ...tracingSettings,
       ...pushSettings(env),
       PLANNING_MINUTES_MAX: v.optional(
         wholeNumber("minutes after which a run without an execution is given up", 1, 10_000),

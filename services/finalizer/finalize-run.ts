@@ -10,6 +10,7 @@ import { closeRun, decideRun, findRun, markAnnounced, type Run } from "../../sha
 import type { Log } from "../../shared/log.ts"
 import { sendVerdict } from "../../shared/send-verdict.ts"
 import { runSubscription } from "../../shared/topics.ts"
+import { inSpan, noteFields } from "../../shared/tracing.ts"
 import { composeMessage, composeVerdict } from "./compose-verdict.ts"
 import { gatherEvidence } from "./gather-evidence.ts"
 import { judgeRun } from "./judge-run.ts"
@@ -37,7 +38,9 @@ const NOT_FOUND = 5
 export async function finalizeRun(context: FinalizeContext, runId: string): Promise<void> {
   const begun = context.underWay.get(runId)
   if (begun) return begun
-  const finalizing = finalize(context, runId).finally(() => context.underWay.delete(runId))
+  const finalizing = inSpan("finalize run", { runId }, () => finalize(context, runId)).finally(() =>
+    context.underWay.delete(runId),
+  )
   context.underWay.set(runId, finalizing)
   return finalizing
 }
@@ -54,13 +57,16 @@ async function decide(context: FinalizeContext, runId: string): Promise<void> {
   const run = await findRun(context.db, runId)
   if (run?.state !== "verifying") return
   const dispatch = await findDispatch(context.db, runId, run.dispatch)
-  const evidence = await gatherEvidence(context.db, context.source, context.bucket, run, context)
+  noteFields({ dispatch: run.dispatch })
+  const evidence = await inSpan("gather evidence", {}, () =>
+    gatherEvidence(context.db, context.source, context.bucket, run, context),
+  )
   const faults = judgeRun(run, evidence)
   const verdict = composeVerdict(run, dispatch?.requestId ?? run.requestId, evidence, faults, context.now())
   const state = faults.length === 0 ? "complete" : "incomplete"
   if (await decideRun(context.db, run, { state, verdict })) {
-    const fields = { runId, dispatch: run.dispatch, verdict: state, faults: faults.slice(0, 10) }
-    context.log[state === "complete" ? "info" : "error"](fields, "a run has its verdict")
+    noteFields({ verdict: state })
+    context.log[state === "complete" ? "info" : "error"]({ faults: faults.slice(0, 10) }, "a run has its verdict")
   }
 }
 
@@ -73,7 +79,8 @@ async function announce(context: FinalizeContext, runId: string): Promise<void> 
   // Not written over a newer one: a rerun has been opened and decided meanwhile, so this one was announced before.
   if (!(await replaceDocument(context.bucket, verdictPath(runId), run.verdict, isOlder, context))) return
   if (run.state === "complete") await deleteSubscription(context, run)
-  await sendVerdict(context.verdicts, composeMessage(verdict, context.bucket.name))
+  const message = composeMessage(verdict, context.bucket.name)
+  await inSpan("send run-verdicts", {}, () => sendVerdict(context.verdicts, message), { kind: "producer" })
   await markAnnounced(context.db, run)
 }
 

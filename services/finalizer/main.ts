@@ -9,6 +9,7 @@ import { openExecutions } from "../../shared/run-client.ts"
 import { openSource } from "../../shared/source-database.ts"
 import { openBucket } from "../../shared/storage-client.ts"
 import { topics } from "../../shared/topics.ts"
+import { openTracing } from "../../shared/trace-exporter.ts"
 import { openTokenVerifier } from "../../shared/verify-push-token.ts"
 import { readFinalizerConfig } from "./config.ts"
 import { type SweepContext, sweep } from "./sweep.ts"
@@ -17,7 +18,8 @@ import { takeShardReport } from "./take-report.ts"
 /** The finalizer: takes reports, and gives every run its verdict. */
 export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<number> {
   const config = readFinalizerConfig(env)
-  const log = await createLog("finalizer", config.LOG_LEVEL)
+  const log = await createLog("finalizer", config.LOG_LEVEL, config.GOOGLE_CLOUD_PROJECT)
+  const tracing = await openTracing(config, "finalizer", log)
   const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: config.DATABASE_CONNECTIONS })
   const source = await openSource(config, database, config.DATABASE_CONNECTIONS)
   const pubsub = openPubSub(config)
@@ -38,6 +40,7 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
     port: config.PORT,
     host: config.HOST,
     log,
+    flush: tracing.flush,
     verify: openTokenVerifier(config),
     explain: (error) => explainDatabaseError(error, config.DATABASE_URL, config.SOURCE_DATABASE_URL),
     messages: { [`/${topics.shardReports}`]: (message) => takeShardReport(context, message) },
@@ -47,7 +50,7 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
   await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }))
   // What is being settled is settled first; what is not is delivered again.
   await server.close()
-  await Promise.all([database.close(), source.close(), pubsub.close()])
+  await Promise.all([database.close(), source.close(), pubsub.close(), tracing.close()])
   return 0
 }
 

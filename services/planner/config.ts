@@ -9,6 +9,7 @@ import {
   pushSettings,
   serverSettings,
   sourceSettings,
+  tracingSettings,
 } from "../../shared/settings.ts"
 
 // Cloud Run refuses more tasks in one execution: https://cloud.google.com/run/quotas
@@ -26,6 +27,7 @@ export function readPlannerConfig(env: NodeJS.ProcessEnv) {
       ...jobSettings,
       ...serverSettings,
       ...logSettings,
+      ...tracingSettings,
       ...pushSettings(env),
       REVENUE_TIME_ZONE: v.optional(
         v.pipe(

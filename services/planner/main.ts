@@ -9,6 +9,7 @@ import { openJobs } from "../../shared/run-client.ts"
 import { openSource } from "../../shared/source-database.ts"
 import { openBucket } from "../../shared/storage-client.ts"
 import { topics } from "../../shared/topics.ts"
+import { openTracing } from "../../shared/trace-exporter.ts"
 import { openTokenVerifier } from "../../shared/verify-push-token.ts"
 import { readPlannerConfig } from "./config.ts"
 import { SHARDS_MAX } from "./plan-ranges.ts"
@@ -18,7 +19,8 @@ import { type RunContext, takeRunRequest } from "./start-run.ts"
 /** The planner: turns requests into runs and reruns. */
 export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<number> {
   const config = readPlannerConfig(env)
-  const log = await createLog("planner", config.LOG_LEVEL)
+  const log = await createLog("planner", config.LOG_LEVEL, config.GOOGLE_CLOUD_PROJECT)
+  const tracing = await openTracing(config, "planner", log)
   const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: config.DATABASE_CONNECTIONS })
   const source = await openSource(config, database, config.DATABASE_CONNECTIONS)
   const pubsub = openPubSub(config)
@@ -41,6 +43,7 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
     port: config.PORT,
     host: config.HOST,
     log,
+    flush: tracing.flush,
     verify: openTokenVerifier(config),
     explain: (error) => explainDatabaseError(error, config.DATABASE_URL, config.SOURCE_DATABASE_URL),
     messages: {
@@ -52,7 +55,7 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
   await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }))
   // What is being settled is settled first; what is not is delivered again.
   await server.close()
-  await Promise.all([database.close(), source.close(), pubsub.close()])
+  await Promise.all([database.close(), source.close(), pubsub.close(), tracing.close()])
   return 0
 }
 

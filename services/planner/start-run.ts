@@ -11,6 +11,7 @@ import type { PushMessage } from "../../shared/push-server.ts"
 import type { Range } from "../../shared/range.ts"
 import { readSource } from "../../shared/read-source.ts"
 import { topics } from "../../shared/topics.ts"
+import { inSpan, noteFields } from "../../shared/tracing.ts"
 import { findSourceIndex } from "./inspect-source.ts"
 import { planRanges } from "./plan-ranges.ts"
 import { findRejection, type RejectionContext, rejectRequest } from "./reject-request.ts"
@@ -36,6 +37,7 @@ export async function takeRunRequest(context: RunContext, message: PushMessage):
     date = day.date
     // The same message is the same run: ids of messages are unique in a topic.
     runId = `${day.date}-${message.id}`
+    noteFields({ runId, dispatch: 0 })
     const run = (await findRun(context.db, runId)) ?? (await beginRun(context, message, runId, day))
     await startRun(context, run)
   } catch (error) {
@@ -75,7 +77,10 @@ async function beginRun(
 
 /** Takes a run as far as its execution, from wherever it stands; does nothing if it is further. */
 async function startRun(context: RunContext, run: Run): Promise<void> {
-  if (run.state === "planning") await openFirstDispatch(context.db, run, await obtainPlan(context, run))
+  if (run.state === "planning") {
+    const plan = await inSpan("plan run", {}, () => obtainPlan(context, run))
+    await openFirstDispatch(context.db, run, plan)
+  }
   const dispatch = await findDispatch(context.db, run.runId, 0)
   const current = await findRun(context.db, run.runId)
   if (dispatch && current?.state === "running" && current.dispatch === 0) {

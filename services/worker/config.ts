@@ -1,6 +1,13 @@
 import * as v from "valibot"
 import { form, readConfig, text, wholeNumber } from "../../shared/read-config.ts"
-import { bucketSettings, databaseSettings, googleSettings, logSettings, sourceSettings } from "../../shared/settings.ts"
+import {
+  bucketSettings,
+  databaseSettings,
+  googleSettings,
+  logSettings,
+  sourceSettings,
+  tracingSettings,
+} from "../../shared/settings.ts"
 
 export type WorkerConfig = ReturnType<typeof readWorkerConfig>
 
@@ -14,8 +21,10 @@ export function readWorkerConfig(env: NodeJS.ProcessEnv) {
       ...googleSettings,
       ...bucketSettings,
       ...logSettings,
+      ...tracingSettings,
       RUN_ID: form("the run, set by the planner", /^\d{4}-\d{2}-\d{2}-\S+$/, "a run's id"),
       DISPATCH: wholeNumber("the dispatch, set by the planner", 0, COUNT_MAX),
+      TRACEPARENT: v.optional(text("the trace of the run, set by the planner")),
       // https://cloud.google.com/run/docs/container-contract#env-vars
       CLOUD_RUN_EXECUTION: text("the execution, set by Cloud Run"),
       CLOUD_RUN_TASK_INDEX: wholeNumber("the task's index, set by Cloud Run", 0, COUNT_MAX),

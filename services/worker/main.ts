@@ -1,16 +1,20 @@
 import { routeDatabase } from "../../shared/cloud-sql.ts"
 import { openDatabase } from "../../shared/database.ts"
-import { ConfigurationError, PermanentError } from "../../shared/errors.ts"
+import { errorFields } from "../../shared/error-fields.ts"
+import { PermanentError } from "../../shared/errors.ts"
 import { explainDatabaseError } from "../../shared/explain-database-error.ts"
 import { findRun } from "../../shared/ledger/runs.ts"
 import type { TaskAttempt } from "../../shared/ledger/shards.ts"
 import { runProcess } from "../../shared/lifecycle.ts"
-import { createLog } from "../../shared/log.ts"
+import { createLog, type Log } from "../../shared/log.ts"
 import { openPubSub } from "../../shared/pubsub-client.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import { openSource } from "../../shared/source-database.ts"
 import { openBucket } from "../../shared/storage-client.ts"
 import { topics } from "../../shared/topics.ts"
+import { openTracing } from "../../shared/trace-exporter.ts"
+import { parseTraceParent } from "../../shared/trace-parent.ts"
+import { continueTrace, inSpan } from "../../shared/tracing.ts"
 import { claimItems } from "./claim-items.ts"
 import { readWorkerConfig, type WorkerConfig } from "./config.ts"
 import { openItemSource } from "./pull-item.ts"
@@ -25,26 +29,36 @@ const IDLE_SECONDS_MAX = 20
 
 // What a process stopped by SIGTERM exits with by convention; not zero, so that Cloud Run tries again.
 const EXIT_TERMINATED = 143
+const EXIT_FAILED = 1
 
 /** One task of the job: claims shards, computes them, and ends when all of the dispatch are claimed. */
 export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<number> {
   const config = readWorkerConfig(env)
-  try {
-    return await runTask(config, signal)
-  } catch (error) {
-    const sentence = explainDatabaseError(error, config.DATABASE_URL, config.SOURCE_DATABASE_URL)
-    throw sentence === undefined ? error : new ConfigurationError(sentence, { cause: error })
-  }
-}
-
-async function runTask(config: WorkerConfig, signal: AbortSignal): Promise<number> {
-  const { RUN_ID: runId, DISPATCH: dispatch } = config
   const task: TaskAttempt = {
     execution: config.CLOUD_RUN_EXECUTION,
     taskIndex: config.CLOUD_RUN_TASK_INDEX,
     attempt: config.CLOUD_RUN_TASK_ATTEMPT,
   }
-  const log = (await createLog("worker", config.LOG_LEVEL)).child({ ...task, runId })
+  const log = await createLog("worker", config.LOG_LEVEL, config.GOOGLE_CLOUD_PROJECT)
+  const tracing = await openTracing(config, "worker", log)
+  const fields = { runId: config.RUN_ID, dispatch: config.DISPATCH, ...task }
+  const exitCode = await continueTrace(parseTraceParent(config.TRACEPARENT), () =>
+    inSpan("task", fields, async () => {
+      try {
+        return await runTask(config, task, log, signal)
+      } catch (error) {
+        const explain = () => explainDatabaseError(error, config.DATABASE_URL, config.SOURCE_DATABASE_URL)
+        log.fatal(errorFields(error, explain), "a task cannot go on; its next attempt takes up its work")
+        throw error
+      }
+    }),
+  ).catch(() => EXIT_FAILED)
+  await tracing.close()
+  return exitCode
+}
+
+async function runTask(config: WorkerConfig, task: TaskAttempt, log: Log, signal: AbortSignal): Promise<number> {
+  const { RUN_ID: runId, DISPATCH: dispatch } = config
   const database = openDatabase({
     ...(await routeDatabase(config)),
     connectionsMax: CONNECTIONS_MAX,

@@ -11,6 +11,8 @@ import type { Log } from "../../shared/log.ts"
 import { formatRange } from "../../shared/range.ts"
 import { type RetryOptions, retryTransient } from "../../shared/retry.ts"
 import { shardRange } from "../../shared/shard-range.ts"
+import { traceAttributes } from "../../shared/trace-parent.ts"
+import { currentSpan, inSpan, noteFields } from "../../shared/tracing.ts"
 import { isTransient } from "../../shared/transient.ts"
 import type { Work } from "./claim-items.ts"
 import { computeShard } from "./compute-shard.ts"
@@ -34,22 +36,30 @@ export interface WorkContext {
  * somebody else has taken over is left to them. Throws what the task cannot go on after.
  */
 export async function doWork(context: WorkContext, work: Work): Promise<void> {
+  const { shardIndex: shard, epoch, dispatch } = work.shard
+  const fields = { runId: context.run.runId, dispatch, shard, epoch }
+  await inSpan("shard", fields, () => finishWork(context, work))
+}
+
+async function finishWork(context: WorkContext, work: Work): Promise<void> {
   const { log, run } = context
   const { shardIndex, epoch } = work.shard
-  const fields = { runId: run.runId, shard: shardIndex, epoch, dispatch: work.shard.dispatch }
   const startedAt = performance.now()
   try {
     if (work.kind === "compute") await settleShard(context, work.shard)
     const shard = await retry(context, `read shard ${shardIndex}`, () => findShard(context.db, run.runId, shardIndex))
     if (!shard || shard.epoch !== epoch)
       throw new StaleEpochError(`shard ${shardIndex} has a newer claim than ${epoch}`)
-    if (shard.state === "done") await writeManifest(context.bucket, run, shard, retryOptions(context))
-    await sendReport(context, shard)
+    noteFields({ state: shard.state })
+    if (shard.state === "done") {
+      await inSpan("write manifest", {}, () => writeManifest(context.bucket, run, shard, retryOptions(context)))
+    }
+    await inSpan("send shard-reports", {}, () => sendReport(context, shard), { kind: "producer" })
     const ms = Math.round(performance.now() - startedAt)
-    log.info({ ...fields, state: shard.state, purchases: shard.purchases?.toString(), ms }, "a shard is finished")
+    log.info({ purchases: shard.purchases?.toString(), ms }, "a shard is finished")
   } catch (error) {
     if (!(error instanceof StaleEpochError)) throw error
-    log.warn({ ...fields, error: error.message }, "a claim was taken over; nothing is written under it")
+    log.warn({ error: error.message }, "a claim was taken over; nothing is written under it")
   }
 }
 
@@ -63,7 +73,9 @@ async function settleShard(context: WorkContext, claim: Shard): Promise<void> {
     return
   }
   try {
-    await retry(context, `compute ${name}`, () => computeShard(db, run, claim, source))
+    await inSpan("compute shard", {}, () =>
+      retry(context, `compute ${name}`, () => computeShard(db, run, claim, source)),
+    )
   } catch (error) {
     if (error instanceof StaleEpochError || signal.aborted || isTransient(error)) throw error
     await failClaim(context, claim, `${formatRange(shardRange(claim))}: ${describeError(error)}`)
@@ -71,7 +83,7 @@ async function settleShard(context: WorkContext, claim: Shard): Promise<void> {
 }
 
 async function failClaim(context: WorkContext, claim: Shard, error: string): Promise<void> {
-  context.log.error({ runId: claim.runId, shard: claim.shardIndex, epoch: claim.epoch, error }, "a shard has failed")
+  context.log.error({ error }, "a shard has failed")
   await retry(context, `mark shard ${claim.shardIndex} failed`, () => failShard(context.db, claim, error))
 }
 
@@ -85,7 +97,10 @@ async function sendReport(context: WorkContext, shard: Shard): Promise<void> {
     ...(shard.state === "failed" ? { error: shard.error ?? "" } : {}),
   })
   await retry(context, `report shard ${shard.shardIndex}`, () =>
-    context.reports.publishMessage({ data: Buffer.from(data), attributes: { runId: shard.runId } }),
+    context.reports.publishMessage({
+      data: Buffer.from(data),
+      attributes: { runId: shard.runId, ...traceAttributes(currentSpan()) },
+    }),
   )
 }
 
