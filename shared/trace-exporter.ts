@@ -9,9 +9,9 @@ export interface TracingSettings {
 
 export interface Tracing {
   /** Sends the spans that have ended. Never fails, and gives up soon. */
-  flush(): Promise<void>
+  flush: () => Promise<void>
   /** The same for the last time. */
-  close(): Promise<void>
+  close: () => Promise<void>
 }
 
 /** Exports spans where the environment says so. What exports them is only loaded then: it takes a task longer to start. */

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file documents/dispatch.proto.
  */
 export const file_documents_dispatch: GenFile = /*@__PURE__*/
-  fileDesc("Chhkb2N1bWVudHMvZGlzcGF0Y2gucHJvdG8SEWRheWJvb2suZG9jdW1lbnRzInEKCERpc3BhdGNoEg4KBnJ1bl9pZBgBIAEoCRIQCghkaXNwYXRjaBgCIAEoBRISCgpyZXF1ZXN0X2lkGAMgASgJEg4KBnNoYXJkcxgEIAMoBRISCgp0YXNrX2NvdW50GAUgASgFEgsKA2pvYhgGIAEoCWIGcHJvdG8z");
+  fileDesc("Chhkb2N1bWVudHMvZGlzcGF0Y2gucHJvdG8SEWRheWJvb2suZG9jdW1lbnRzIpsBCghEaXNwYXRjaBIOCgZydW5faWQYASABKAkSEAoIZGlzcGF0Y2gYAiABKAUSEgoKcmVxdWVzdF9pZBgDIAEoCRIOCgZzaGFyZHMYBCADKAUSEgoKdGFza19jb3VudBgFIAEoBRILCgNqb2IYBiABKAkSGAoLdHJhY2VwYXJlbnQYByABKAlIAIgBAUIOCgxfdHJhY2VwYXJlbnRiBnByb3RvMw");
 
 /**
  * One offering of shards: runs/<date>/<runId>/dispatch-<n>.json.
@@ -59,6 +59,13 @@ export type Dispatch = Message<"daybook.documents.Dispatch"> & {
    * @generated from field: string job = 6;
    */
   job: string;
+
+  /**
+   * The trace that it belongs to, as W3C's traceparent.
+   *
+   * @generated from field: optional string traceparent = 7;
+   */
+  traceparent?: string | undefined;
 };
 
 /**

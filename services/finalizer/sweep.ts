@@ -1,9 +1,15 @@
 import type { ExecutionsClient } from "@google-cloud/run"
+import { DispatchSchema } from "../../schemas/documents/dispatch_pb.ts"
+import { parseJson } from "../../schemas/json.ts"
+import { dispatchPath } from "../../shared/document-paths.ts"
+import { readDocument } from "../../shared/documents.ts"
 import { describeError } from "../../shared/errors.ts"
 import { findDispatch, listExecutions } from "../../shared/ledger/dispatches.ts"
 import { isUnfinished, listOpenRuns, listPrunableRuns, markPruned, type Run } from "../../shared/ledger/runs.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import { deleteRows } from "../../shared/revenue-rows.ts"
+import { parseTraceParent } from "../../shared/trace-parent.ts"
+import { continueTrace, currentSpan, noteFields } from "../../shared/tracing.ts"
 import { type FinalizeContext, finalizeRun } from "./finalize-run.ts"
 
 export interface SweepContext extends FinalizeContext {
@@ -30,14 +36,37 @@ export async function sweep(context: SweepContext): Promise<void> {
   const failures: unknown[] = []
   for (const run of await listOpenRuns(context.db)) {
     try {
-      if (await isOver(context, run)) await finalizeRun(context, run.runId)
+      await continueTrace(currentSpan(), () => lookAfter(context, run))
     } catch (error) {
-      context.log.error({ runId: run.runId, error: describeError(error) }, "a run cannot be looked after")
+      context.log.error(
+        { runId: run.runId, dispatch: run.dispatch, error: describeError(error) },
+        "a run cannot be looked after",
+      )
       failures.push(error)
     }
   }
   await pruneVersions(context)
   if (failures.length > 0) throw new AggregateError(failures)
+}
+
+async function lookAfter(context: SweepContext, run: Run): Promise<void> {
+  noteFields({ runId: run.runId, dispatch: run.dispatch })
+  if (!(await isOver(context, run))) return
+  const parent = parseTraceParent(await findTrace(context, run)) ?? currentSpan()
+  await continueTrace(parent, () => finalizeRun(context, run.runId))
+}
+
+/** The trace of the run's dispatch: a verdict that a sweep brings about belongs to it as any other. */
+async function findTrace(context: SweepContext, run: Run): Promise<string | undefined> {
+  const path = dispatchPath(run.runId, run.dispatch)
+  try {
+    const document = await readDocument(context.bucket, path, { ...context, retriesMax: 1 })
+    return document && parseJson(DispatchSchema, document.text).traceparent
+  } catch (error) {
+    // A trace is worth less than a verdict.
+    context.log.warn({ error: describeError(error) }, "a dispatch cannot be read; its trace is not continued")
+    return undefined
+  }
 }
 
 /** Whether nothing more is to come for the run by itself. */

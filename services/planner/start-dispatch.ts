@@ -53,6 +53,7 @@ export async function startDispatch(context: DispatchContext, run: Run, dispatch
 
 async function bringToTasks(context: DispatchContext, run: Run, dispatch: Dispatch): Promise<void> {
   const { db, bucket, log } = context
+  const span = currentSpan()
   const offered = await listOffered(db, run.runId, dispatch.dispatch)
   const taskCount = countTasks(await readParallelism(context), context.tasksMax, dispatch.shardCount)
   await createSubscription(context, run.runId)
@@ -69,6 +70,7 @@ async function bringToTasks(context: DispatchContext, run: Run, dispatch: Dispat
         shards: offered.map((shard) => shard.shardIndex),
         taskCount,
         job: context.job,
+        ...(span ? { traceparent: formatTraceParent(span) } : {}),
       },
       2,
     ),

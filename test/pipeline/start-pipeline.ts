@@ -77,6 +77,7 @@ export async function startPipeline(options: PipelineOptions = {}) {
     cloud,
     db,
     databaseUrl,
+    pubsub,
     query,
     publish,
     verdicts,

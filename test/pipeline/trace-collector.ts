@@ -1,0 +1,101 @@
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
+import { buffer } from "node:stream/consumers"
+import { parse } from "protobufjs"
+
+/** A span as it was exported, ids in hexadecimal. */
+export interface ExportedSpan {
+  service: string
+  name: string
+  traceId: string
+  spanId: string
+  parentSpanId: string
+  attributes: Record<string, string | number>
+  failed: boolean
+}
+
+// The part of https://github.com/open-telemetry/opentelemetry-proto that is looked at.
+const { root } = parse(`syntax = "proto3";
+message Request { repeated ResourceSpans resource_spans = 1; }
+message ResourceSpans { Resource resource = 1; repeated ScopeSpans scope_spans = 2; }
+message Resource { repeated KeyValue attributes = 1; }
+message ScopeSpans { repeated Span spans = 2; }
+message Span {
+  bytes trace_id = 1; bytes span_id = 2; bytes parent_span_id = 4; string name = 5;
+  repeated KeyValue attributes = 9; Status status = 15;
+}
+message Status { int32 code = 3; }
+message KeyValue { string key = 1; Value value = 2; }
+message Value { oneof value { string string_value = 1; int64 int_value = 3; double double_value = 4; } }`)
+
+interface KeyValue {
+  key: string
+  value?: { stringValue?: string; intValue?: string; doubleValue?: number }
+}
+interface Request {
+  resourceSpans?: {
+    resource?: { attributes?: KeyValue[] }
+    scopeSpans?: {
+      spans?: {
+        traceId: Buffer
+        spanId: Buffer
+        parentSpanId?: Buffer
+        name: string
+        attributes?: KeyValue[]
+        status?: { code?: number }
+      }[]
+    }[]
+  }[]
+}
+
+const STATUS_ERROR = 2
+
+/** An OpenTelemetry collector that keeps what it gets: https://opentelemetry.io/docs/specs/otlp/#otlphttp */
+export async function startCollector() {
+  const spans: ExportedSpan[] = []
+  const server = createServer((request, response) => {
+    void buffer(request).then((body) => {
+      if (request.url !== "/v1/traces" || request.headers["content-type"] !== "application/x-protobuf") {
+        response.writeHead(404).end()
+        return
+      }
+      spans.push(...readSpans(body))
+      response.writeHead(200, { "content-type": "application/x-protobuf" }).end()
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    spans,
+    stop: async () => {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+}
+
+export type Collector = Awaited<ReturnType<typeof startCollector>>
+
+function readSpans(body: Buffer): ExportedSpan[] {
+  const type = root.lookupType("Request")
+  const request = type.toObject(type.decode(body), { longs: String }) as Request
+  return (request.resourceSpans ?? []).flatMap(({ resource, scopeSpans }) =>
+    (scopeSpans ?? []).flatMap(({ spans }) =>
+      (spans ?? []).map((span) => ({
+        service: String(readAttributes(resource?.attributes)["service.name"]),
+        name: span.name,
+        traceId: span.traceId.toString("hex"),
+        spanId: span.spanId.toString("hex"),
+        parentSpanId: span.parentSpanId?.toString("hex") ?? "",
+        attributes: readAttributes(span.attributes),
+        failed: span.status?.code === STATUS_ERROR,
+      })),
+    ),
+  )
+}
+
+function readAttributes(attributes: KeyValue[] = []): Record<string, string | number> {
+  return Object.fromEntries(
+    attributes.map(({ key, value }) => [key, value?.stringValue ?? Number(value?.intValue ?? value?.doubleValue)]),
+  )
+}
