@@ -42,6 +42,8 @@ export interface MariaDbOptions {
   folder: string
   /** By default a free one. */
   port?: number
+  /** Further options of the server, such as `--log-bin`; they count more than its own. */
+  serverOptions?: string[]
   log?: (line: string) => void
   /** Stops the server, or gives up starting it. */
   signal?: AbortSignal
@@ -58,7 +60,7 @@ export async function startMariaDb(options: MariaDbOptions): Promise<MariaDb> {
   let running: ServerProcess | undefined
   for (let attempt = 1; !running; attempt++) {
     try {
-      running = await launch(programs, folder, port, signal)
+      running = await launch(programs, folder, port, options)
     } catch (error) {
       if (options.port !== undefined || attempt === PORT_ATTEMPTS_MAX || !isPortTaken(error)) throw error
       port = await findFreePort()
@@ -79,7 +81,7 @@ export async function startMariaDb(options: MariaDbOptions): Promise<MariaDb> {
     kill: () => endProcess(current, "SIGKILL"),
     restart: async () => {
       await stop()
-      current = await launch(programs, folder, port, signal)
+      current = await launch(programs, folder, port, options)
     },
   }
 }
@@ -96,13 +98,13 @@ async function launch(
   programs: DatabaseServer,
   folder: string,
   port: number,
-  signal: AbortSignal | undefined,
+  { signal, serverOptions = [] }: MariaDbOptions,
 ): Promise<ServerProcess> {
   signal?.throwIfAborted()
   const socketFolder = await makeSocketFolder()
   const socketPath = join(socketFolder, "socket")
   const args = ["-c", WATCHED_SERVER, "sh", socketFolder, logFileIn(folder), programs.server]
-  const child = spawn("/bin/sh", [...args, ...serverOptions(programs, folder, port, socketPath)], {
+  const child = spawn("/bin/sh", [...args, ...ownOptions(programs, folder, port, socketPath), ...serverOptions], {
     cwd: folder,
     // Its own process group: Ctrl-C reaches this process alone, which then ends the server when nobody needs it.
     detached: true,
@@ -147,7 +149,7 @@ kill $watch
 rm -rf "$socket_folder"
 `
 
-function serverOptions(programs: DatabaseServer, folder: string, port: number, socketPath: string): string[] {
+function ownOptions(programs: DatabaseServer, folder: string, port: number, socketPath: string): string[] {
   return [
     "--no-defaults",
     ...userOption(),

@@ -12,6 +12,7 @@ import type { Range } from "../../shared/range.ts"
 import { readSource } from "../../shared/read-source.ts"
 import { topics } from "../../shared/topics.ts"
 import { inSpan, noteFields } from "../../shared/tracing.ts"
+import { checkReplica } from "./check-replica.ts"
 import { findSourceIndex } from "./inspect-source.ts"
 import { planRanges } from "./plan-ranges.ts"
 import { findRejection, type RejectionContext, rejectRequest } from "./reject-request.ts"
@@ -56,6 +57,7 @@ async function beginRun(
 ): Promise<Run> {
   const rejection = await findRejection(context, topics.runRequests, message)
   if (rejection) throw new PermanentError(rejection.reason ?? "rejected before")
+  if (context.source !== context.db) await readSource(() => checkReplica(context.source, day, context.now()))
   const run = await createRun(context.db, {
     runId,
     revenueDate: day.date,
