@@ -113,7 +113,7 @@ async function createSubscription(context: DispatchContext, runId: string): Prom
           filter: `attributes.runId = "${runId}"`,
           ackDeadlineSeconds: ACK_DEADLINE_SECONDS,
           expirationPolicy: { ttl: { seconds: SUBSCRIPTION_EXPIRES_SECONDS } },
-          labels: { daybook: "run" },
+          labels: { app: "daybook", daybook: "run" },
         })
       } catch (error) {
         if ((error as { code?: unknown }).code !== ALREADY_EXISTS) throw error

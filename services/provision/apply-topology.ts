@@ -10,11 +10,13 @@ type Subscription = Pick<
   | "topic"
   | "ackDeadlineSeconds"
   | "messageRetentionDuration"
+  | "labels"
   | "expirationPolicy"
   | "pushConfig"
   | "retryPolicy"
   | "deadLetterPolicy"
 >
+type Labels = Subscription["labels"]
 type Duration = protos.google.protobuf.IDuration
 
 /** What was done, or would be. */
@@ -96,18 +98,33 @@ async function applyTopic(target: Target, spec: TopicSpec): Promise<Change | und
   const schemaSettings = spec.schema
     ? { schema: `${target.project}/schemas/${spec.schema}`, encoding: "JSON" as const }
     : undefined
-  const topic = { name, ...(schemaSettings ? { schemaSettings } : {}) }
+  const topic = {
+    name,
+    labels: spec.labels,
+    ...(schemaSettings ? { schemaSettings } : {}),
+    ...(spec.retentionSeconds ? { messageRetentionDuration: toDuration(spec.retentionSeconds) } : {}),
+  }
   return apply(
     target,
     { kind: "topic", name: spec.name },
     {
       find: async () => (await target.publisher.getTopic({ topic: name }))[0],
       create: () => target.publisher.createTopic(topic),
-      compare: ({ schemaSettings: found }) =>
-        !schemaSettings || (found?.schema === schemaSettings.schema && found.encoding === schemaSettings.encoding)
-          ? []
-          : ["schema_settings"],
-      update: (fields) => target.publisher.updateTopic({ topic, updateMask: { paths: fields } }),
+      compare: (found) => {
+        const checked = found.schemaSettings
+        const isChecked = checked?.schema === schemaSettings?.schema && checked?.encoding === schemaSettings?.encoding
+        const retentionSeconds = secondsOf(found.messageRetentionDuration)
+        return [
+          ...(hasLabels(found, spec.labels) ? [] : ["labels"]),
+          ...(!schemaSettings || isChecked ? [] : ["schema_settings"]),
+          ...(retentionSeconds === (spec.retentionSeconds ?? 0) ? [] : ["message_retention_duration"]),
+        ]
+      },
+      update: (fields, found) =>
+        target.publisher.updateTopic({
+          topic: { ...topic, labels: { ...found.labels, ...spec.labels } },
+          updateMask: { paths: fields },
+        }),
     },
   )
 }
@@ -121,7 +138,11 @@ async function applySubscription(target: Target, spec: SubscriptionSpec): Promis
       find: async () => (await target.subscriber.getSubscription({ subscription: subscription.name ?? "" }))[0],
       create: () => target.subscriber.createSubscription(subscription),
       compare: (found) => compareSubscription(found, subscription),
-      update: (fields) => target.subscriber.updateSubscription({ subscription, updateMask: { paths: fields } }),
+      update: (fields, found) =>
+        target.subscriber.updateSubscription({
+          subscription: { ...subscription, labels: { ...found.labels, ...spec.labels } },
+          updateMask: { paths: fields },
+        }),
     },
   )
 }
@@ -131,7 +152,7 @@ interface Resource<Found> {
   create: () => Promise<unknown>
   /** The paths of the fields that differ from what is wanted, as an update mask has them. */
   compare: (found: Found) => string[]
-  update: (fields: string[]) => Promise<unknown>
+  update: (fields: string[], found: Found) => Promise<unknown>
 }
 
 async function apply<Found>(
@@ -149,7 +170,7 @@ async function apply<Found>(
   }
   const fields = resource.compare(found)
   if (fields.length === 0) return undefined
-  if (!target.dryRun) await resource.update(fields)
+  if (!target.dryRun) await resource.update(fields, found)
   return { action: "update", ...about, fields }
 }
 
@@ -169,6 +190,7 @@ function toSubscription(project: string, spec: SubscriptionSpec): Subscription {
     topic: `${project}/topics/${spec.topic}`,
     ackDeadlineSeconds: spec.ackDeadlineSeconds,
     messageRetentionDuration: toDuration(spec.retentionSeconds),
+    labels: spec.labels,
     // Without a time to live it never expires, however long nobody runs a day.
     expirationPolicy: {},
     pushConfig: push ? { pushEndpoint: push.endpoint, ...(push.identity ? { oidcToken: push.identity } : {}) } : {},
@@ -207,9 +229,15 @@ function compareSubscription(found: Subscription, wanted: Subscription): string[
     dead_letter_policy: `${deadLetterPolicy?.deadLetterTopic ?? ""} ${deadLetterPolicy?.maxDeliveryAttempts ?? 0}`,
   })
   const foundEssence: Record<string, unknown> = essence(found)
-  return Object.entries(essence(wanted))
+  const differing = Object.entries(essence(wanted))
     .filter(([field, value]) => foundEssence[field] !== value)
     .map(([field]) => field)
+  return hasLabels(found, wanted.labels) ? differing : ["labels", ...differing]
+}
+
+/** Others may have put labels of their own beside ours; these stay. */
+function hasLabels(found: { labels?: Labels }, wanted: Labels): boolean {
+  return Object.entries(wanted ?? {}).every(([name, value]) => found.labels?.[name] === value)
 }
 
 function toDuration(seconds: number): Duration {

@@ -18,13 +18,18 @@ export interface TopicSpec {
   name: string
   /** Messages are checked against it, as JSON; without one, anything goes. */
   schema?: string
+  /** How long a subscription that is made later can go back, without which it sees what is published from then on. */
+  retentionSeconds?: number
+  labels: Record<string, string>
 }
 
 export interface SubscriptionSpec {
   name: string
   topic: string
   ackDeadlineSeconds: number
+  /** How long a message waits that nobody acknowledges. */
   retentionSeconds: number
+  labels: Record<string, string>
   push?: { endpoint: string; identity?: PushIdentity }
   retry?: { minSeconds: number; maxSeconds: number }
   deadLetters?: { topic: string; attemptsMax: number }
@@ -57,6 +62,12 @@ const contracts = {
   [topics.runVerdicts]: "run_verdict",
 }
 
+// By them bills and consoles tell what is Daybook's: https://cloud.google.com/pubsub/docs/labels
+const labels = { app: "daybook" }
+
+// A few small messages a day, that somebody may want to see again. Work items and reports are many, and of no use later.
+const kept: string[] = [topics.runRequests, topics.rerunRequests, topics.runVerdicts]
+
 // Planning or verifying a big day takes minutes, and the push is answered at its end. Google's most.
 const PUSH_ACK_DEADLINE_SECONDS = 600
 // A minute of trouble is over by the second delivery, and ten deliveries spread over more than an hour.
@@ -76,6 +87,7 @@ export function describeTopology(options: TopologyOptions): Topology {
     topic,
     ackDeadlineSeconds: PUSH_ACK_DEADLINE_SECONDS,
     retentionSeconds: RETENTION_SECONDS,
+    labels,
     push: {
       endpoint: `${service.replace(/\/$/, "")}/${topic}`,
       ...(options.pushServiceAccount
@@ -89,7 +101,12 @@ export function describeTopology(options: TopologyOptions): Topology {
   })
   return {
     schemas: Object.entries(contracts).map(([name, file]) => ({ name, definition: readContract(file) })),
-    topics: Object.values(topics).map((name) => (name in contracts ? { name, schema: name } : { name })),
+    topics: Object.values(topics).map((name) => ({
+      name,
+      labels,
+      ...(name in contracts ? { schema: name } : {}),
+      ...(kept.includes(name) ? { retentionSeconds: RETENTION_SECONDS } : {}),
+    })),
     subscriptions: [
       push("planner-run-requests", topics.runRequests, options.plannerUrl),
       push("planner-rerun-requests", topics.rerunRequests, options.plannerUrl),
@@ -100,6 +117,7 @@ export function describeTopology(options: TopologyOptions): Topology {
         topic: topics.deadLetters,
         ackDeadlineSeconds: PULL_ACK_DEADLINE_SECONDS,
         retentionSeconds: DEAD_LETTER_RETENTION_SECONDS,
+        labels,
       },
     ],
   }

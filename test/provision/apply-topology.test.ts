@@ -44,6 +44,7 @@ test("an empty project gets every schema, topic and subscription", async () => {
     pushConfig: { pushEndpoint: "http://127.0.0.1:1002/shard-reports" },
     retryPolicy: { minimumBackoff: { seconds: "10" }, maximumBackoff: { seconds: "600" } },
     deadLetterPolicy: { maxDeliveryAttempts: 10 },
+    labels: { app: "daybook" },
   })
   expect(push.expirationPolicy?.ttl ?? null).toBeNull()
   expect((await metadataOf("planner-run-requests")).pushConfig?.pushEndpoint).toBe("http://127.0.0.1:1001/run-requests")
@@ -83,6 +84,27 @@ test.each<[string, Partial<TopologyOptions>, string[]]>([
   expect(changes.length).toBeGreaterThan(0)
   for (const change of changes) expect(change).toMatchObject({ action: "update", kind: "subscription", fields })
   expect(await applyTopology(settings, topology)).toEqual([])
+})
+
+test("a label or a retention that somebody has changed is put back, and labels of others stay", async () => {
+  await applyTopology(settings, describeTopology(urls))
+  const topic = client.topic("run-verdicts")
+  const subscription = client.subscription("dead-letters")
+  await topic.setMetadata({ labels: { app: "other", team: "shop" }, messageRetentionDuration: { seconds: 600 } })
+  await subscription.setMetadata({ labels: { team: "shop" } })
+  await client.topic("work-items").setMetadata({ messageRetentionDuration: { seconds: 600 } })
+  const changes = await applyTopology(settings, describeTopology(urls))
+  expect(changes.map(({ name, fields }) => [name, ...fields])).toEqual([
+    ["work-items", "message_retention_duration"],
+    ["run-verdicts", "labels", "message_retention_duration"],
+    ["dead-letters", "labels"],
+  ])
+  const labels = { app: "daybook", team: "shop" }
+  const [verdicts] = await topic.getMetadata()
+  expect(verdicts).toMatchObject({ labels, messageRetentionDuration: { seconds: String(7 * 24 * 3600) } })
+  expect((await metadataOf("dead-letters")).labels).toEqual(labels)
+  expect((await client.topic("work-items").getMetadata())[0].messageRetentionDuration).toBeNull()
+  expect(await applyTopology(settings, describeTopology(urls))).toEqual([])
 })
 
 test("a fraction of a second as backoff arrives as such", async () => {

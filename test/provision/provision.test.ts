@@ -81,7 +81,7 @@ describe("the topology step", () => {
     const pubsub = openPubSub({ ...settings(), GOOGLE_CLOUD_PROJECT: "other" })
     await pubsub.createTopic("run-requests")
     const { stdout } = await provision("--project", "other")
-    expect(stdout).toContain("update topic run-requests (schema_settings)\n")
+    expect(stdout).toContain("update topic run-requests (labels, schema_settings, message_retention_duration)\n")
     await pubsub.close()
   })
 
