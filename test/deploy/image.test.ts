@@ -137,6 +137,28 @@ describe("the image", () => {
       expect(await database.query("SELECT COUNT(*) AS days FROM revenue")).toHaveLength(1)
     })
 
+    it("finds OpenTelemetry in itself where traces are wanted, and names the run in its last words", () => {
+      const { status, stdout } = runProgram("worker", {
+        DATABASE_URL: database.url,
+        GOOGLE_CLOUD_PROJECT: "shop",
+        BUCKET: "shop",
+        RUN_ID: "2026-11-22-unknown",
+        DISPATCH: "0",
+        CLOUD_RUN_EXECUTION: "worker-x",
+        CLOUD_RUN_TASK_INDEX: "0",
+        CLOUD_RUN_TASK_ATTEMPT: "0",
+        OTEL_TRACES_EXPORTER: "console",
+      })
+      expect(status).toBe(1)
+      const [line = ""] = stdout.split("\n")
+      expect(JSON.parse(line)).toMatchObject({
+        severity: "CRITICAL",
+        runId: "2026-11-22-unknown",
+        execution: "worker-x",
+      })
+      expect(stdout).toMatch(/name: 'task',[^]*'daybook.runId': '2026-11-22-unknown'/)
+    })
+
     it.each(["planner", "finalizer"])("%s answers /healthz, and ends by itself at SIGTERM", async (name) => {
       const child = spawn(process.execPath, [`${name}.cjs`], {
         cwd: folder,

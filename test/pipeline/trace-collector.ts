@@ -1,4 +1,4 @@
-import { createServer } from "node:http"
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http"
 import type { AddressInfo } from "node:net"
 import { buffer } from "node:stream/consumers"
 import { parse } from "protobufjs"
@@ -54,15 +54,14 @@ const STATUS_ERROR = 2
 export async function startCollector() {
   const spans: ExportedSpan[] = []
   const server = createServer((request, response) => {
-    void buffer(request).then((body) => {
-      if (request.url !== "/v1/traces" || request.headers["content-type"] !== "application/x-protobuf") {
-        response.writeHead(404).end()
-        return
-      }
-      spans.push(...readSpans(body))
-      response.writeHead(200, { "content-type": "application/x-protobuf" }).end()
-    })
+    void take(request, response)
   })
+  const take = async (request: IncomingMessage, response: ServerResponse) => {
+    const body = await buffer(request)
+    const isTraces = request.url === "/v1/traces" && request.headers["content-type"] === "application/x-protobuf"
+    if (isTraces) spans.push(...readSpans(body))
+    response.writeHead(isTraces ? 200 : 404, { "content-type": "application/x-protobuf" }).end()
+  }
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
