@@ -1,33 +1,124 @@
 import { renderTable } from "../../shared/render-table.ts"
 import { phases } from "./compute-date.ts"
+import type { BalanceFigures } from "./measure-balance.ts"
+import type { GrowthFigures } from "./measure-growth.ts"
+import type { MemoryFigures } from "./measure-memory.ts"
+import type { OrchestrationFigures } from "./measure-orchestration.ts"
+import type { RowsFigures, RowsStep } from "./measure-rows.ts"
+import type { StartsFigures } from "./measure-starts.ts"
 import { type WaysFigures, ways } from "./measure-ways.ts"
 
-const right = "right" as const
-
-export function showWays(figures: WaysFigures): string[] {
-  const { medianMs, ratios, phaseMedianMs, counts, shards } = figures
-  const perShard = (count: number) => [String(count), (count / shards).toFixed(2)]
+/** The first column is words, the others numbers. */
+function table(titles: string[], rows: (string | number)[][]): string[] {
+  const columns = titles.map((title, index) => ({ title, align: index === 0 ? ("left" as const) : ("right" as const) }))
   return [
     "",
     ...renderTable(
-      [{ title: "WAY" }, { title: "MEDIAN", align: right }, { title: "DAYBOOK / WAY", align: right }],
-      ways.map((way) => [way, seconds(medianMs[way]), ratios[way].toFixed(3)]),
-    ),
-    "",
-    ...renderTable(
-      [{ title: "PHASE OF DAYBOOK" }, { title: "MEDIAN", align: right }],
-      phases.map((phase) => [phase, seconds(phaseMedianMs[phase])]),
-    ),
-    "",
-    ...renderTable(
-      [
-        { title: `OF ONE RUN OF ${shards} SHARDS` },
-        { title: "COUNT", align: right },
-        { title: "PER SHARD", align: right },
-      ],
-      Object.entries({ ...counts.database, ...counts.calls }).map(([name, count]) => [name, ...perShard(count)]),
+      columns,
+      rows.map((row) => row.map(String)),
     ),
   ]
 }
 
-export const seconds = (ms: number) => `${(ms / 1000).toFixed(3)} s`
+const seconds = (ms: number) => `${(ms / 1000).toFixed(3)} s`
+const ratio = (value: number) => value.toFixed(3)
+
+export function showWays(figures: WaysFigures): string[] {
+  const { medianMs, ratios, phaseMedianMs, counts, shards } = figures
+  return [
+    ...table(
+      ["WAY", "MEDIAN", "DAYBOOK / WAY"],
+      ways.map((way) => [way, seconds(medianMs[way]), ratio(ratios[way])]),
+    ),
+    ...table(
+      ["PHASE OF DAYBOOK", "MEDIAN"],
+      phases.map((phase) => [phase, seconds(phaseMedianMs[phase])]),
+    ),
+    ...table(
+      [`OF ONE RUN OF ${shards} SHARDS`, "COUNT", "PER SHARD"],
+      Object.entries({ ...counts.database, ...counts.calls }).map(([name, count]) => [
+        name,
+        count,
+        ratio(count / shards),
+      ]),
+    ),
+  ]
+}
+
+export function showStarts({ medianMs, firstClaimMs, firstAnswerMs }: StartsFigures): string[] {
+  return table(
+    ["FROM PROCESS START TO", "MEDIAN", "LONGEST"],
+    [
+      ["a task's first claim", seconds(medianMs.firstClaim), seconds(Math.max(...firstClaimMs))],
+      ["the planner's first answer", seconds(medianMs.firstAnswer), seconds(Math.max(...firstAnswerMs))],
+    ],
+  )
+}
+
+export function showRows(figures: RowsFigures[]): string[] {
+  return table(
+    ["ROWS READ PER PURCHASE", "DAYS", "PURCHASES", "REVENUE", "HANDLER_READ"],
+    figures.flatMap(({ days, steps }) =>
+      (Object.keys(steps) as RowsStep[]).map((step) => {
+        const { purchases, revenue, handler } = steps[step]
+        return [step, days, ...[purchases, revenue, handler].map(ratio)]
+      }),
+    ),
+  )
+}
+
+export function showMemory(figures: MemoryFigures[]): string[] {
+  return table(
+    ["PURCHASES PER SHARD", "WORKER", "PLANNER", "FINALIZER"],
+    figures.map(({ purchasesPerShard, worker, planner, finalizer }) => [
+      purchasesPerShard,
+      ...[worker, planner, finalizer].map((peak) => `${peak.toFixed(1)} MiB`),
+    ]),
+  )
+}
+
+export function showOrchestration(figures: OrchestrationFigures[]): string[] {
+  const counters = [...new Set(figures.flatMap(({ counts }) => Object.keys({ ...counts.database, ...counts.calls })))]
+  const rows = [
+    ["total", ...figures.map(({ totalMs }) => seconds(totalMs))],
+    ["ms per shard", ...figures.map(({ msPerShard }) => ratio(msPerShard))],
+    ...phases.map((phase) => [phase, ...figures.map((figure) => seconds(figure.phases[phase]))]),
+    ...counters.map((name) => [
+      `${name} per shard`,
+      ...figures.map(({ counts, shards }) => ratio(({ ...counts.database, ...counts.calls }[name] ?? 0) / shards)),
+    ]),
+  ]
+  return table(["NEARLY EMPTY SHARDS", ...figures.map(({ shards }) => String(shards))], rows)
+}
+
+export function showBalance(figures: BalanceFigures[]): string[] {
+  return table(
+    ["USERS", "TASKS", "SHARDS", "BIGGEST SHARD / MEAN", "LONGEST TASK / MEAN"],
+    figures.map(({ users, tasks, shards, biggestShard, longestTask }) => [
+      users,
+      tasks,
+      shards,
+      ratio(biggestShard),
+      ratio(longestTask),
+    ]),
+  )
+}
+
+export function showGrowth({ planner, finalizer }: GrowthFigures): string[] {
+  return table(
+    ["GROWTH", ""],
+    [
+      ["purchases planned", planner.purchases],
+      ["shards", planner.shards],
+      ["probes", planner.probes],
+      ["planner's own time", seconds(planner.ms)],
+      ["bytes of the plan", planner.planBytes],
+      ["biggest shard / mean", ratio(planner.evenness)],
+      ["manifests as evidence", finalizer.manifests],
+      ["gathering", seconds(finalizer.gatherMs)],
+      ["judging", seconds(finalizer.judgeMs)],
+      ["composing", seconds(finalizer.composeMs)],
+      ["faults found", finalizer.faults],
+    ],
+  )
+}

@@ -1,0 +1,117 @@
+import { create } from "@bufbuild/protobuf"
+import type { SQL } from "drizzle-orm"
+import { MySqlDialect } from "drizzle-orm/mysql-core"
+import pMap from "p-map"
+import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
+import { formatJson } from "../../schemas/json.ts"
+import { composeVerdict } from "../../services/finalizer/compose-verdict.ts"
+import { gatherEvidence } from "../../services/finalizer/gather-evidence.ts"
+import { judgeRun } from "../../services/finalizer/judge-run.ts"
+import { planRanges } from "../../services/planner/plan-ranges.ts"
+import { writeManifest } from "../../services/worker/write-manifest.ts"
+import type { Database } from "../../shared/database.ts"
+import { planPath } from "../../shared/document-paths.ts"
+import { createDocument } from "../../shared/documents.ts"
+import { openFirstDispatch } from "../../shared/ledger/dispatches.ts"
+import { createRun } from "../../shared/ledger/runs.ts"
+import { listShards } from "../../shared/ledger/shards.ts"
+import { cutAt, newRun } from "../test-run.ts"
+import { forgetRuns, type Room } from "./room.ts"
+import { addShopTables } from "./spare-database.ts"
+
+export interface GrowthFigures {
+  planner: { purchases: number; shards: number; probes: number; ms: number; planBytes: number; evenness: number }
+  finalizer: { manifests: number; gatherMs: number; judgeMs: number; composeMs: number; faults: number }
+}
+
+const PURCHASES = 1_000_000_000
+const SHARD_PURCHASES = 50_000
+const MANIFESTS = 10_000
+const WRITES_AT_ONCE = 16
+
+/** Sizes that do not fit one machine: a planner whose database answers from a formula, and evidence of empty shards. */
+export async function measureGrowth(room: Room): Promise<GrowthFigures> {
+  return { planner: await planBillion(), finalizer: await judgeThousands(room) }
+}
+
+// Each thousand users buy 4,000 things: 999 of them three each, and one the rest. Ids are seven apart.
+const GROUP_USERS = 1_000
+const GROUP_PURCHASES = 4_000
+const ID_STEP = 7n
+
+async function planBillion(): Promise<GrowthFigures["planner"]> {
+  const dialect = new MySqlDialect()
+  let probes = 0
+  // Stands for the database: the planner asks for the user of the purchase `offset` places after the first of `from`.
+  const execute = async (query: SQL) => {
+    probes++
+    const { sql, params } = dialect.sqlToQuery(query)
+    const offset = Number(params.at(-1))
+    const bound = params.find((param) => typeof param === "bigint")
+    const after = / > \?/.test(sql) ? 1n : 0n
+    const position = (bound === undefined ? 0 : positionOf(bound / ID_STEP + after)) + offset
+    return [position < PURCHASES ? [{ userId: String(userAt(position) * ID_STEP) }] : []]
+  }
+  const day = newRun()
+  const startedAt = performance.now()
+  const ranges = await planRanges({ execute } as unknown as Database, day, SHARD_PURCHASES)
+  const ms = performance.now() - startedAt
+  const cuts = [0, ...ranges.slice(1).map(({ from }) => positionOf((from ?? 0n) / ID_STEP)), PURCHASES]
+  const sizes = cuts.slice(1).map((cut, index) => cut - (cuts[index] ?? 0))
+  const shards = ranges.map(({ from, to }) => ({
+    ...(from === undefined ? {} : { from }),
+    ...(to === undefined ? {} : { to }),
+  }))
+  return {
+    purchases: PURCHASES,
+    shards: ranges.length,
+    probes,
+    ms,
+    planBytes: formatJson(PlanSchema, { shards }, 2).length,
+    evenness: (Math.max(...sizes) * sizes.length) / PURCHASES,
+  }
+}
+
+/** How many purchases lie before a user's first. */
+function positionOf(user: bigint): number {
+  const place = Number(user % BigInt(GROUP_USERS))
+  return Math.floor(Number(user) / GROUP_USERS) * GROUP_PURCHASES + place * 3
+}
+
+function userAt(position: number): bigint {
+  const place = Math.min(GROUP_USERS - 1, Math.floor((position % GROUP_PURCHASES) / 3))
+  return BigInt(Math.floor(position / GROUP_PURCHASES) * GROUP_USERS + place)
+}
+
+/** A run whose shards are all done and empty, with its plan and manifests in the bucket, through the real clients. */
+async function judgeThousands(room: Room): Promise<GrowthFigures["finalizer"]> {
+  const { db, bucket } = room
+  await addShopTables(room.databaseUrl)
+  await forgetRuns(room)
+  const ranges = cutAt(...Array.from({ length: MANIFESTS - 1 }, (_, index) => BigInt(index) * 100n))
+  const run = await createRun(db, newRun())
+  await openFirstDispatch(db, run, ranges)
+  await room.query(`UPDATE shards SET state = 'done', epoch = 1, execution = 'bench', task_index = 0, attempt = 0,
+    row_count = 0, purchases = 0, amount_cents = 0, checksum = 0, claimed_at = NOW(3), committed_at = NOW(3)`)
+  const plan = create(PlanSchema, {
+    runId: run.runId,
+    shards: ranges.map(({ from, to }) => ({
+      ...(from === undefined ? {} : { from }),
+      ...(to === undefined ? {} : { to }),
+    })),
+  })
+  await createDocument(bucket, planPath(run.runId), formatJson(PlanSchema, plan), room)
+  const shards = await listShards(db, run.runId)
+  await pMap(shards, (shard) => writeManifest(bucket, run, shard, room), { concurrency: WRITES_AT_ONCE })
+
+  const times = [performance.now()]
+  const lap = () => times.push(performance.now())
+  const evidence = await gatherEvidence(db, db, bucket, run, room)
+  lap()
+  const faults = judgeRun(run, evidence)
+  lap()
+  composeVerdict(run, run.requestId, evidence, faults, new Date())
+  lap()
+  const [gatherMs = 0, judgeMs = 0, composeMs = 0] = times.slice(1).map((time, index) => time - (times[index] ?? 0))
+  return { manifests: MANIFESTS, gatherMs, judgeMs, composeMs, faults: faults.length }
+}

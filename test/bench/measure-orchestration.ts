@@ -1,0 +1,29 @@
+import { computeDate, type Phase } from "./compute-date.ts"
+import { type CallCounts, countCalls } from "./count-calls.ts"
+import { fillDay } from "./fill-day.ts"
+import { forgetRuns, type Room } from "./room.ts"
+import { addShopTables } from "./spare-database.ts"
+
+export interface OrchestrationFigures {
+  shards: number
+  totalMs: number
+  msPerShard: number
+  phases: Record<Phase, number>
+  counts: CallCounts
+}
+
+/** In a room where a shard is one purchase: days of as many users as shards are wanted, who buy one thing each. */
+export async function measureOrchestration(room: Room, sizes: number[]): Promise<OrchestrationFigures[]> {
+  await addShopTables(room.databaseUrl)
+  const figures: OrchestrationFigures[] = []
+  for (const [at, size] of sizes.entries()) {
+    const date = new Date(Date.UTC(2026, 0, 1 + at)).toISOString().slice(0, 10)
+    await fillDay(room, date, size, "n * 7")
+    await forgetRuns(room)
+    // The first of all begins with everything cold.
+    if (at === 0) await computeDate(room, date)
+    const [{ shards, totalMs, phases }, counts] = await countCalls(room, () => computeDate(room, date))
+    figures.push({ shards: shards.length, totalMs, msPerShard: totalMs / shards.length, phases, counts })
+  }
+  return figures
+}

@@ -1,0 +1,110 @@
+import { createShop } from "../../services/local/shop.ts"
+import { planRanges } from "../../services/planner/plan-ranges.ts"
+import { computeShard } from "../../services/worker/compute-shard.ts"
+import { openFirstDispatch } from "../../shared/ledger/dispatches.ts"
+import { createRun } from "../../shared/ledger/runs.ts"
+import { claimShard } from "../../shared/ledger/shards.ts"
+import { sumRows } from "../../shared/revenue-rows.ts"
+import { sumGuests, sumSource } from "../../shared/shop-day.ts"
+import { newRun } from "../test-run.ts"
+import { difference, readStatus } from "./count-calls.ts"
+import type { BenchOptions } from "./options.ts"
+import { date, type Room } from "./room.ts"
+import { type SpareDatabase, withSpareDatabase } from "./spare-database.ts"
+
+/** Rows read per purchase of the day. */
+export interface RowsRead {
+  /** Of the shop's purchases, by the server's own count for that table; NaN where it has none (MySQL). */
+  purchases: number
+  /** Of our Revenue rows. */
+  revenue: number
+  /** Of all tables: Handler_read_*. */
+  handler: number
+}
+
+export type RowsStep = "plan" | "compute" | "verify source" | "verify rows"
+
+export interface RowsFigures {
+  days: number
+  purchases: number
+  shards: number
+  rows: number
+  steps: Record<RowsStep, RowsRead>
+}
+
+// What matters is how much is read, not how fast: a hundred days of this are loaded in seconds.
+const PURCHASES = 20_000
+const SHARDS = 20
+
+/** Counts the rows that the product's own functions read, for a day with more and more days before it. */
+export async function measureRows(room: Room, { history }: BenchOptions): Promise<RowsFigures[]> {
+  await room.query("SET GLOBAL userstat = 1").catch(() => undefined)
+  const figures: RowsFigures[] = []
+  for (const days of history) figures.push(await withSpareDatabase(room, (spare) => measureHistory(room, spare, days)))
+  return figures
+}
+
+async function measureHistory(room: Room, spare: SpareDatabase, days: number): Promise<RowsFigures> {
+  await createShop(spare.url, { users: PURCHASES, purchases: PURCHASES, days, date })
+  const run = await createRun(spare.db, newRun({ revenueDate: date }))
+  const step = <T>(work: () => Promise<T>) => countRows(room, spare, work)
+
+  const [ranges, plan] = await step(() => planRanges(spare.db, run, PURCHASES / SHARDS))
+  await openFirstDispatch(spare.db, run, ranges)
+  const task = { execution: "bench", taskIndex: 0, attempt: 0 }
+  const claims = await Promise.all(
+    ranges.map((_, shardIndex) => claimShard(spare.db, { runId: run.runId, shardIndex, dispatch: 0 }, task)),
+  )
+  const [, compute] = await step(async () => {
+    for (const claim of claims) if (claim) await computeShard(spare.db, run, claim)
+  })
+  const [, source] = await step(() => Promise.all([sumSource(spare.db, run, ranges), sumGuests(spare.db, run)]))
+  const [totals, rows] = await step(() => sumRows(spare.db, run, ranges))
+  return {
+    days,
+    purchases: PURCHASES,
+    shards: ranges.length,
+    rows: totals.reduce((sum, total) => sum + Number(total.rows), 0),
+    steps: { plan, compute, "verify source": source, "verify rows": rows },
+  }
+}
+
+const handlers = ["first", "key", "last", "next", "prev", "rnd", "rnd_next"].map((kind) => `Handler_read_${kind}`)
+
+async function countRows<T>(room: Room, spare: SpareDatabase, work: () => Promise<T>): Promise<[T, RowsRead]> {
+  const database = new URL(spare.url).pathname.slice(1)
+  const read = async () => ({
+    status: await readStatus(room, handlers),
+    purchases: await readTable(room, database, "purchases"),
+    revenue: await readTable(room, database, "revenue_versions"),
+  })
+  const before = await read()
+  const result = await work()
+  const after = await read()
+  // Looking at the counters reads rows, too: as many as looking twice in a row says.
+  const idle = await read()
+  const total = difference(before.status, after.status)
+  const looking = difference(after.status, idle.status)
+  const own = (name: string) => Math.max(0, (total[name] ?? 0) - (looking[name] ?? 0))
+  return [
+    result,
+    {
+      purchases: (after.purchases - before.purchases) / PURCHASES,
+      revenue: (after.revenue - before.revenue) / PURCHASES,
+      handler: handlers.reduce((sum, name) => sum + own(name), 0) / PURCHASES,
+    },
+  ]
+}
+
+/** https://mariadb.com/kb/en/user-statistics/ */
+async function readTable(room: Room, database: string, table: string): Promise<number> {
+  try {
+    const [row] = await room.query<{ read: string }>(
+      `SELECT ROWS_READ AS \`read\` FROM information_schema.TABLE_STATISTICS
+       WHERE TABLE_SCHEMA = '${database}' AND TABLE_NAME = '${table}'`,
+    )
+    return Number(row?.read ?? 0)
+  } catch {
+    return Number.NaN
+  }
+}
