@@ -4,6 +4,8 @@ export default defineConfig({
   test: {
     root: new URL("..", import.meta.url).pathname,
     include: ["test/**/*.test.ts"],
+    // Takes minutes: `npm run test:faults`.
+    exclude: ["test/faults/**"],
     globalSetup: "test/global-setup.ts",
     // Real processes and a real database on two cores: generous, so that only a hang fails, never a busy machine.
     testTimeout: 60_000,

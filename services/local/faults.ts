@@ -17,7 +17,7 @@ export interface Fault {
   matches(call: Call): boolean
   /** Before the server does anything. */
   before?(call: Call): Promise<void> | void
-  /** After the server has done it, before the answer leaves. */
+  /** After the server has done it, or refused to, before the answer leaves. */
   after?(call: Call): Promise<void> | void
 }
 
@@ -45,6 +45,17 @@ export class InjectedError extends Error {
   }
 }
 
+/** Thrown by a fault before a call: this is the answer, and nothing is done. A push that is answered with 204 is lost. */
+export class InjectedAnswer extends Error {
+  override readonly name = "InjectedAnswer"
+  readonly answer: unknown
+
+  constructor(answer: unknown) {
+    super("an answer without the deed")
+    this.answer = answer
+  }
+}
+
 /** The faults of one server. Every call goes through `around`; without faults that costs nothing. */
 export class Faults {
   readonly #faults = new Set<Fault>()
@@ -57,10 +68,17 @@ export class Faults {
 
   async around<T>(call: Call, serve: () => Promise<T> | T): Promise<T> {
     const faults = [...this.#faults].filter((fault) => fault.matches(call))
-    for (const fault of faults) await fault.before?.(call)
-    const answer = await serve()
+    try {
+      for (const fault of faults) await fault.before?.(call)
+    } catch (error) {
+      if (error instanceof InjectedAnswer) return error.answer as T
+      throw error
+    }
+    const answering = Promise.resolve().then(serve)
+    // A refusal is an answer too.
+    await answering.catch(() => undefined)
     for (const fault of faults) await fault.after?.(call)
-    return answer
+    return answering
   }
 }
 

@@ -1,0 +1,70 @@
+import { afterAll, beforeAll, expect, test } from "vitest"
+import { type FaultCloud, startFaultCloud } from "./fault-cloud.ts"
+import { loseReports } from "./message-faults.ts"
+import { leaveOut, proveCrashPoints } from "./prove-crash-points.ts"
+import { changePrices, fillDate } from "./shop-days.ts"
+
+let cloud: FaultCloud
+const date = "2026-03-01"
+const bystander = "2026-03-02"
+
+beforeAll(async () => {
+  cloud = await startFaultCloud()
+  for (const of of [date, bystander]) await fillDate(cloud.connection, of)
+  await cloud.awaitVerdict(await cloud.publish("run-requests", { date: bystander }))
+})
+afterAll(() => cloud.stop())
+
+test("a finalizer that dies at any call of a run leaves a run that comes right", async () => {
+  const { tried, problems, unreached } = await proveCrashPoints(cloud, {
+    name: "run",
+    date,
+    callers: /^finalizer$/,
+    // The second of three reports is like the first.
+    pick: (calls) => leaveOut(calls, /commit #1$/, /commit #2$/),
+    arrange: () => changePrices(cloud.connection, date),
+    play: async () => void (await cloud.awaitVerdict(await cloud.publish("run-requests", { date }))),
+  })
+  expect(problems).toEqual([])
+  expect(unreached).toEqual([])
+  expect(tried).toBeGreaterThan(70)
+})
+
+test("a finalizer that dies at any call of a sweep leaves a run that comes right by the next sweep", async () => {
+  let requestId = ""
+  const { tried, problems, unreached } = await proveCrashPoints(cloud, {
+    name: "sweep",
+    date,
+    callers: /^finalizer$/,
+    // From the closing of the run to its announcement it is the same as without a sweep.
+    pick: (calls) => leaveOut(calls, /begin #1$/, /commit #2$/),
+    // Every report is lost: the run is over and nobody says so.
+    arrange: async () => {
+      // The finalizer may just have been killed by the case before; older versions are pruned now, and not by the case.
+      await cloud.waitFor("a sweep", () =>
+        cloud.cloud.sweep().then(
+          () => true,
+          () => undefined,
+        ),
+      )
+      await changePrices(cloud.connection, date)
+      const find = loseReports(cloud)
+      requestId = await cloud.publish("run-requests", { date })
+      await cloud.waitFor("the last report", async () => {
+        const [run] = await cloud.query<{ shards: number }>(
+          "SELECT shard_count AS shards FROM runs WHERE request_id = ?",
+          [requestId],
+        )
+        return (run?.shards && find.lost() >= run.shards && cloud.cloud.runJobs.tasks().length === 0) || undefined
+      })
+      find.remove()
+    },
+    play: async () => {
+      await cloud.cloud.sweep().catch(() => undefined)
+      await cloud.awaitVerdict(requestId)
+    },
+  })
+  expect(problems).toEqual([])
+  expect(unreached).toEqual([])
+  expect(tried).toBeGreaterThan(30)
+})

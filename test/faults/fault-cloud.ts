@@ -1,0 +1,196 @@
+import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { setTimeout as wait } from "node:timers/promises"
+import { createConnection } from "mysql2/promise"
+import { type CloudOptions, startCloud } from "../../services/local/cloud.ts"
+import { openPubSub } from "../../shared/pubsub-client.ts"
+import { shopTables } from "../test-database.ts"
+import { createAudit } from "./audit.ts"
+import { recordCalls } from "./call-recorder.ts"
+import { startDatabaseProxy } from "./database-proxy.ts"
+import { findProcessesWith } from "./find-process.ts"
+import type { Evidence, SentVerdict } from "./invariants.ts"
+
+const PROJECT = "projects/local"
+const pushSubscriptions = ["planner-run-requests", "planner-rerun-requests", "finalizer-shard-reports"]
+
+/** Beyond this a run is stuck: every retry, redelivery and sweep of a case is over far earlier. */
+const STUCK_MS = 90_000
+const POLL_MS = 10
+const SWEEP_PAUSE_MS = 250
+
+export interface FaultCloudOptions extends Pick<CloudOptions, "parallelism" | "maxRetries" | "taskTimeoutSeconds"> {
+  shardPurchases?: number
+  settings?: Record<string, string>
+}
+
+/** The whole system with a proxy before its database, watched at every server. It sweeps only when asked to. */
+export async function startFaultCloud(options: FaultCloudOptions = {}) {
+  const folder = await mkdtemp(join(tmpdir(), "daybook-faults-"))
+  const proxy = await startDatabaseProxy()
+  const { shardPurchases = 12, settings = {}, ...rest } = options
+  const cloud = await startCloud({
+    folder,
+    parallelism: 1,
+    maxRetries: 3,
+    sweepSeconds: 0,
+    restartMaxMs: 50,
+    ...rest,
+    settings: {
+      SHARD_PURCHASES: String(shardPurchases),
+      DATABASE_URL: `mysql://root@127.0.0.1:${proxy.port}/daybook`,
+      ...settings,
+    },
+  })
+  const mariadb = cloud.mariadb
+  if (!mariadb) throw new Error("the faults need a MariaDB of their own")
+  proxy.target = mariadb.port
+  const connect = () =>
+    createConnection({
+      uri: `${mariadb.url}daybook`,
+      supportBigNumbers: true,
+      bigNumberStrings: true,
+      timezone: "Z",
+    })
+  let connection = await connect()
+  for (const table of shopTables) await connection.query(table)
+  await createAudit(connection)
+  const recorder = recordCalls(cloud, proxy)
+  const pubsub = openPubSub({ GOOGLE_CLOUD_PROJECT: "local", PUBSUB_EMULATOR_HOST: cloud.env["PUBSUB_EMULATOR_HOST"] })
+
+  const verdicts = (): SentVerdict[] =>
+    cloud.pubsub
+      .messages(`${PROJECT}/topics/run-verdicts`)
+      .map((message) => JSON.parse(message.data.toString()) as SentVerdict)
+  const subscriptions = () => cloud.pubsub.subscriptions().map(({ name }) => name?.split("/").at(-1) ?? "")
+  const logs = createLogReader(join(folder, "logs"))
+
+  let stopping: Promise<void> | undefined
+  const stop = async () => {
+    recorder.stop()
+    connection.destroy()
+    await pubsub.close()
+    await cloud.stop()
+    await proxy.stop()
+    await rm(folder, { recursive: true, force: true })
+  }
+
+  let sweepsPaused = false
+
+  /** Waits for a condition, sweeping all the while from the time when the system may need it. */
+  async function waitFor<T>(what: string, find: () => Promise<T | undefined> | T | undefined): Promise<T> {
+    const startedAt = Date.now()
+    let sweptAt = startedAt + 1_000
+    for (;;) {
+      const found = await find()
+      if (found !== undefined) return found
+      const now = Date.now()
+      if (now - startedAt > STUCK_MS) throw new Error(`stuck run: ${what} did not come in ${STUCK_MS} ms`)
+      if (now > sweptAt && !sweepsPaused) {
+        await cloud.sweep().catch(() => undefined)
+        sweptAt = Date.now() + SWEEP_PAUSE_MS
+      }
+      await wait(POLL_MS)
+    }
+  }
+
+  const isQuiet = async (): Promise<boolean> => {
+    if (cloud.runJobs.tasks().length > 0) return false
+    const backlogs = pushSubscriptions.map((name) => cloud.pubsub.backlog(`${PROJECT}/subscriptions/${name}`))
+    if (backlogs.some(({ undelivered, outstanding }) => undelivered + outstanding > 0)) return false
+    const [open] = await connection.query(
+      "SELECT 1 FROM runs WHERE state NOT IN ('complete', 'incomplete') OR announced_at IS NULL LIMIT 1",
+    )
+    return (open as unknown[]).length === 0
+  }
+
+  return {
+    cloud,
+    proxy,
+    mariadb,
+    recorder,
+    folder,
+    connect,
+    get connection() {
+      return connection
+    },
+    /** After MariaDB was away. */
+    reconnect: async () => {
+      connection.destroy()
+      connection = await connect()
+    },
+    query: async <Row = Record<string, unknown>>(
+      statement: string,
+      values: (string | number | null)[] = [],
+    ): Promise<Row[]> => (await connection.query(statement, values))[0] as Row[],
+    publish: (topic: string, data: unknown, attributes: Record<string, string> = {}) =>
+      pubsub
+        .topic(topic, { batching: { maxMessages: 1 } })
+        .publishMessage({ data: Buffer.from(typeof data === "string" ? data : JSON.stringify(data)), attributes }),
+    verdicts,
+    subscriptions,
+    waitFor,
+    /** Nothing is swept until the returned function is called. */
+    pauseSweeps: () => {
+      sweepsPaused = true
+      return () => {
+        sweepsPaused = false
+      }
+    },
+    awaitVerdict: (requestId: string) =>
+      waitFor(`a verdict on request ${requestId}`, () => verdicts().find((sent) => sent.requestId === requestId)),
+    /** Waits until nothing is under way any more: no task, no message, no run without its announced verdict. */
+    settle: () => waitFor("quiet", async () => (await isQuiet().catch(() => false)) || undefined),
+    evidence: (): Evidence => ({
+      connection,
+      bucket: join(folder, "bucket", "daybook"),
+      verdicts: verdicts(),
+      subscriptions: subscriptions(),
+    }),
+    /** Programs of this cloud that should not be there while it is quiet. */
+    orphans: () => {
+      const { planner, finalizer } = cloud.services
+      const processes = findProcessesWith(`127.0.0.1:${proxy.port}/daybook`)
+      return processes.filter((pid) => pid !== planner.pid && pid !== finalizer.pid)
+    },
+    /** What was logged since the last call of this that no log may hold, whatever happened. */
+    findPanics: async () => (await logs.readNew()).filter((line) => PANIC.test(line)),
+    /** Every line that was ever logged. */
+    readLogs: () => logs.readAll(),
+    deadLetters: () => cloud.pubsub.backlog(`${PROJECT}/subscriptions/dead-letters`).undelivered,
+    /** May be called again. */
+    stop: () => (stopping ??= stop()),
+  }
+}
+
+/** What a program says that did not expect what happened to it. */
+const PANIC = /unhandled|uncaught|TypeError|ReferenceError|RangeError|ERR_STREAM_UNABLE/i
+
+/** The lines of all logs below a folder; each is read once. */
+function createLogReader(folder: string) {
+  const read = new Map<string, number>()
+  const lines: string[] = []
+  const readNew = async (): Promise<string[]> => {
+    const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith(".log"))
+    const added: string[] = []
+    for (const name of names) {
+      const from = read.get(name) ?? 0
+      if ((await stat(join(folder, name))).size === from) continue
+      const text = (await readFile(join(folder, name))).subarray(from)
+      read.set(name, from + text.length)
+      added.push(...text.toString("utf8").split("\n"))
+    }
+    lines.push(...added)
+    return added
+  }
+  return {
+    readNew,
+    readAll: async () => {
+      await readNew()
+      return lines
+    },
+  }
+}
+
+export type FaultCloud = Awaited<ReturnType<typeof startFaultCloud>>

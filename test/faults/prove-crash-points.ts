@@ -1,0 +1,117 @@
+import type { Moment, RecordedCall } from "./call-recorder.ts"
+import type { FaultCloud } from "./fault-cloud.ts"
+import { playCase } from "./play-case.ts"
+
+/** A way to a verdict, in which each call is a crash point. */
+export interface Scenario {
+  name: string
+  date: string
+  /** Which callers are killed. */
+  callers: RegExp
+  /** Prepares a run; its calls are no crash points. */
+  arrange?: () => Promise<void>
+  /** From here on every call is a crash point, until the verdict. */
+  play(): Promise<void>
+  /** What a person does if the run is incomplete. */
+  mend?: () => Promise<void>
+  /** The calls that are tried, of all that were recorded: the others are the same as some of these. */
+  pick?: (calls: RecordedCall[]) => RecordedCall[]
+}
+
+// A connection of a pool is set up like the first; how many there are depends on the moment.
+const FURTHER_SETUP = /^(?:planner|finalizer): database\.(?:connect|query SET SESSION .*) #(?!1$)\d+$/
+const SETUP = /: database\.(?:connect|query SET SESSION .*) #1$/
+
+/** A part of the crash points, every n-th, for who is in a hurry; 0 tries those too that are the same as others. */
+const EVERY = Number(process.env["FAULTS_EVERY"] ?? "1")
+
+const PROBLEMS_MAX = 20
+
+/**
+ * Records a run, then repeats it for each of its calls, with the caller killed just before the call reaches its server
+ * and just after the server has answered. Returns what was wrong, and how many crash points were tried.
+ */
+export async function proveCrashPoints(cloud: FaultCloud, scenario: Scenario) {
+  const keys = await recordKeys(cloud, scenario)
+  const problems: string[] = []
+  let tried = 0
+  const unreached: string[] = []
+  for (const point of keys) {
+    const first = await tryCrashPoint(cloud, scenario, point)
+    // What two of a process's calls do at once may come in another order.
+    const second = first.happened ? undefined : await tryCrashPoint(cloud, scenario, point)
+    problems.push(...first.faults, ...(second?.faults ?? []))
+    if (first.happened || second?.happened) tried++
+    else unreached.push(nameOf(scenario, point))
+    if (problems.length > PROBLEMS_MAX) break
+  }
+  return { tried, problems, unreached }
+}
+
+const nameOf = (scenario: Scenario, { key, moment }: CrashPoint) => `${scenario.name}: killed ${moment} ${key}`
+
+async function tryCrashPoint(cloud: FaultCloud, scenario: Scenario, point: CrashPoint) {
+  let happened = false
+  const faults = await playCase(cloud, {
+    kind: "crash point",
+    name: nameOf(scenario, point),
+    date: scenario.date,
+    play: async () => {
+      await scenario.arrange?.()
+      if (point.needsRestart) await restartServices(cloud)
+      cloud.recorder.restart()
+      const killing = cloud.recorder.killAt(point.key, point.moment)
+      await scenario.play()
+      await scenario.mend?.()
+      await cloud.settle()
+      happened = killing.happened()
+      killing.cancel()
+    },
+  })
+  return { happened, faults }
+}
+
+interface CrashPoint {
+  key: string
+  moment: Moment
+  needsRestart: boolean
+}
+
+/** Services that have just been started set up connections too: the recording begins with them. */
+async function recordKeys(cloud: FaultCloud, scenario: Scenario): Promise<CrashPoint[]> {
+  await scenario.arrange?.()
+  await restartServices(cloud)
+  // A sweep that comes by chance would be another crash point in every recording.
+  const resumeSweeps = cloud.pauseSweeps()
+  cloud.recorder.restart()
+  await scenario.play()
+  await cloud.settle()
+  resumeSweeps()
+  const calls = cloud.recorder
+    .calls()
+    .filter(({ caller, key }) => scenario.callers.test(caller) && !FURTHER_SETUP.test(key))
+  const points: CrashPoint[] = []
+  for (const call of EVERY === 0 ? calls : (scenario.pick?.(calls) ?? calls)) {
+    const isService = !call.caller.startsWith("task")
+    const needsRestart = isService && SETUP.test(call.key)
+    for (const moment of ["before", "after"] as const) points.push({ key: call.key, moment, needsRestart })
+  }
+  await scenario.mend?.()
+  return points.filter((_point, at) => at % Math.max(1, EVERY) === 0)
+}
+
+export async function restartServices(cloud: FaultCloud): Promise<void> {
+  for (const service of Object.values(cloud.cloud.services)) {
+    const { restarts } = service
+    service.kill("SIGKILL")
+    await cloud.waitFor("a restart", () => (service.restarts > restarts ? true : undefined))
+    await service.ready()
+  }
+}
+
+/** All but the calls between two others: what is done for a shard in the middle is what is done for the others. */
+export function leaveOut(calls: RecordedCall[], after: RegExp, until: RegExp): RecordedCall[] {
+  const first = calls.findIndex(({ key }) => after.test(key))
+  const last = calls.findIndex(({ key }) => until.test(key))
+  return calls.filter((_call, at) => at <= first || at > last)
+}

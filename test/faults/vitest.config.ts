@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config"
+
+export default defineConfig({
+  test: {
+    root: new URL("../..", import.meta.url).pathname,
+    include: ["test/faults/**/*.test.ts"],
+    // Each file has a cloud of its own; two keep two cores busy.
+    maxWorkers: 2,
+    // A test holds many cases, each with its own end.
+    testTimeout: 30 * 60_000,
+    hookTimeout: 120_000,
+  },
+})
