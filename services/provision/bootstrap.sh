@@ -18,6 +18,7 @@ Cloud Run services and jobs, scheduler jobs and alert policies. Needs gcloud, an
 Environment, with defaults; the names are those of the substitutions of cloudbuild.yaml:
   BUCKET=PROJECT-daybook  REPOSITORY=daybook  PLANNER=daybook-planner  FINALIZER=daybook-finalizer
   WORKER=daybook-worker  MIGRATE=daybook-migrate  DATABASE_SECRET=daybook-database-url
+  SOURCE_DATABASE_SECRET=       where the shop is read on another server: the secret of SOURCE_DATABASE_URL
   REVENUE_TIME_ZONE=UTC   when a day ends, and for the daily run's schedule
   DAILY_SCHEDULE="30 0 * * *"   when the day before is computed, in that time zone
   NOTIFICATION_CHANNELS=        channels of the alerts, as projects/P/notificationChannels/N, separated by commas
@@ -43,6 +44,7 @@ finalizer=${FINALIZER:-daybook-finalizer}
 worker=${WORKER:-daybook-worker}
 migrate=${MIGRATE:-daybook-migrate}
 secret=${DATABASE_SECRET:-daybook-database-url}
+source_secret=${SOURCE_DATABASE_SECRET:-}
 time_zone=${REVENUE_TIME_ZONE:-UTC}
 daily=${DAILY_SCHEDULE:-30 0 * * *}
 channels=${NOTIFICATION_CHANNELS:-}
@@ -113,6 +115,10 @@ ensure gcloud artifacts repositories describe "$repository" --project="$project"
 say "secret: it is empty until you add a version, see the README"
 ensure gcloud secrets describe "$secret" --project="$project" -- \
   gcloud secrets create "$secret" --project="$project" --replication-policy=automatic
+if [[ -n "$source_secret" ]]; then
+  ensure gcloud secrets describe "$source_secret" --project="$project" -- \
+    gcloud secrets create "$source_secret" --project="$project" --replication-policy=automatic
+fi
 
 say "topics: the build adds schemas and subscriptions"
 for topic in run-requests rerun-requests work-items shard-reports run-verdicts dead-letters; do
@@ -145,6 +151,11 @@ grant() {
     bucket) run gcloud storage buckets add-iam-policy-binding "gs://$bucket" "${flags[@]}" ;;
     repository)
       run gcloud artifacts repositories add-iam-policy-binding "$repository" "${here[@]}" --location="$region" "${flags[@]}"
+      ;;
+    source-secret)
+      if [[ -n "$source_secret" ]]; then
+        run gcloud secrets add-iam-policy-binding "$source_secret" "${here[@]}" "${flags[@]}"
+      fi
       ;;
     secret) run gcloud secrets add-iam-policy-binding "$secret" "${here[@]}" "${flags[@]}" ;;
     topic:*) run gcloud pubsub topics add-iam-policy-binding "${on#*:}" "${here[@]}" "${flags[@]}" ;;

@@ -22,6 +22,11 @@ finalizer_url="https://$_FINALIZER-$PROJECT_NUMBER.$_REGION.run.app"
 # Environment variables of a service or job, separated by commas as gcloud wants them. No value holds a comma.
 database="LOG_LEVEL=info"
 if [[ "$_CLOUD_SQL_INSTANCE" != none ]]; then database+=",CLOUD_SQL_INSTANCE=$_CLOUD_SQL_INSTANCE,CLOUD_SQL_ADDRESS=$address"; fi
+secrets="DATABASE_URL=$_DATABASE_SECRET:latest"
+# Of those that read the shop, where that is apart: what $database and $secrets have more.
+source=""
+if [[ "$_SOURCE_DATABASE_SECRET" != none ]]; then secrets+=",SOURCE_DATABASE_URL=$_SOURCE_DATABASE_SECRET:latest"; fi
+if [[ "$_SOURCE_CLOUD_SQL_INSTANCE" != none ]]; then source=",SOURCE_CLOUD_SQL_INSTANCE=$_SOURCE_CLOUD_SQL_INSTANCE"; fi
 google="GOOGLE_CLOUD_PROJECT=$PROJECT_ID,BUCKET=$_BUCKET"
 job="WORKER_JOB=projects/$PROJECT_ID/locations/$_REGION/jobs/$_WORKER"
 

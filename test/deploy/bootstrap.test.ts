@@ -38,14 +38,21 @@ function splitWords(line: string): string[] {
 
 const isCreate = (call: string) => / (create|deploy) /.test(call)
 
-let dryRun: string
-beforeAll(() => {
-  // No gcloud anywhere: a dry run needs none.
-  dryRun = execFileSync("bash", [bootstrap, "--project", "shop", "--dry-run"], {
-    env: { PATH: "/usr/bin:/bin" },
+/** No gcloud anywhere: a dry run needs none. */
+function runDry(env: Record<string, string> = {}): string {
+  return execFileSync("bash", [bootstrap, "--project", "shop", "--dry-run"], {
+    env: { PATH: "/usr/bin:/bin", ...env },
     encoding: "utf8",
     stdio: ["ignore", "pipe", "inherit"],
   })
+}
+
+/** Where the shop is read on another server. */
+const elsewhere = { SOURCE_DATABASE_SECRET: "shop-replica-url" }
+
+let dryRun: string
+beforeAll(() => {
+  dryRun = runDry()
 })
 
 describe("bootstrap.sh --dry-run", () => {
@@ -59,7 +66,9 @@ describe("bootstrap.sh --dry-run", () => {
   })
 
   it("grants every line of roles.txt, and nothing else", async () => {
-    const bound = dryRun.split("\n").filter((line) => line.includes("add-iam-policy-binding"))
+    const bound = runDry(elsewhere)
+      .split("\n")
+      .filter((line) => line.includes("add-iam-policy-binding"))
     const grants = await readGrants()
     for (const { who, role } of grants) {
       const member = who === "pubsub-agent" ? "service-PROJECT_NUMBER@gcp-sa-pubsub" : `daybook-${who}@shop`
@@ -69,6 +78,20 @@ describe("bootstrap.sh --dry-run", () => {
     }
     expect(new Set(bound).size).toBe(grants.length)
     expect(bound).toHaveLength(grants.length)
+  })
+
+  it("has a second secret only where the shop is read on another server, for those who read it", async () => {
+    const added = runDry(elsewhere)
+      .split("\n")
+      .filter((line) => line.includes("shop-replica-url"))
+    expect(added[0]).toContain("gcloud secrets create shop-replica-url ")
+    const readers = added.slice(1).map((line) => /serviceAccount:(daybook-\w+)@.*secretAccessor/.exec(line)?.[1])
+    expect(readers).toEqual(["daybook-planner", "daybook-worker", "daybook-finalizer"])
+    expect(dryRun.split("\n")).toEqual(
+      runDry(elsewhere)
+        .split("\n")
+        .filter((line) => !line.includes("shop-replica-url")),
+    )
   })
 
   it("creates every topic and every account that a role is granted to", async () => {

@@ -176,6 +176,22 @@ describe("a build", () => {
     }
   })
 
+  it("reads the shop elsewhere only where that is named, in the parts that read it", async () => {
+    const replica = "shop:europe-west1:replica"
+    const given = { _SOURCE_DATABASE_SECRET: "shop-replica-url", _SOURCE_CLOUD_SQL_INSTANCE: replica }
+    const secrets = "DATABASE_URL=daybook-database-url:latest"
+    for (const [runs, source] of [[await usual, false] as const, [await runBuild(given), true] as const]) {
+      expect(runs.map(({ status }) => status)).toEqual(order.map(() => 0))
+      const [migrate, ...readers] = runs.flatMap(gcloud).filter((call) => call.flags.image !== undefined)
+      expect(migrate?.flags["set-secrets"]).toBe(secrets)
+      expect(readEnv(migrate?.flags["set-env-vars"])).not.toHaveProperty("SOURCE_CLOUD_SQL_INSTANCE")
+      for (const { flags } of readers) {
+        expect(flags["set-secrets"]).toBe(source ? `${secrets},SOURCE_DATABASE_URL=shop-replica-url:latest` : secrets)
+        expect(readEnv(flags["set-env-vars"]).SOURCE_CLOUD_SQL_INSTANCE).toBe(source ? replica : undefined)
+      }
+    }
+  })
+
   it("ends before anything else when it could need more connections than the database can spare", async () => {
     const [check, ...rest] = await runBuild({ _PARALLELISM: "100" })
     expect(check).toMatchObject({ id: "check", status: 1, commands: [] })
