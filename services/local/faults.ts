@@ -45,17 +45,6 @@ export class InjectedError extends Error {
   }
 }
 
-/** Thrown by a fault before a call: this is the answer, and nothing is done. A push that is answered with 204 is lost. */
-export class InjectedAnswer extends Error {
-  override readonly name = "InjectedAnswer"
-  readonly answer: unknown
-
-  constructor(answer: unknown) {
-    super("an answer without the deed")
-    this.answer = answer
-  }
-}
-
 /** The faults of one server. Every call goes through `around`; without faults that costs nothing. */
 export class Faults {
   readonly #faults = new Set<Fault>()
@@ -68,12 +57,7 @@ export class Faults {
 
   async around<T>(call: Call, serve: () => Promise<T> | T): Promise<T> {
     const faults = [...this.#faults].filter((fault) => fault.matches(call))
-    try {
-      for (const fault of faults) await fault.before?.(call)
-    } catch (error) {
-      if (error instanceof InjectedAnswer) return error.answer as T
-      throw error
-    }
+    for (const fault of faults) await fault.before?.(call)
     const answering = Promise.resolve().then(serve)
     // A refusal is an answer too.
     await answering.catch(() => undefined)

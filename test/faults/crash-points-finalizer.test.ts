@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { type FaultCloud, startFaultCloud } from "./fault-cloud.ts"
-import { loseReports } from "./message-faults.ts"
 import { leaveOut, proveCrashPoints } from "./prove-crash-points.ts"
 import { changePrices, fillDate } from "./shop-days.ts"
 
@@ -11,7 +10,7 @@ const bystander = "2026-03-02"
 beforeAll(async () => {
   cloud = await startFaultCloud()
   for (const of of [date, bystander]) await fillDate(cloud.connection, of)
-  await cloud.awaitVerdict(await cloud.publish("run-requests", { date: bystander }))
+  await cloud.start(bystander)
 })
 afterAll(() => cloud.stop())
 
@@ -23,7 +22,7 @@ test("a finalizer that dies at any call of a run leaves a run that comes right",
     // The second of three reports is like the first.
     pick: (calls) => leaveOut(calls, /commit #1$/, /commit #2$/),
     arrange: () => changePrices(cloud.connection, date),
-    play: async () => void (await cloud.awaitVerdict(await cloud.publish("run-requests", { date }))),
+    play: async () => void (await cloud.start(date)),
   })
   expect(problems).toEqual([])
   expect(unreached).toEqual([])
@@ -48,16 +47,21 @@ test("a finalizer that dies at any call of a sweep leaves a run that comes right
         ),
       )
       await changePrices(cloud.connection, date)
-      const find = loseReports(cloud)
+      let lost = 0
+      cloud.relay.plan = ({ path }) => {
+        if (path !== "/shard-reports") return { delaysMs: [0] }
+        lost++
+        return { delaysMs: [] }
+      }
       requestId = await cloud.publish("run-requests", { date })
       await cloud.waitFor("the last report", async () => {
         const [run] = await cloud.query<{ shards: number }>(
           "SELECT shard_count AS shards FROM runs WHERE request_id = ?",
           [requestId],
         )
-        return (run?.shards && find.lost() >= run.shards && cloud.cloud.runJobs.tasks().length === 0) || undefined
+        return (run?.shards && lost >= run.shards && cloud.cloud.runJobs.tasks().length === 0) || undefined
       })
-      find.remove()
+      cloud.relay.plan = () => ({ delaysMs: [0] })
     },
     play: async () => {
       await cloud.cloud.sweep().catch(() => undefined)

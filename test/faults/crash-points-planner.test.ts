@@ -10,7 +10,7 @@ const bystander = "2026-03-02"
 beforeAll(async () => {
   cloud = await startFaultCloud()
   for (const of of [date, bystander]) await fillDate(cloud.connection, of)
-  await cloud.awaitVerdict(await cloud.publish("run-requests", { date: bystander }))
+  await cloud.start(bystander)
 })
 afterAll(() => cloud.stop())
 
@@ -20,7 +20,7 @@ test("a planner that dies at any call of a run leaves a run that comes right", a
     date,
     callers: /^planner$/,
     arrange: () => changePrices(cloud.connection, date),
-    play: async () => void (await cloud.awaitVerdict(await cloud.publish("run-requests", { date }))),
+    play: async () => void (await cloud.start(date)),
   })
   expect(problems).toEqual([])
   expect(unreached).toEqual([])

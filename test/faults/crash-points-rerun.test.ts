@@ -10,14 +10,8 @@ const bystander = "2026-03-02"
 async function openShop(maxRetries: number): Promise<FaultCloud> {
   const cloud = await startFaultCloud({ maxRetries })
   for (const of of [date, bystander]) await fillDate(cloud.connection, of)
-  await cloud.awaitVerdict(await cloud.publish("run-requests", { date: bystander }))
+  await cloud.start(bystander)
   return cloud
-}
-
-/** What a person does with an incomplete verdict: publishes the message that it names. */
-async function retry(cloud: FaultCloud, verdict: SentVerdict): Promise<SentVerdict> {
-  const { topic, data } = verdict["retry"] as { topic: string; data: string }
-  return cloud.awaitVerdict(await cloud.publish(topic, data))
 }
 
 let cloud: FaultCloud
@@ -41,12 +35,12 @@ test("a planner that dies at any call of a rerun leaves a rerun that completes t
           isDue = false
         },
       })
-      verdict = await cloud.awaitVerdict(await cloud.publish("run-requests", { date }))
+      verdict = await cloud.start(date)
       remove()
       expect(verdict).toMatchObject({ verdict: "incomplete", drifted: [0] })
       await cloud.settle()
     },
-    play: async () => void (await retry(cloud, verdict as SentVerdict)),
+    play: async () => void (await cloud.retry(verdict as SentVerdict)),
   })
   await cloud.stop()
   expect(problems).toEqual([])
@@ -66,11 +60,11 @@ test("a task that dies at any call and is not tried again leaves a run that one 
     pick: (calls) => leaveOut(calls, /shard-reports #1$/, /shard-reports #3$/),
     arrange: () => changePrices(cloud.connection, date),
     play: async () => {
-      verdict = await cloud.awaitVerdict(await cloud.publish("run-requests", { date }))
+      verdict = await cloud.start(date)
       ends[verdict.verdict] = (ends[verdict.verdict] ?? 0) + 1
     },
     mend: async () => {
-      if (verdict?.verdict === "incomplete") await retry(cloud, verdict)
+      if (verdict?.verdict === "incomplete") await cloud.retry(verdict)
     },
   })
   await cloud.stop()

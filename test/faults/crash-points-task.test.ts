@@ -10,7 +10,7 @@ const bystander = "2026-03-02"
 beforeAll(async () => {
   cloud = await startFaultCloud()
   for (const of of [date, bystander]) await fillDate(cloud.connection, of)
-  await cloud.awaitVerdict(await cloud.publish("run-requests", { date: bystander }))
+  await cloud.start(bystander)
 })
 afterAll(() => cloud.stop())
 
@@ -21,7 +21,7 @@ test("a task that dies at any call leaves a run that comes right by its next att
     callers: /^task 0 attempt 0$/,
     pick: (calls) => leaveOut(calls, /shard-reports #1$/, /shard-reports #2$/),
     arrange: () => changePrices(cloud.connection, date),
-    play: async () => void (await cloud.awaitVerdict(await cloud.publish("run-requests", { date }))),
+    play: async () => void (await cloud.start(date)),
   })
   expect(problems).toEqual([])
   expect(unreached).toEqual([])

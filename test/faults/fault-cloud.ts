@@ -11,6 +11,7 @@ import { recordCalls } from "./call-recorder.ts"
 import { startDatabaseProxy } from "./database-proxy.ts"
 import { findProcessesWith } from "./find-process.ts"
 import type { Evidence, SentVerdict } from "./invariants.ts"
+import { startPushRelay } from "./push-relay.ts"
 
 const PROJECT = "projects/local"
 const pushSubscriptions = ["planner-run-requests", "planner-rerun-requests", "finalizer-shard-reports"]
@@ -59,6 +60,8 @@ export async function startFaultCloud(options: FaultCloudOptions = {}) {
   const recorder = recordCalls(cloud, proxy)
   const pubsub = openPubSub({ GOOGLE_CLOUD_PROJECT: "local", PUBSUB_EMULATOR_HOST: cloud.env["PUBSUB_EMULATOR_HOST"] })
 
+  const relay = await startPushRelay(cloud, pubsub)
+
   const verdicts = (): SentVerdict[] =>
     cloud.pubsub
       .messages(`${PROJECT}/topics/run-verdicts`)
@@ -66,12 +69,14 @@ export async function startFaultCloud(options: FaultCloudOptions = {}) {
   const subscriptions = () => cloud.pubsub.subscriptions().map(({ name }) => name?.split("/").at(-1) ?? "")
   const logs = createLogReader(join(folder, "logs"))
 
+  const extras = new Set<number>()
   let stopping: Promise<void> | undefined
   const stop = async () => {
     recorder.stop()
     connection.destroy()
     await pubsub.close()
     await cloud.stop()
+    await relay.stop()
     await proxy.stop()
     await rm(folder, { recursive: true, force: true })
   }
@@ -95,6 +100,14 @@ export async function startFaultCloud(options: FaultCloudOptions = {}) {
     }
   }
 
+  const publish = (topic: string, data: unknown, attributes: Record<string, string> = {}): Promise<string> =>
+    pubsub
+      .topic(topic, { batching: { maxMessages: 1 } })
+      .publishMessage({ data: Buffer.from(typeof data === "string" ? data : JSON.stringify(data)), attributes })
+
+  const awaitVerdict = (requestId: string): Promise<SentVerdict> =>
+    waitFor(`a verdict on request ${requestId}`, () => verdicts().find((sent) => sent.requestId === requestId))
+
   const isQuiet = async (): Promise<boolean> => {
     if (cloud.runJobs.tasks().length > 0) return false
     const backlogs = pushSubscriptions.map((name) => cloud.pubsub.backlog(`${PROJECT}/subscriptions/${name}`))
@@ -110,6 +123,7 @@ export async function startFaultCloud(options: FaultCloudOptions = {}) {
     proxy,
     mariadb,
     recorder,
+    relay,
     folder,
     connect,
     get connection() {
@@ -124,10 +138,7 @@ export async function startFaultCloud(options: FaultCloudOptions = {}) {
       statement: string,
       values: (string | number | null)[] = [],
     ): Promise<Row[]> => (await connection.query(statement, values))[0] as Row[],
-    publish: (topic: string, data: unknown, attributes: Record<string, string> = {}) =>
-      pubsub
-        .topic(topic, { batching: { maxMessages: 1 } })
-        .publishMessage({ data: Buffer.from(typeof data === "string" ? data : JSON.stringify(data)), attributes }),
+    publish,
     verdicts,
     subscriptions,
     waitFor,
@@ -138,8 +149,14 @@ export async function startFaultCloud(options: FaultCloudOptions = {}) {
         sweepsPaused = false
       }
     },
-    awaitVerdict: (requestId: string) =>
-      waitFor(`a verdict on request ${requestId}`, () => verdicts().find((sent) => sent.requestId === requestId)),
+    awaitVerdict,
+    /** Asks for a date and waits for the verdict. */
+    start: async (date: string) => awaitVerdict(await publish("run-requests", { date })),
+    /** What a person does with an incomplete verdict: publishes the message that it names. */
+    retry: async (verdict: SentVerdict) => {
+      const { topic, data } = verdict["retry"] as { topic: string; data: string }
+      return awaitVerdict(await publish(topic, data))
+    },
     /** Waits until nothing is under way any more: no task, no message, no run without its announced verdict. */
     settle: () => waitFor("quiet", async () => (await isQuiet().catch(() => false)) || undefined),
     evidence: (): Evidence => ({
@@ -148,11 +165,14 @@ export async function startFaultCloud(options: FaultCloudOptions = {}) {
       verdicts: verdicts(),
       subscriptions: subscriptions(),
     }),
+    /** Processes that a test has started itself. */
+    extras,
     /** Programs of this cloud that should not be there while it is quiet. */
     orphans: () => {
       const { planner, finalizer } = cloud.services
       const processes = findProcessesWith(`127.0.0.1:${proxy.port}/daybook`)
-      return processes.filter((pid) => pid !== planner.pid && pid !== finalizer.pid)
+      const known = [planner.pid, finalizer.pid, ...extras]
+      return processes.filter((pid) => !known.includes(pid))
     },
     /** What was logged since the last call of this that no log may hold, whatever happened. */
     findPanics: async () => (await logs.readNew()).filter((line) => PANIC.test(line)),

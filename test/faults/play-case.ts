@@ -23,18 +23,16 @@ export async function playCase(cloud: FaultCloud, { kind, name, date, play, comp
   const others = await digestDates(cloud.connection)
   others.delete(date)
   await cloud.findPanics()
-  const reader = await cloud.connect()
-  reader.on("error", () => undefined)
-  const readers = watchReaders(reader, date)
+  const readers = watchReaders(cloud.connect, date)
   const faults: string[] = []
   try {
     await play()
+    await cloud.relay.idle()
     await cloud.settle()
   } catch (error) {
     faults.push(error instanceof Error ? error.message : String(error))
   }
   const seen = await readers.stop()
-  reader.destroy()
   const expected = complete ? await readShop(cloud.connection, date) : before
   faults.push(...(await findFaults(cloud.evidence(), date, { rows: expected, complete })))
   const allowed = new Set([before.join("\n"), expected.join("\n"), ...(also?.() ?? [])])
