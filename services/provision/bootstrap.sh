@@ -81,9 +81,9 @@ finalizer_url="https://$finalizer-$number.$region.run.app"
 
 say "APIs"
 run gcloud services enable --project="$project" \
-  artifactregistry.googleapis.com cloudbuild.googleapis.com cloudscheduler.googleapis.com iam.googleapis.com \
-  logging.googleapis.com monitoring.googleapis.com pubsub.googleapis.com run.googleapis.com \
-  secretmanager.googleapis.com sqladmin.googleapis.com storage.googleapis.com
+  artifactregistry.googleapis.com cloudbuild.googleapis.com cloudscheduler.googleapis.com cloudtrace.googleapis.com \
+  iam.googleapis.com logging.googleapis.com monitoring.googleapis.com pubsub.googleapis.com run.googleapis.com \
+  secretmanager.googleapis.com sqladmin.googleapis.com storage.googleapis.com telemetry.googleapis.com
 # Pub/Sub's own account does not exist before it is asked for, and cannot be granted anything until then.
 run gcloud beta services identity create --service=pubsub.googleapis.com --project="$project"
 

@@ -28,6 +28,9 @@ source=""
 if [[ "$_SOURCE_DATABASE_SECRET" != none ]]; then secrets+=",SOURCE_DATABASE_URL=$_SOURCE_DATABASE_SECRET:latest"; fi
 if [[ "$_SOURCE_CLOUD_SQL_INSTANCE" != none ]]; then source=",SOURCE_CLOUD_SQL_INSTANCE=$_SOURCE_CLOUD_SQL_INSTANCE"; fi
 google="GOOGLE_CLOUD_PROJECT=$PROJECT_ID,BUCKET=$_BUCKET"
+if [[ "$_TRACES_ENDPOINT" != none ]]; then
+  google+=",OTEL_TRACES_EXPORTER=otlp,OTEL_EXPORTER_OTLP_ENDPOINT=$_TRACES_ENDPOINT"
+fi
 job="WORKER_JOB=projects/$PROJECT_ID/locations/$_REGION/jobs/$_WORKER"
 
 # Cloud Run lets nobody in but by name, as bootstrap.sh has set it, and takes the signature off the tokens that it has

@@ -143,10 +143,13 @@ describe("roles.txt", () => {
     expect(broad).toEqual([
       "planner roles/cloudsql.client",
       "planner custom/daybookSubscriptionCreator",
+      "planner roles/telemetry.tracesWriter",
       "worker roles/cloudsql.client",
       "worker roles/pubsub.subscriber",
+      "worker roles/telemetry.tracesWriter",
       "finalizer roles/cloudsql.client",
       "finalizer custom/daybookSubscriptionRemover",
+      "finalizer roles/telemetry.tracesWriter",
       "migrate roles/cloudsql.client",
       "pubsub-agent roles/pubsub.subscriber",
       "build roles/logging.logWriter",

@@ -192,6 +192,22 @@ describe("a build", () => {
     }
   })
 
+  it("has traces exported only where an endpoint is named, by the parts that make them", async () => {
+    const endpoint = "https://telemetry.googleapis.com"
+    for (const [runs, tracing] of [
+      [await usual, {}] as const,
+      [
+        await runBuild({ _TRACES_ENDPOINT: endpoint }),
+        { OTEL_TRACES_EXPORTER: "otlp", OTEL_EXPORTER_OTLP_ENDPOINT: endpoint },
+      ] as const,
+    ]) {
+      const deployed = runs.flatMap(gcloud).filter((call) => call.flags.image !== undefined)
+      const settings = deployed.map(({ flags }) => Object.entries(readEnv(flags["set-env-vars"])))
+      const exported = settings.map((env) => Object.fromEntries(env.filter(([name]) => name.startsWith("OTEL_"))))
+      expect(exported).toEqual([{}, tracing, tracing, tracing])
+    }
+  })
+
   it("ends before anything else when it could need more connections than the database can spare", async () => {
     const [check, ...rest] = await runBuild({ _PARALLELISM: "100" })
     expect(check).toMatchObject({ id: "check", status: 1, commands: [] })
