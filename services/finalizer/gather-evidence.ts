@@ -7,11 +7,11 @@ import { readDocument } from "../../shared/documents.ts"
 import type { Run } from "../../shared/ledger/runs.ts"
 import { listShards, type Shard } from "../../shared/ledger/shards.ts"
 import type { Range } from "../../shared/range.ts"
+import { readSource } from "../../shared/read-source.ts"
 import type { RetryOptions } from "../../shared/retry.ts"
 import { type RowTotals, sumRows } from "../../shared/revenue-rows.ts"
 import { shardRange } from "../../shared/shard-range.ts"
 import { type SourceTotals, sumGuests, sumSource } from "../../shared/shop-day.ts"
-import { readSource } from "../../shared/read-source.ts"
 import { type Manifests, readManifests } from "./read-manifests.ts"
 
 /** All that a verdict rests on, as it was seen. */
