@@ -26,6 +26,8 @@ export interface DatabaseOptions {
    * long a frozen process can keep rows locked.
    */
   idleSecondsMax?: number
+  /** Seconds that a statement waits for a row that somebody else has locked; the server's own setting by default. */
+  lockWaitSecondsMax?: number
   /** Every transaction is READ ONLY: the server itself refuses a write. */
   readOnly?: boolean
 }
@@ -52,6 +54,7 @@ export function openDatabase(options: DatabaseOptions): DatabaseConnection {
     bigNumberStrings: true,
   })
   const settings = [...sessionSettings, `SET SESSION wait_timeout = ${options.idleSecondsMax ?? 600}`]
+  if (options.lockWaitSecondsMax) settings.push(`SET SESSION innodb_lock_wait_timeout = ${options.lockWaitSecondsMax}`)
   if (options.readOnly) settings.push("SET SESSION TRANSACTION READ ONLY")
   pool.on("connection", (connection) => {
     for (const setting of settings) connection.query(setting, (error) => error && connection.destroy())

@@ -27,6 +27,10 @@ const CONNECTIONS_MAX = 1
 // frozen, and its locks must not keep the next attempt waiting.
 const IDLE_SECONDS_MAX = 20
 
+// The server does not see that a client has died while its statement waits for a lock, and what it has locked itself
+// stays locked until then: so long a dead task can keep its next attempt waiting. Who waits in vain tries again.
+const LOCK_WAIT_SECONDS_MAX = 5
+
 // What a process stopped by SIGTERM exits with by convention; not zero, so that Cloud Run tries again.
 const EXIT_TERMINATED = 143
 const EXIT_FAILED = 1
@@ -63,6 +67,7 @@ async function runTask(config: WorkerConfig, task: TaskAttempt, log: Log, signal
     ...(await routeDatabase(config)),
     connectionsMax: CONNECTIONS_MAX,
     idleSecondsMax: IDLE_SECONDS_MAX,
+    lockWaitSecondsMax: LOCK_WAIT_SECONDS_MAX,
   })
   const { db } = database
   const source = await openSource(config, database, CONNECTIONS_MAX)

@@ -112,7 +112,7 @@ test("a wrong password is told without a stack trace and without the password", 
   const task = { RUN_ID: `${date}-1`, DISPATCH: "0", CLOUD_RUN_EXECUTION: "e", CLOUD_RUN_TASK_INDEX: "0" }
   const worker = startProgram(programs.worker, { ...task, CLOUD_RUN_TASK_ATTEMPT: "0", DATABASE_URL: url })
   expect(await worker.ended).toBe(1)
-  expect(worker.output()).toMatch(/^The database at .* refuses the user "daybook_trial" with this password/)
+  expect(worker.output()).toMatch(/"error":"The database at .* refuses the user \\"daybook_trial\\" with this password/)
   expect(worker.output() + JSON.stringify(logged)).not.toMatch(/wrong-password|\n\s+at /)
   await pipeline.query("DROP USER 'daybook_trial'@'%'", "DROP USER 'daybook_trial'@'localhost'")
 })
