@@ -18,7 +18,7 @@ import { continueTrace, inSpan } from "../../shared/tracing.ts"
 import { claimItems } from "./claim-items.ts"
 import { readWorkerConfig, type WorkerConfig } from "./config.ts"
 import { openItemSource } from "./pull-item.ts"
-import { doWork } from "./work.ts"
+import { startWork } from "./work.ts"
 
 // One connection, and one to the source where that is another server: a task does one thing at a time.
 const CONNECTIONS_MAX = 1
@@ -75,7 +75,7 @@ async function runTask(config: WorkerConfig, task: TaskAttempt, log: Log, signal
   if (!run) throw new PermanentError(`there is no run ${runId} in the ledger: do planner and worker use one database?`)
 
   const pubsub = openPubSub(config)
-  const items = await openItemSource(pubsub, runId, log)
+  const items = openItemSource(pubsub, runId, log)
   const work = claimItems({ db, runId, dispatch, task, pullItem: items.pull, signal, log })
   const context = {
     db,
@@ -92,7 +92,14 @@ async function runTask(config: WorkerConfig, task: TaskAttempt, log: Log, signal
     signal.addEventListener("abort", () => resolve("terminated"), { once: true }),
   )
   const finished = (async () => {
-    for await (const piece of work) await doWork(context, piece)
+    // While the database computes a shard, the one before is told: never more than that one is under way.
+    let told = Promise.resolve()
+    for await (const piece of work) {
+      const next = startWork(context, piece)
+      await Promise.all([next.settled, told])
+      told = next.told
+    }
+    await told
   })()
   const outcome = await Promise.race([finished, terminated])
   if (outcome === "terminated" || signal.aborted) {

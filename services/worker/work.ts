@@ -31,17 +31,30 @@ export interface WorkContext {
   signal: AbortSignal
 }
 
-/**
- * Does one piece of work to its end: the shard computed or failed, its manifest written, its report sent. A claim that
- * somebody else has taken over is left to them. Throws what the task cannot go on after.
- */
-export async function doWork(context: WorkContext, work: Work): Promise<void> {
-  const { shardIndex: shard, epoch, dispatch } = work.shard
-  const fields = { runId: context.run.runId, dispatch, shard, epoch }
-  await inSpan("shard", fields, () => finishWork(context, work))
+/** A piece of work under way. Both promises fail with what the task cannot go on after. */
+export interface StartedWork {
+  /** The shard is done or failed in the ledger: the database is free for the next. */
+  settled: Promise<void>
+  /** Its manifest is written and its report sent, too. */
+  told: Promise<void>
 }
 
-async function finishWork(context: WorkContext, work: Work): Promise<void> {
+/**
+ * Does one piece of work: the shard computed or failed, its manifest written, its report sent. A claim that somebody
+ * else has taken over is left to them. A task that dies in between leaves a shard that is not reported, and its next
+ * attempt tells of it.
+ */
+export function startWork(context: WorkContext, work: Work): StartedWork {
+  const { shardIndex: shard, epoch, dispatch } = work.shard
+  const fields = { runId: context.run.runId, dispatch, shard, epoch }
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const told = inSpan("shard", fields, () => finishWork(context, work, resolve))
+  // Whoever waits for it later finds its failure then.
+  told.catch(() => undefined)
+  return { settled: Promise.race([promise, told]), told }
+}
+
+async function finishWork(context: WorkContext, work: Work, settled: () => void): Promise<void> {
   const { log, run } = context
   const { shardIndex, epoch } = work.shard
   const startedAt = performance.now()
@@ -50,6 +63,7 @@ async function finishWork(context: WorkContext, work: Work): Promise<void> {
     const shard = await retry(context, `read shard ${shardIndex}`, () => findShard(context.db, run.runId, shardIndex))
     if (!shard || shard.epoch !== epoch)
       throw new StaleEpochError(`shard ${shardIndex} has a newer claim than ${epoch}`)
+    settled()
     noteFields({ state: shard.state })
     if (shard.state === "done") {
       await inSpan("write manifest", {}, () => writeManifest(context.bucket, run, shard, retryOptions(context)))

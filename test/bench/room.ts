@@ -17,6 +17,8 @@ export interface RoomOptions {
   databaseUrl?: string | undefined
   tasks: number
   shardPurchases: number
+  /** Further environment of services and tasks, such as NODE_OPTIONS for a profile. */
+  settings?: Record<string, string>
 }
 
 /** The local cloud as `npm run demo` has it, but that nothing happens in it by itself: no sweep. */
@@ -46,7 +48,7 @@ export async function openRoom(options: RoomOptions): Promise<Room> {
       ...(options.databaseUrl ? { databaseUrl: options.databaseUrl } : {}),
       parallelism: options.tasks,
       sweepSeconds: 0,
-      settings: { SHARD_PURCHASES: String(options.shardPurchases) },
+      settings: { SHARD_PURCHASES: String(options.shardPurchases), ...options.settings },
     })
   } catch (error) {
     await removeFolder()
