@@ -16,13 +16,15 @@ import { startPushRelay } from "./push-relay.ts"
 const PROJECT = "projects/local"
 const pushSubscriptions = ["planner-run-requests", "planner-rerun-requests", "finalizer-shard-reports"]
 
-/** Beyond this a run is stuck: every retry, redelivery and sweep of a case is over far earlier. */
+/** By default: every retry, redelivery and sweep of a case is over far earlier. */
 const STUCK_MS = 90_000
 const POLL_MS = 10
 const SWEEP_PAUSE_MS = 250
 
 export interface FaultCloudOptions extends Pick<CloudOptions, "parallelism" | "maxRetries" | "taskTimeoutSeconds"> {
   shardPurchases?: number
+  /** Beyond this a run is stuck. */
+  patienceMs?: number
   settings?: Record<string, string>
 }
 
@@ -30,7 +32,7 @@ export interface FaultCloudOptions extends Pick<CloudOptions, "parallelism" | "m
 export async function startFaultCloud(options: FaultCloudOptions = {}) {
   const folder = await mkdtemp(join(tmpdir(), "daybook-faults-"))
   const proxy = await startDatabaseProxy()
-  const { shardPurchases = 12, settings = {}, ...rest } = options
+  const { shardPurchases = 12, settings = {}, patienceMs = STUCK_MS, ...rest } = options
   const cloud = await startCloud({
     folder,
     parallelism: 1,
@@ -91,7 +93,7 @@ export async function startFaultCloud(options: FaultCloudOptions = {}) {
       const found = await find()
       if (found !== undefined) return found
       const now = Date.now()
-      if (now - startedAt > STUCK_MS) throw new Error(`stuck run: ${what} did not come in ${STUCK_MS} ms`)
+      if (now - startedAt > patienceMs) throw new Error(`stuck run: ${what} did not come in ${patienceMs} ms`)
       if (now > sweptAt && !sweepsPaused) {
         await cloud.sweep().catch(() => undefined)
         sweptAt = Date.now() + SWEEP_PAUSE_MS
