@@ -3,7 +3,8 @@ import { revenueVersions } from "../schemas/database/revenue.ts"
 import { purchases } from "../schemas/database/shop.ts"
 import { allRows, type Database, matchedRows } from "./database.ts"
 import type { Range } from "./range.ts"
-import { fromPurchases, inSlice, type ShopDay, type UserTotals } from "./shop-day.ts"
+import { fromPurchases, type ShopDay, type UserTotals } from "./shop-day.ts"
+import { listPieces } from "./shop-pieces.ts"
 
 /** Which version of which date. */
 export interface RevenueVersion {
@@ -27,11 +28,13 @@ const RANGES_PER_STATEMENT = 100
 /** Replaces the rows of a range by what the shop says now, inside the database. Part of a shard's transaction. */
 export async function replaceRows(tx: Database, of: RevenueVersion, day: ShopDay, range: Range): Promise<void> {
   await deleteRange(tx, of, range)
-  await tx.execute(sql`
-    INSERT INTO ${revenueVersions} (revenue_date, version, user_id, amount_cents, purchases)
-    SELECT ${of.revenueDate}, ${of.version}, ${purchases.userId}, SUM(${purchases.amountCents}), COUNT(*)
-    ${fromPurchases(day)} WHERE ${inSlice(day, range)}
-    GROUP BY ${purchases.userId}`)
+  for await (const piece of listPieces(tx, day, range)) {
+    await tx.execute(sql`
+      INSERT INTO ${revenueVersions} (revenue_date, version, user_id, amount_cents, purchases)
+      SELECT ${of.revenueDate}, ${of.version}, ${purchases.userId}, SUM(${purchases.amountCents}), COUNT(*)
+      ${fromPurchases(day)} WHERE ${piece}
+      GROUP BY ${purchases.userId}`)
+  }
 }
 
 /** Deletes the rows of a range. Part of a shard's transaction. */

@@ -1,6 +1,6 @@
-import { and, gte, isNotNull, isNull, lt, type SQL, sql } from "drizzle-orm"
+import { and, gte, isNotNull, lt, type SQL, sql } from "drizzle-orm"
+import type { SourceWay } from "../schemas/database/ledger.ts"
 import { purchases } from "../schemas/database/shop.ts"
-import { allRows, type Database } from "./database.ts"
 import type { Range } from "./range.ts"
 
 /** The revenue day as the shop's rows see it. */
@@ -11,15 +11,12 @@ export interface ShopDay {
   toAt: Date
   /** The index through which the day is read. */
   sourceIndex: string
+  /** How the day is read through it. */
+  sourceWay: SourceWay
 }
 
-export interface SourceTotals {
-  purchases: bigint
-  amountCents: bigint
-}
-
-// One statement for many shards saves round trips; each arm is still one range of the index.
-const RANGES_PER_STATEMENT = 100
+/** Through which index a shop is read, and how. */
+export type SourceRead = Pick<ShopDay, "sourceIndex" | "sourceWay">
 
 const MS_PER_DAY = 86_400_000
 
@@ -44,56 +41,27 @@ export function inSlice(day: ShopDay, range: Range, dates = utcDates(day)): SQL 
     range.to === undefined ? undefined : lt(purchases.userId, range.to),
     // Without bounds nothing else keeps guests out.
     range.from === undefined && range.to === undefined ? isNotNull(purchases.userId) : undefined,
-    ...withinDay(day),
+    ...withinDates(day),
   ) as SQL
 }
 
 /** What one user bought on a day, as the driver hands rows on: user id, sum in minor units, purchases, all as digits. */
 export type UserTotals = [userId: string, amountCents: string, purchases: string]
 
-/** Selects the `UserTotals` of a range in the order of the users, which on one UTC date is that of the index. */
-export function selectUserTotals(day: ShopDay, range: Range): SQL {
+/** Selects the `UserTotals` of the purchases that match, in the order of the users. */
+export function selectUserTotals(day: ShopDay, where: SQL): SQL {
   const { userId, amountCents } = purchases
-  return sql`SELECT ${userId}, SUM(${amountCents}), COUNT(*) ${fromPurchases(day)} WHERE ${inSlice(day, range)}
+  return sql`SELECT ${userId}, SUM(${amountCents}), COUNT(*) ${fromPurchases(day)} WHERE ${where}
     GROUP BY ${userId} ORDER BY ${userId}`
 }
 
-/** Counts and sums the source of each range, in the order of the ranges. */
-export async function sumSource(db: Database, day: ShopDay, ranges: Range[]): Promise<SourceTotals[]> {
-  const totals: SourceTotals[] = []
-  for (let start = 0; start < ranges.length; start += RANGES_PER_STATEMENT) {
-    const arms = ranges
-      .slice(start, start + RANGES_PER_STATEMENT)
-      .map((range, offset) => selectTotals(day, inSlice(day, range), start + offset))
-    const rows = allRows<TotalsRow>(await db.execute(sql.join(arms, sql` UNION ALL `)))
-    for (const row of rows.toSorted((a, b) => Number(a.arm) - Number(b.arm))) totals.push(toTotals(row))
-  }
-  return totals
-}
-
-/** Counts and sums the purchases of a day that have no user. */
-export async function sumGuests(db: Database, day: ShopDay): Promise<SourceTotals> {
-  const guests = and(sql`${purchases.purchasedOn} IN ${utcDates(day)}`, isNull(purchases.userId), ...withinDay(day))
-  const [row] = allRows<TotalsRow>(await db.execute(selectTotals(day, guests as SQL, 0)))
-  return row ? toTotals(row) : { purchases: 0n, amountCents: 0n }
-}
-
-interface TotalsRow {
-  arm: string
-  purchases: string
-  amount: string
-}
-
-function selectTotals(day: ShopDay, where: SQL, arm: number): SQL {
-  return sql`SELECT ${arm} AS arm, COUNT(*) AS purchases, COALESCE(SUM(${purchases.amountCents}), 0) AS amount ${fromPurchases(day)} WHERE ${where}`
-}
-
-function toTotals(row: TotalsRow): SourceTotals {
-  return { purchases: BigInt(row.purchases), amountCents: BigInt(row.amount) }
-}
-
-/** Whole UTC dates need no look at the time of day. */
-function withinDay(day: ShopDay): SQL[] {
-  if (day.fromAt.getTime() % MS_PER_DAY === 0 && day.toAt.getTime() % MS_PER_DAY === 0) return []
+/** Between the midnights of the day. */
+export function duringDay(day: Pick<ShopDay, "fromAt" | "toAt">): SQL[] {
   return [gte(purchases.purchasedAt, day.fromAt), lt(purchases.purchasedAt, day.toAt)]
+}
+
+/** The same where the UTC date is known already: whole UTC dates need no look at the time of day. */
+export function withinDates(day: Pick<ShopDay, "fromAt" | "toAt">): SQL[] {
+  const isWhole = day.fromAt.getTime() % MS_PER_DAY === 0 && day.toAt.getTime() % MS_PER_DAY === 0
+  return isWhole ? [] : duringDay(day)
 }

@@ -18,6 +18,7 @@ export function newRun(overrides: Partial<NewRun> = {}): NewRun {
     toAt: new Date("2026-11-23T00:00:00Z"),
     requestedAt: new Date("2026-11-23T01:00:00Z"),
     sourceIndex: "purchases_day_slice",
+    sourceWay: "day-slice",
     ...overrides,
   }
 }

@@ -29,6 +29,13 @@ export type RunState = (typeof runStates)[number]
 export const shardStates = ["offered", "claimed", "done", "failed", "missing"] as const
 export type ShardState = (typeof shardStates)[number]
 
+/**
+ * How a shop is read: through an index of the day, of which a shard is one slice, or through an index of each user's
+ * purchases in their order of time, batch of users by batch.
+ */
+export const sourceWays = ["day-slice", "user-batches"] as const
+export type SourceWay = (typeof sourceWays)[number]
+
 const id = (name: string, length: number) => varchar(name, { length })
 // DATETIME(3), always UTC: every connection sets its session's time zone to +00:00.
 const at = (name: string) => datetime(name, { mode: "date", fsp: 3 })
@@ -54,6 +61,8 @@ export const runs = mysqlTable(
     toAt: at("to_at").notNull(),
     /** The shop's index through which every part of the run reads the day. */
     sourceIndex: id("source_index", 64).notNull(),
+    /** How it is read through that index. */
+    sourceWay: id("source_way", 16).notNull().default("day-slice").$type<SourceWay>(),
     /** The newest dispatch. */
     dispatch: int("dispatch").notNull().default(0),
     /** Null until planned. */

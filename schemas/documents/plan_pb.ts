@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file documents/plan.proto.
  */
 export const file_documents_plan: GenFile = /*@__PURE__*/
-  fileDesc("ChRkb2N1bWVudHMvcGxhbi5wcm90bxIRZGF5Ym9vay5kb2N1bWVudHMigQIKBFBsYW4SDgoGcnVuX2lkGAEgASgJEgwKBGRhdGUYAiABKAkSDwoHdmVyc2lvbhgDIAEoBRIRCgl0aW1lX3pvbmUYBCABKAkSDwoHZnJvbV9hdBgFIAEoCRINCgV0b19hdBgGIAEoCRIXCg9zaGFyZF9wdXJjaGFzZXMYByABKAUSLQoGc2hhcmRzGAggAygLMh0uZGF5Ym9vay5kb2N1bWVudHMuUGxhbi5SYW5nZRISCgpwbGFubmVkX2F0GAkgASgJGjsKBVJhbmdlEhEKBGZyb20YASABKANIAIgBARIPCgJ0bxgCIAEoA0gBiAEBQgcKBV9mcm9tQgUKA190b2IGcHJvdG8z");
+  fileDesc("ChRkb2N1bWVudHMvcGxhbi5wcm90bxIRZGF5Ym9vay5kb2N1bWVudHMi3wIKBFBsYW4SDgoGcnVuX2lkGAEgASgJEgwKBGRhdGUYAiABKAkSDwoHdmVyc2lvbhgDIAEoBRIRCgl0aW1lX3pvbmUYBCABKAkSDwoHZnJvbV9hdBgFIAEoCRINCgV0b19hdBgGIAEoCRIXCg9zaGFyZF9wdXJjaGFzZXMYByABKAUSLQoGc2hhcmRzGAggAygLMh0uZGF5Ym9vay5kb2N1bWVudHMuUGxhbi5SYW5nZRISCgpwbGFubmVkX2F0GAkgASgJEi8KBHJlYWQYCiABKAsyHC5kYXlib29rLmRvY3VtZW50cy5QbGFuLlJlYWRIAIgBARoiCgRSZWFkEg0KBWluZGV4GAEgASgJEgsKA3dheRgCIAEoCRo7CgVSYW5nZRIRCgRmcm9tGAEgASgDSACIAQESDwoCdG8YAiABKANIAYgBAUIHCgVfZnJvbUIFCgNfdG9CBwoFX3JlYWRiBnByb3RvMw");
 
 /**
  * How a run is cut into shards. Written once: runs/<date>/<runId>/plan.json.
@@ -80,6 +80,13 @@ export type Plan = Message<"daybook.documents.Plan"> & {
    * @generated from field: string planned_at = 9;
    */
   plannedAt: string;
+
+  /**
+   * How every part of the run reads the shop.
+   *
+   * @generated from field: optional daybook.documents.Plan.Read read = 10;
+   */
+  read?: Plan_Read | undefined;
 };
 
 /**
@@ -88,6 +95,34 @@ export type Plan = Message<"daybook.documents.Plan"> & {
  */
 export const PlanSchema: GenMessage<Plan> = /*@__PURE__*/
   messageDesc(file_documents_plan, 0);
+
+/**
+ * A way of reading, chosen from the shop's indexes and confirmed by EXPLAIN.
+ *
+ * @generated from message daybook.documents.Plan.Read
+ */
+export type Plan_Read = Message<"daybook.documents.Plan.Read"> & {
+  /**
+   * The index.
+   *
+   * @generated from field: string index = 1;
+   */
+  index: string;
+
+  /**
+   * "day-slice": a shard is one piece of an index of the day; "user-batches": its users are looked up by batches.
+   *
+   * @generated from field: string way = 2;
+   */
+  way: string;
+};
+
+/**
+ * Describes the message daybook.documents.Plan.Read.
+ * Use `create(Plan_ReadSchema)` to create a new message.
+ */
+export const Plan_ReadSchema: GenMessage<Plan_Read> = /*@__PURE__*/
+  messageDesc(file_documents_plan, 0, 0);
 
 /**
  * A half-open interval of user ids.
@@ -115,5 +150,5 @@ export type Plan_Range = Message<"daybook.documents.Plan.Range"> & {
  * Use `create(Plan_RangeSchema)` to create a new message.
  */
 export const Plan_RangeSchema: GenMessage<Plan_Range> = /*@__PURE__*/
-  messageDesc(file_documents_plan, 0, 0);
+  messageDesc(file_documents_plan, 0, 1);
 

@@ -4,7 +4,7 @@ import type { Shard } from "../../shared/ledger/shards.ts"
 import { findTilingFault, formatRange, sameRange } from "../../shared/range.ts"
 import type { RowTotals } from "../../shared/revenue-rows.ts"
 import { shardRange } from "../../shared/shard-range.ts"
-import type { SourceTotals } from "../../shared/shop-day.ts"
+import type { SourceTotals } from "../../shared/sum-source.ts"
 import type { Evidence } from "./gather-evidence.ts"
 
 /** Why a shard is not as it should be; `index` is undefined where it is about the run as a whole. */

@@ -1,13 +1,18 @@
-import { getTableName, sql } from "drizzle-orm"
-import { daySliceColumns, purchases } from "../../schemas/database/shop.ts"
+import { getTableName, type SQL, sql } from "drizzle-orm"
+import type { SourceWay } from "../../schemas/database/ledger.ts"
+import { daySliceColumns, purchases, userBatchColumns } from "../../schemas/database/shop.ts"
 import { allRows, type Database } from "../../shared/database.ts"
 import { describeError, PermanentError } from "../../shared/errors.ts"
-import { inSlice, type ShopDay } from "../../shared/shop-day.ts"
+import { inSlice, type ShopDay, type SourceRead, selectUserTotals } from "../../shared/shop-day.ts"
+import { ofUsers, selectBuyers, USERS_PER_BATCH } from "../../shared/user-batches.ts"
 
 const table = getTableName(purchases)
-const sliceColumns = daySliceColumns.map((column) => column.name)
+const names = (columns: readonly { name: string }[]) => columns.map((column) => column.name)
+const sliceColumns = names(daySliceColumns)
+const { purchasedOn, purchasedAt } = purchases
 
-/** The statement that makes a day readable in slices. */
+/** The statements that make a day readable in slices: the date, where the table has none, and the index. */
+export const DATE_DDL = `ALTER TABLE ${table} ADD COLUMN ${purchasedOn.name} DATE AS (DATE(${purchasedAt.name})) VIRTUAL`
 export const INDEX_DDL = `CREATE INDEX ${table}_day_slice ON ${table} (${sliceColumns.join(", ")})`
 
 const NO_SUCH_TABLE = 1146
@@ -15,29 +20,36 @@ const NO_SUCH_COLUMN = 1054
 const NO_SUCH_KEY = 1176
 
 /**
- * Looks before the leap: finds the shop's index that lets a shard read only its own slice of a day, and has EXPLAIN
- * confirm it. Throws a PermanentError that names the index to add if a shard would scan the table, or the table or
- * column that is missing.
+ * Looks before the leap: chooses the shop's index through which a run can read its day without the history, and the
+ * way to read it, as EXPLAIN confirms. An index of the day is preferred to one of each user's purchases, and a covering
+ * one to one that has to look every purchase up. Throws a PermanentError that names the index to add if every shard
+ * would scan the table, or the table or column that is missing.
  */
-export async function findSourceIndex(db: Database, day: Omit<ShopDay, "sourceIndex">): Promise<string> {
+export async function chooseRead(db: Database, day: Pick<ShopDay, "fromAt" | "toAt">): Promise<SourceRead> {
   try {
     const indexes = await listIndexes(db)
-    // A covering index before one that has to look every purchase up.
-    const covering = [...indexes].find(([, columns]) => sliceColumns.every((column, at) => columns[at] === column))
-    const usable = [...indexes].find(([, columns]) => sliceColumns.slice(0, 2).every((c, at) => columns[at] === c))
-    const [name] = covering ?? usable ?? []
-    if (name === undefined) {
-      // Says whether the table is there at all.
-      await db.execute(sql`SELECT ${sql.join([...daySliceColumns], sql`, `)} FROM ${purchases} LIMIT 0`)
-      throw new PermanentError(
-        `no index of ${table} begins with (${sliceColumns.slice(0, 2).join(", ")}): every shard would scan the table. Add it and start the date again: ${INDEX_DDL}`,
-      )
-    }
-    await confirmRead(db, { ...day, sourceIndex: name })
-    return name
+    const reads = [
+      ...findReads(indexes, "day-slice", sliceColumns),
+      ...findReads(indexes, "user-batches", names(userBatchColumns)),
+    ]
+    for (const read of reads) if (await confirmRead(db, { ...day, ...read })) return read
+    // Says whether the table and its columns are there at all.
+    const { userId, amountCents } = purchases
+    await db.execute(sql`SELECT ${userId}, ${purchasedAt}, ${amountCents} FROM ${purchases} LIMIT 0`)
+    throw new PermanentError(await describeRefusal(db, reads))
   } catch (error) {
     throw explainMissing(error)
   }
+}
+
+/** The indexes that begin with the first two of the columns, those with all of them first. */
+function findReads(indexes: Map<string, string[]>, sourceWay: SourceWay, columns: string[]): SourceRead[] {
+  const begin = (count: number) =>
+    [...indexes]
+      .filter(([, indexed]) => columns.slice(0, count).every((column, at) => indexed[at] === column))
+      .map(([name]) => name)
+  const found = new Set([...begin(columns.length), ...begin(2)])
+  return [...found].map((sourceIndex) => ({ sourceIndex, sourceWay }))
 }
 
 async function listIndexes(db: Database): Promise<Map<string, string[]>> {
@@ -51,25 +63,49 @@ async function listIndexes(db: Database): Promise<Map<string, string[]>> {
   return indexes
 }
 
-interface ExplainRow {
-  type: string | null
-  key: string | null
+/** Whether a shard's read is of ranges of the index, on any size of table and whatever the statistics say. */
+async function confirmRead(db: Database, day: ShopDay): Promise<boolean> {
+  if (day.sourceWay === "user-batches") return confirmBatches(db, day)
+  return !(await explainRead(db, selectUserTotals(day, inSlice(day, { from: 0n, to: 1n })))).isScan
 }
 
-/** A shard's read must be a range of the index, on any size of table and whatever the statistics say. */
-async function confirmRead(db: Database, day: ShopDay): Promise<void> {
-  const rows = allRows<ExplainRow>(
+/** Both statements of a full batch, and that the second does not go through all that its users ever bought. */
+async function confirmBatches(db: Database, day: ShopDay): Promise<boolean> {
+  const userIds = Array.from({ length: USERS_PER_BATCH }, (_, index) => BigInt(index))
+  const ever = sql`${purchases.userId} IN (${sql.raw(userIds.join(","))})`
+  const buyers = await explainRead(db, selectBuyers(day, {}))
+  const batch = await explainRead(db, selectUserTotals(day, ofUsers(day, userIds)))
+  const history = await explainRead(db, selectUserTotals(day, ever))
+  return !buyers.isScan && !batch.isScan && batch.keyLength > history.keyLength
+}
+
+interface ExplainRow {
+  type: string | null
+  key_len: string | null
+}
+
+/** Whether a query reads a whole table or index, and by how many bytes of its index it narrows what it reads. */
+async function explainRead(db: Database, query: SQL): Promise<{ isScan: boolean; keyLength: number }> {
+  const rows = allRows<ExplainRow>(await db.execute(sql`EXPLAIN ${query}`))
+  // Without a table access at all (an impossible range) there is nothing to scan.
+  const isScan = rows.some(({ type }) => type === "ALL" || type === "index")
+  return { isScan, keyLength: Math.max(...rows.map((row) => Number(row.key_len ?? 0))) }
+}
+
+/** The statements that would help. */
+async function describeRefusal(db: Database, reads: SourceRead[]): Promise<string> {
+  const columns = allRows<{ name: string }>(
     await db.execute(sql`
-      EXPLAIN SELECT ${purchases.userId}, SUM(${purchases.amountCents}) FROM ${purchases}
-      FORCE INDEX (${sql.identifier(day.sourceIndex)}) WHERE ${inSlice(day, { from: 0n, to: 1n })} GROUP BY ${purchases.userId}`),
+      SELECT COLUMN_NAME AS name FROM information_schema.COLUMNS
+      WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ${table}`),
   )
-  // Without a table access at all (an empty table, an impossible range) there is nothing to scan.
-  const scan = rows.find((row) => row.type === "ALL" || row.type === "index")
-  if (scan) {
-    throw new PermanentError(
-      `EXPLAIN says that a shard would scan ${table} in spite of its index ${day.sourceIndex}. Add one that it can use and start the date again: ${INDEX_DDL}`,
-    )
-  }
+  const hasDate = columns.some(({ name }) => name === purchasedOn.name)
+  const ddl = [...(hasDate ? [] : [DATE_DDL]), INDEX_DDL].join("; ")
+  const why =
+    reads.length > 0
+      ? `EXPLAIN says that a shard would scan ${table} in spite of its index ${reads.map((read) => read.sourceIndex).join(", ")}`
+      : `no index of ${table} begins with (${sliceColumns.slice(0, 2).join(", ")}) or (${names(userBatchColumns).slice(0, 2).join(", ")}): every shard would scan the table`
+  return `${why}. Add one and start the date again: ${ddl}`
 }
 
 function explainMissing(error: unknown): unknown {

@@ -4,6 +4,7 @@ import { allRows, type Database } from "../../shared/database.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import type { Range } from "../../shared/range.ts"
 import { fromPurchases, inSlice, type ShopDay, utcDates } from "../../shared/shop-day.ts"
+import { countBuyers } from "./count-buyers.ts"
 
 // A day in another time zone lies on two UTC dates, each with its own piece of the index. They are probed apart, at
 // steps this much finer than a shard, and merged: a shard is then off by at most two steps.
@@ -20,8 +21,7 @@ interface Mark {
 
 /**
  * Cuts the users into ranges of about `shardPurchases` purchases of the day each, to within one user's purchases: one
- * user's are never split. Walks the day's index once, without a sort. Together the ranges tile the whole id space; a
- * day without purchases is one range.
+ * user's are never split. Together the ranges tile the whole id space; a day without purchases is one range.
  */
 export async function planRanges(
   db: Database,
@@ -29,11 +29,39 @@ export async function planRanges(
   shardPurchases: number,
   shardsMax = SHARDS_MAX,
 ): Promise<Range[]> {
+  const plan = day.sourceWay === "day-slice" ? planDaySlices : planUserBatches
+  return plan(db, day, shardPurchases, shardsMax)
+}
+
+/** Walks the day's index once, without a sort. */
+async function planDaySlices(db: Database, day: ShopDay, shardPurchases: number, shardsMax: number): Promise<Range[]> {
   const dates = utcDates(day)
   const step = dates.length === 1 ? shardPurchases : Math.ceil(shardPurchases / STEPS_PER_SHARD_ACROSS_DATES)
   const walks = await Promise.all(dates.map((date) => walkDate(db, day, date, step, shardsMax)))
   const ranges = cutRanges(mergeMarks(walks), shardPurchases)
   return ranges.length > shardsMax ? refuseSmallShards(shardsMax) : ranges
+}
+
+/** Counts each user's purchases, with nothing in memory but the cuts. */
+async function planUserBatches(
+  db: Database,
+  day: ShopDay,
+  shardPurchases: number,
+  shardsMax: number,
+): Promise<Range[]> {
+  const ranges: Range[] = []
+  let from: bigint | undefined
+  let held = 0
+  for await (const { userId, purchases } of countBuyers(db, day)) {
+    if (held > 0 && held + purchases > shardPurchases) {
+      ranges.push({ from, to: userId })
+      if (ranges.length >= shardsMax) refuseSmallShards(shardsMax)
+      from = userId
+      held = 0
+    }
+    held += purchases
+  }
+  return [...ranges, { from, to: undefined }]
 }
 
 function refuseSmallShards(shardsMax: number): never {

@@ -13,7 +13,7 @@ import { readSource } from "../../shared/read-source.ts"
 import { topics } from "../../shared/topics.ts"
 import { inSpan, noteFields } from "../../shared/tracing.ts"
 import { checkReplica } from "./check-replica.ts"
-import { findSourceIndex } from "./inspect-source.ts"
+import { chooseRead } from "./inspect-source.ts"
 import { planRanges } from "./plan-ranges.ts"
 import { findRejection, type RejectionContext, rejectRequest } from "./reject-request.ts"
 import { resolveRevenueDay } from "./revenue-day.ts"
@@ -66,7 +66,7 @@ async function beginRun(
     fromAt: day.fromAt,
     toAt: day.toAt,
     requestedAt: message.publishedAt,
-    sourceIndex: await readSource(() => findSourceIndex(context.source, day)),
+    ...(await readSource(() => chooseRead(context.source, day))),
   })
   if (run.runId !== runId) {
     throw new PermanentError(
@@ -93,7 +93,7 @@ async function startRun(context: RunContext, run: Run): Promise<void> {
 /** The plan in the bucket; makes it first if there is none. If two make it, one of them is the plan for both. */
 async function obtainPlan(context: RunContext, run: Run): Promise<Range[]> {
   const path = planPath(run.runId)
-  const text = (await readDocument(context.bucket, path, context))?.text ?? (await makePlan(context, run, path))
+  const text = (await readDocument(context.bucket, path, context)) ?? (await makePlan(context, run, path))
   return parseJson(PlanSchema, text).shards.map(({ from, to }) => ({ from, to }))
 }
 
@@ -114,6 +114,7 @@ async function makePlan(context: RunContext, run: Run, path: string): Promise<st
         ...(to === undefined ? {} : { to }),
       })),
       plannedAt: context.now().toISOString(),
+      read: { index: run.sourceIndex, way: run.sourceWay },
     },
     2,
   )

@@ -5,8 +5,10 @@ import type { Database } from "../../shared/database.ts"
 import type { Range } from "../../shared/range.ts"
 import { SourceError } from "../../shared/read-source.ts"
 import { deleteRange, insertRows, type RevenueVersion } from "../../shared/revenue-rows.ts"
-import { type ShopDay, selectUserTotals, type UserTotals } from "../../shared/shop-day.ts"
+import { inSlice, type ShopDay, selectUserTotals, type UserTotals } from "../../shared/shop-day.ts"
+import { USERS_PER_BATCH } from "../../shared/user-batches.ts"
 import { RowStream } from "./row-stream.ts"
+import { UserBatchStream } from "./user-batch-stream.ts"
 
 // About 50 kB of SQL: far below the 16 MB that a server takes by default (max_allowed_packet), and enough that the
 // round trip does not matter.
@@ -34,7 +36,10 @@ export async function copyRows(
   range: Range,
   { rowsPerInsert = ROWS_PER_INSERT, keepAliveMs = KEEP_ALIVE_MS }: CopyOptions = {},
 ): Promise<void> {
-  const stream = new RowStream<UserTotals>(source, selectUserTotals(run, range), rowsPerInsert)
+  const stream =
+    run.sourceWay === "day-slice"
+      ? new RowStream<UserTotals>(source, selectUserTotals(run, inSlice(run, range)), rowsPerInsert)
+      : new UserBatchStream(source, run, range, Math.min(rowsPerInsert, USERS_PER_BATCH))
   try {
     await deleteRange(tx, run, range)
     for (;;) {

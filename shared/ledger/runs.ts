@@ -7,7 +7,7 @@ import { closeShards } from "./shards.ts"
 export type Run = typeof runs.$inferSelect
 export type NewRun = Pick<
   Run,
-  "runId" | "revenueDate" | "requestId" | "timeZone" | "fromAt" | "toAt" | "requestedAt" | "sourceIndex"
+  "runId" | "revenueDate" | "requestId" | "timeZone" | "fromAt" | "toAt" | "requestedAt" | "sourceIndex" | "sourceWay"
 >
 
 const unfinishedStates: RunState[] = ["planning", "running", "verifying"]

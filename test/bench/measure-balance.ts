@@ -1,5 +1,5 @@
 import { planRanges } from "../../services/planner/plan-ranges.ts"
-import { sumSource } from "../../shared/shop-day.ts"
+import { sumSource } from "../../shared/sum-source.ts"
 import { fillDay } from "./fill-day.ts"
 import { date, type Room } from "./room.ts"
 import { addShopTables, withSpareDatabase } from "./spare-database.ts"
@@ -33,6 +33,7 @@ export async function measureBalance(room: Room): Promise<BalanceFigures[]> {
     fromAt: new Date(`${date}T00:00:00Z`),
     toAt: new Date(Date.parse(`${date}T00:00:00Z`) + 86_400_000),
     sourceIndex: "purchases_day_slice",
+    sourceWay: "day-slice" as const,
   }
   const figures: BalanceFigures[] = []
   for (const [users, user] of Object.entries(skews)) {

@@ -1,5 +1,7 @@
+import { sql } from "drizzle-orm"
 import { afterEach, beforeEach, expect, test } from "vitest"
-import { findSourceIndex } from "../../services/planner/inspect-source.ts"
+import { chooseRead } from "../../services/planner/inspect-source.ts"
+import { openDatabase } from "../../shared/database.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../test-database.ts"
 
@@ -11,37 +13,92 @@ beforeEach(async () => {
 afterEach(() => database.drop())
 
 const day = { fromAt: new Date("2026-11-22T00:00:00Z"), toAt: new Date("2026-11-23T00:00:00Z") }
-const find = () => findSourceIndex(database.db, day)
+const find = () => chooseRead(database.db, day)
 
 test("the index of the day's slices is found, on a table with rows and on an empty one", async () => {
   await database.query(...shopTables)
-  expect(await find()).toBe("purchases_day_slice")
+  expect(await find()).toEqual({ sourceIndex: "purchases_day_slice", sourceWay: "day-slice" })
   await database.query(insertPurchases([[1, 1, "2026-11-22 12:00:00"]]))
-  expect(await find()).toBe("purchases_day_slice")
+  expect(await find()).toEqual({ sourceIndex: "purchases_day_slice", sourceWay: "day-slice" })
 })
 
 test("an index of another name that begins with date and user will do; the covering one is preferred", async () => {
   await database.query(...shopTables, "ALTER TABLE purchases DROP KEY purchases_day_slice")
   await database.query("CREATE INDEX by_day ON purchases (purchased_on, user_id)")
-  expect(await find()).toBe("by_day")
+  expect(await find()).toEqual({ sourceIndex: "by_day", sourceWay: "day-slice" })
   await database.query(
     "CREATE INDEX zz_day ON purchases (purchased_on, user_id, purchased_at, amount_cents, purchase_id)",
   )
-  expect(await find()).toBe("zz_day")
+  expect(await find()).toEqual({ sourceIndex: "zz_day", sourceWay: "day-slice" })
 })
 
-test("without such an index the run is refused with the statement that adds it", async () => {
+/** A shop without the date, and with no index but that of its ids. */
+const plainPurchases = `CREATE TABLE purchases (
+  purchase_id BIGINT AUTO_INCREMENT PRIMARY KEY, user_id BIGINT NULL, amount_cents BIGINT NOT NULL,
+  purchased_at DATETIME NOT NULL)`
+const byUser = { sourceIndex: "by_user", sourceWay: "user-batches" }
+
+test("a shop that has only an index of each user's purchases is read in batches of users, the covering one first", async () => {
+  await database.query(plainPurchases, "CREATE INDEX by_user ON purchases (user_id, purchased_at)")
+  expect(await find()).toEqual(byUser)
+  await database.query(insertPurchases([[1, 1, "2026-11-22 12:00:00"]]))
+  expect(await find()).toEqual(byUser)
+  await database.query("CREATE INDEX zz_user ON purchases (user_id, purchased_at, amount_cents)")
+  expect(await find()).toEqual({ sourceIndex: "zz_user", sourceWay: "user-batches" })
+})
+
+test("an index of the day is preferred to one of each user's purchases", async () => {
+  await database.query(...shopTables, "CREATE INDEX a_user ON purchases (user_id, purchased_at, amount_cents)")
+  expect(await find()).toEqual({ sourceIndex: "purchases_day_slice", sourceWay: "day-slice" })
+})
+
+test("an index of the users that cannot tell the days apart is no way to read one", async () => {
+  await database.query(plainPurchases, "CREATE INDEX by_user ON purchases (user_id, amount_cents, purchased_at)")
+  await expect(find()).rejects.toThrow("no index of purchases begins with (purchased_on, user_id) or (user_id, pur")
+})
+
+test("a way that EXPLAIN does not confirm is not taken: ids of another type, which no number finds", async () => {
+  await database.query(plainPurchases, "CREATE INDEX by_user ON purchases (user_id, purchased_at)")
+  await database.query("ALTER TABLE purchases MODIFY user_id VARCHAR(20) NULL")
+  await database.query(insertPurchases([[1, 1, "2026-11-22 12:00:00"]]))
+  await expect(find()).rejects.toThrow(/EXPLAIN says .* in spite of its index by_user/)
+})
+
+test.each([
+  ["makes a join of a batch", "in_predicate_conversion_threshold = 100"],
+  ["gives up on the ranges of a batch", "optimizer_max_sel_arg_weight = 700"],
+])("a server that %s is not read in batches", async (_, setting) => {
+  await database.query(plainPurchases, "CREATE INDEX by_user ON purchases (user_id, purchased_at)")
+  const { db, close } = openDatabase({ url: database.url, connectionsMax: 1 })
+  const isSet = await db.execute(sql.raw(`SET SESSION ${setting}`)).then(
+    () => true,
+    // MySQL has no such setting.
+    () => false,
+  )
+  if (isSet) await expect(chooseRead(db, day)).rejects.toThrow(/EXPLAIN says .* in spite of its index by_user/)
+  await close()
+})
+
+test("without any such index the run is refused with the statement that adds it", async () => {
   await database.query(...shopTables, "ALTER TABLE purchases DROP KEY purchases_day_slice")
-  await database.query("CREATE INDEX by_user ON purchases (user_id, purchased_at)")
+  await database.query("CREATE INDEX by_user ON purchases (user_id)")
   await expect(find()).rejects.toThrow(PermanentError)
   await expect(find()).rejects.toThrow(
-    "CREATE INDEX purchases_day_slice ON purchases (purchased_on, user_id, purchased_at, amount_cents)",
+    /: CREATE INDEX purchases_day_slice ON purchases \(purchased_on, user_id, purchased_at, amount_cents\)$/,
   )
+})
+
+test("where the date is missing too, its statement is told with that of the index, and both do", async () => {
+  await database.query(plainPurchases)
+  const refusal = await find().then(() => "none", String)
+  const [, ddl = ""] = /: (ALTER TABLE .*; CREATE INDEX .*)$/.exec(refusal) ?? []
+  await database.query(...ddl.split("; "))
+  expect(await find()).toEqual({ sourceIndex: "purchases_day_slice", sourceWay: "day-slice" })
 })
 
 test("a missing table or column is named", async () => {
   await expect(find()).rejects.toThrow(PermanentError)
   await expect(find()).rejects.toThrow(/purchases' doesn't exist/)
   await database.query("CREATE TABLE purchases (purchase_id BIGINT PRIMARY KEY, user_id BIGINT, amount_cents BIGINT)")
-  await expect(find()).rejects.toThrow(/Unknown column .*purchased_on/)
+  await expect(find()).rejects.toThrow(/Unknown column .*purchased_at/)
 })

@@ -1,26 +1,26 @@
 import * as fc from "fast-check"
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { planRanges } from "../../services/planner/plan-ranges.ts"
 import { findTilingFault } from "../../shared/range.ts"
-import { type ShopDay, sumGuests, sumSource } from "../../shared/shop-day.ts"
+import type { ShopDay } from "../../shared/shop-day.ts"
+import { sumGuests, sumSource } from "../../shared/sum-source.ts"
 import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../test-database.ts"
 
 let database: TestDatabase
 
 beforeAll(async () => {
   database = await createTestDatabase()
-  await database.query(...shopTables)
+  await database.query(...shopTables, "CREATE INDEX purchases_by_user ON purchases (user_id, purchased_at)")
 })
 afterAll(() => database.drop())
 beforeEach(() => database.query("DELETE FROM purchases"))
 
-const sourceIndex = "purchases_day_slice"
-const day: ShopDay = { fromAt: new Date("2026-11-22T00:00:00Z"), toAt: new Date("2026-11-23T00:00:00Z"), sourceIndex }
-const berlinDay: ShopDay = {
-  fromAt: new Date("2026-11-21T23:00:00Z"),
-  toAt: new Date("2026-11-22T23:00:00Z"),
-  sourceIndex,
-}
+const reads = [
+  { sourceIndex: "purchases_day_slice", sourceWay: "day-slice" },
+  { sourceIndex: "purchases_by_user", sourceWay: "user-batches" },
+] as const
+const utc = { fromAt: new Date("2026-11-22T00:00:00Z"), toAt: new Date("2026-11-23T00:00:00Z") }
+const berlin = { fromAt: new Date("2026-11-21T23:00:00Z"), toAt: new Date("2026-11-22T23:00:00Z") }
 
 const userIds = fc.oneof(
   { weight: 5, arbitrary: fc.bigInt({ min: 1n, max: 40n }) },
@@ -29,79 +29,84 @@ const userIds = fc.oneof(
 )
 const buyers = fc.array(fc.record({ user: userIds, purchases: fc.nat({ max: 12 }) }), { maxLength: 40 })
 
-test("shards tile the id space, lose no purchase, and are equal to within one user's purchases", async () => {
-  await fc.assert(
-    fc.asyncProperty(buyers, fc.integer({ min: 1, max: 15 }), async (buyers, shardPurchases) => {
-      await database.query("DELETE FROM purchases")
-      const perUser = new Map<bigint, number>()
-      for (const { user, purchases } of buyers) perUser.set(user, (perUser.get(user) ?? 0) + purchases)
-      const rows = [...perUser].flatMap(([user, count]) =>
-        Array.from({ length: count }, (): [bigint, number, string] => [user, 5, "2026-11-22 12:00:00"]),
-      )
-      if (rows.length > 0) await database.query(insertPurchases(rows))
+describe.each(reads)("read by $sourceWay", (read) => {
+  const day: ShopDay = { ...utc, ...read }
+  const berlinDay: ShopDay = { ...berlin, ...read }
 
-      const ranges = await planRanges(database.db, day, shardPurchases)
+  test("shards tile the id space, lose no purchase, and are equal to within one user's purchases", async () => {
+    await fc.assert(
+      fc.asyncProperty(buyers, fc.integer({ min: 1, max: 15 }), async (buyers, shardPurchases) => {
+        await database.query("DELETE FROM purchases")
+        const perUser = new Map<bigint, number>()
+        for (const { user, purchases } of buyers) perUser.set(user, (perUser.get(user) ?? 0) + purchases)
+        const rows = [...perUser].flatMap(([user, count]) =>
+          Array.from({ length: count }, (): [bigint, number, string] => [user, 5, "2026-11-22 12:00:00"]),
+        )
+        if (rows.length > 0) await database.query(insertPurchases(rows))
 
-      expect(findTilingFault(ranges)).toBeUndefined()
-      const totals = await sumSource(database.db, day, ranges)
-      const counts = totals.map((total) => Number(total.purchases))
-      expect(counts.reduce((sum, count) => sum + count, 0)).toBe(rows.length)
-      for (const [index, count] of counts.entries()) {
-        const users = [...perUser].filter(([user, purchases]) => {
-          const { from, to } = ranges[index] ?? {}
-          return purchases > 0 && (from === undefined || user >= from) && (to === undefined || user < to)
-        })
-        // Over the mark only where one user alone is; under it by less than the user who would not fit any more.
-        if (count > shardPurchases) expect(users).toHaveLength(1)
-        const next = ranges[index]?.to
-        const refused = next === undefined ? undefined : perUser.get(next)
-        if (refused !== undefined) expect(count + refused).toBeGreaterThan(shardPurchases)
-        if (next !== undefined) expect(count).toBeGreaterThan(0)
-      }
-    }),
-    { numRuns: 40 },
-  )
-})
+        const ranges = await planRanges(database.db, day, shardPurchases)
 
-test("a day without purchases is one range of all ids", async () => {
-  expect(await planRanges(database.db, day, 100)).toEqual([{ from: undefined, to: undefined }])
-})
+        expect(findTilingFault(ranges)).toBeUndefined()
+        const totals = await sumSource(database.db, day, ranges)
+        const counts = totals.map((total) => Number(total.purchases))
+        expect(counts.reduce((sum, count) => sum + count, 0)).toBe(rows.length)
+        for (const [index, count] of counts.entries()) {
+          const users = [...perUser].filter(([user, purchases]) => {
+            const { from, to } = ranges[index] ?? {}
+            return purchases > 0 && (from === undefined || user >= from) && (to === undefined || user < to)
+          })
+          // Over the mark only where one user alone is; under it by less than the user who would not fit any more.
+          if (count > shardPurchases) expect(users).toHaveLength(1)
+          const next = ranges[index]?.to
+          const refused = next === undefined ? undefined : perUser.get(next)
+          if (refused !== undefined) expect(count + refused).toBeGreaterThan(shardPurchases)
+          if (next !== undefined) expect(count).toBeGreaterThan(0)
+        }
+      }),
+      { numRuns: 40 },
+    )
+  })
 
-test("guests are in no shard and are counted apart", async () => {
-  await database.query(
-    insertPurchases([
-      [null, 100, "2026-11-22 08:00:00"],
-      [null, -30, "2026-11-22 09:00:00"],
-      [1, 7, "2026-11-22 10:00:00"],
-    ]),
-  )
-  const ranges = await planRanges(database.db, day, 1)
-  expect(ranges).toHaveLength(1)
-  expect(await sumSource(database.db, day, ranges)).toEqual([{ purchases: 1n, amountCents: 7n }])
-  expect(await sumGuests(database.db, day)).toEqual({ purchases: 2n, amountCents: 70n })
-})
+  test("a day without purchases is one range of all ids", async () => {
+    expect(await planRanges(database.db, day, 100)).toEqual([{ from: undefined, to: undefined }])
+  })
 
-test("a day in another time zone takes from two UTC dates what lies between its midnights, in equal shards", async () => {
-  const inside = Array.from({ length: 600 }, (_, n): [number, number, string] => [
-    (n * 37) % 200,
-    1,
-    n % 3 === 0 ? "2026-11-21 23:30:00" : "2026-11-22 22:59:59",
-  ])
-  await database.query(
-    insertPurchases([
-      ...inside,
-      [1, 1000, "2026-11-21 22:59:59"],
-      [null, 5, "2026-11-21 23:00:00"],
-      [199, 1000, "2026-11-22 23:00:00"],
-    ]),
-  )
-  const ranges = await planRanges(database.db, berlinDay, 100)
-  expect(findTilingFault(ranges)).toBeUndefined()
-  const totals = await sumSource(database.db, berlinDay, ranges)
-  expect(totals.reduce((sum, total) => sum + total.amountCents, 0n)).toBe(600n)
-  expect(await sumGuests(database.db, berlinDay)).toEqual({ purchases: 1n, amountCents: 5n })
-  for (const total of totals.slice(0, -1)) {
-    expect(Number(total.purchases)).toBeGreaterThanOrEqual(80)
-    expect(Number(total.purchases)).toBeLessThanOrEqual(125)
-  }
+  test("guests are in no shard and are counted apart", async () => {
+    await database.query(
+      insertPurchases([
+        [null, 100, "2026-11-22 08:00:00"],
+        [null, -30, "2026-11-22 09:00:00"],
+        [1, 7, "2026-11-22 10:00:00"],
+      ]),
+    )
+    const ranges = await planRanges(database.db, day, 1)
+    expect(ranges).toHaveLength(1)
+    expect(await sumSource(database.db, day, ranges)).toEqual([{ purchases: 1n, amountCents: 7n }])
+    expect(await sumGuests(database.db, day)).toEqual({ purchases: 2n, amountCents: 70n })
+  })
+
+  test("a day in another time zone takes from two UTC dates what lies between its midnights, in equal shards", async () => {
+    const inside = Array.from({ length: 600 }, (_, n): [number, number, string] => [
+      (n * 37) % 200,
+      1,
+      n % 3 === 0 ? "2026-11-21 23:30:00" : "2026-11-22 22:59:59",
+    ])
+    await database.query(
+      insertPurchases([
+        ...inside,
+        [1, 1000, "2026-11-21 22:59:59"],
+        [null, 5, "2026-11-21 23:00:00"],
+        [199, 1000, "2026-11-22 23:00:00"],
+      ]),
+    )
+    const ranges = await planRanges(database.db, berlinDay, 100)
+    expect(findTilingFault(ranges)).toBeUndefined()
+    const totals = await sumSource(database.db, berlinDay, ranges)
+    expect(totals.reduce((sum, total) => sum + total.amountCents, 0n)).toBe(600n)
+    expect(await sumGuests(database.db, berlinDay)).toEqual({ purchases: 1n, amountCents: 5n })
+    for (const total of totals.slice(0, -1)) {
+      expect(Number(total.purchases)).toBeGreaterThanOrEqual(80)
+      expect(Number(total.purchases)).toBeLessThanOrEqual(125)
+    }
+  })
 })

@@ -1,0 +1,23 @@
+import { sql } from "drizzle-orm"
+import { purchases } from "../../schemas/database/shop.ts"
+import { allRows, type Database } from "../../shared/database.ts"
+import { fromPurchases, type ShopDay } from "../../shared/shop-day.ts"
+import { listPieces } from "../../shared/shop-pieces.ts"
+
+/** A user who bought on the day. */
+export interface Buyer {
+  userId: bigint
+  purchases: number
+}
+
+/** Counts the purchases of each user who bought on a day, in the order of the ids: one look at each of them. */
+export async function* countBuyers(db: Database, day: ShopDay): AsyncGenerator<Buyer> {
+  for await (const piece of listPieces(db, day, {})) {
+    const rows = allRows<{ userId: string; purchases: string }>(
+      await db.execute(sql`
+        SELECT ${purchases.userId} AS userId, COUNT(*) AS purchases ${fromPurchases(day)} WHERE ${piece}
+        GROUP BY ${purchases.userId} ORDER BY ${purchases.userId}`),
+    )
+    for (const row of rows) yield { userId: BigInt(row.userId), purchases: Number(row.purchases) }
+  }
+}

@@ -1,0 +1,73 @@
+import type { SQL } from "drizzle-orm"
+import type { Pool } from "mysql2"
+import type { Range } from "../../shared/range.ts"
+import { type ShopDay, selectUserTotals, type UserTotals } from "../../shared/shop-day.ts"
+import { ofUsers, selectBuyers } from "../../shared/user-batches.ts"
+import { RowStream } from "./row-stream.ts"
+
+/** What the users of a range bought, a batch of users at a time. While one is being dealt with the next is read. */
+export class UserBatchStream {
+  readonly #pool: Pool
+  readonly #day: ShopDay
+  readonly #range: Range
+  readonly #usersPerBatch: number
+  #after: bigint | undefined
+  #stream: { close(): void } | undefined
+  #coming: Promise<UserTotals[]>
+  #isClosed = false
+
+  /** Begins at once; whatever fails is thrown by `next`. */
+  constructor(pool: Pool, day: ShopDay, range: Range, usersPerBatch: number) {
+    this.#pool = pool
+    this.#day = day
+    this.#range = range
+    this.#usersPerBatch = usersPerBatch
+    this.#coming = this.#begin()
+  }
+
+  /** The totals of the next users: none after the last. */
+  async next(): Promise<UserTotals[]> {
+    const batch = await this.#coming
+    if (batch.length > 0) this.#coming = this.#begin()
+    return batch
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#stream?.close()
+  }
+
+  #begin(): Promise<UserTotals[]> {
+    const coming = this.#readBatch()
+    // Where the database fails first, nobody asks for it any more.
+    coming.catch(() => {})
+    return coming
+  }
+
+  async #readBatch(): Promise<UserTotals[]> {
+    while (!this.#isClosed) {
+      const buyers = await this.#read<[string, string]>(
+        selectBuyers(this.#day, this.#range, this.#after, this.#usersPerBatch),
+      )
+      const userIds = buyers.map(([userId]) => BigInt(userId))
+      if (userIds.length === 0) break
+      this.#after = userIds.at(-1)
+      const totals = await this.#read<UserTotals>(selectUserTotals(this.#day, ofUsers(this.#day, userIds)))
+      // None: their purchases have gone in between.
+      if (totals.length > 0) return totals
+    }
+    return []
+  }
+
+  /** All rows of a query that has at most one for each user of a batch. */
+  async #read<Row extends unknown[]>(query: SQL): Promise<Row[]> {
+    if (this.#isClosed) return []
+    const stream = new RowStream<Row>(this.#pool, query, this.#usersPerBatch + 1)
+    this.#stream = stream
+    try {
+      return await stream.next()
+    } finally {
+      stream.close()
+    }
+  }
+}
