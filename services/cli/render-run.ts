@@ -15,6 +15,7 @@ export function renderRun(detail: RunDetail): string[] {
     ["version", `${run.version}, ${renderShown(detail)}`],
     ["asked", `${formatAt(run.requestedAt)} by message ${run.requestId}`],
     ...(run.decidedAt ? [["decided", `${formatAt(run.decidedAt)}, after ${formatDuration(progress.elapsedMs)}`]] : []),
+    ["shop", `read by ${run.sourceWay} of the index ${run.sourceIndex}`],
     ["shards", renderShards(detail)],
     ...(isFinished(progress) ? [] : [["progress", renderProgress(progress)]]),
     ...(verdict?.reason ? [["reason", verdict.reason]] : []),

@@ -53,6 +53,7 @@ test("a run at work is shown with its shards by state, what they add up to, and 
   expect(code).toBe(0)
   expect(stdout).toContain(`run ${run.runId}: running`)
   expect(stdout).toContain("3: 1 claimed, 1 done, 1 failed")
+  expect(stdout).toContain("read by day-slice of the index purchases_day_slice")
   expect(stdout).toContain("2 rows of 1,000 purchases, amount 90,071,992,547,409.93, so far")
   expect(stdout).toMatch(/failed +shard 1 +Out of range value \(log: \/data\/logs\/daybook-worker-abcde\/1-0\.log\)/)
   expect(stdout).toContain(`gs://daybook/runs/${testDate}/${run.runId}/plan.json`)

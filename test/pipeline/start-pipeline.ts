@@ -4,11 +4,13 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createConnection } from "mysql2/promise"
 import { expect, inject, vi } from "vitest"
+import { type Plan, PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { type Verdict, VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { parseJson } from "../../schemas/json.ts"
 import { type RunVerdict, RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
 import { startCloud } from "../../services/local/cloud.ts"
 import { openDatabase } from "../../shared/database.ts"
+import { planPath, verdictPath } from "../../shared/document-paths.ts"
 import { findRun } from "../../shared/ledger/runs.ts"
 import { listShards } from "../../shared/ledger/shards.ts"
 import { openPubSub } from "../../shared/pubsub-client.ts"
@@ -62,6 +64,7 @@ export async function startPipeline(options: PipelineOptions = {}) {
     pubsub.topic(topic, { batching: { maxMessages: 1 } }).publishMessage({ data: Buffer.from(JSON.stringify(data)) })
   const verdicts = (): RunVerdict[] =>
     cloud.pubsub.messages(verdictTopic).map((message) => parseJson(RunVerdictSchema, message.data.toString()))
+  const readObject = (path: string) => readFile(join(folder, "bucket", "daybook", path), "utf8")
   /** Waits for the verdict that answers a request. */
   const awaitVerdict = (requestId: string): Promise<RunVerdict> =>
     vi.waitFor(
@@ -88,11 +91,9 @@ export async function startPipeline(options: PipelineOptions = {}) {
     rerun: async (request: unknown) => awaitVerdict(await publish(topics.rerunRequests, request)),
     shards: (runId: string) => listShards(db, runId),
     run: (runId: string) => findRun(db, runId),
+    readPlan: async (runId: string): Promise<Plan> => parseJson(PlanSchema, await readObject(planPath(runId))),
     readVerdict: async (runId: string): Promise<Verdict> =>
-      parseJson(
-        VerdictSchema,
-        await readFile(join(folder, "bucket", "daybook", "runs", date, runId, "verdict.json"), "utf8"),
-      ),
+      parseJson(VerdictSchema, await readObject(verdictPath(runId))),
     /** The view that readers see, beside an independent computation. */
     expectRevenue: async (of = date) => {
       const seen = await query(
