@@ -57,11 +57,11 @@ export function showStarts({ medianMs, firstClaimMs, firstAnswerMs }: StartsFigu
 
 export function showRows(figures: RowsFigures[]): string[] {
   return table(
-    ["ROWS READ PER PURCHASE", "DAYS", "PURCHASES", "REVENUE", "HANDLER_READ"],
-    figures.flatMap(({ days, steps }) =>
+    ["ROWS READ PER PURCHASE", "DAYS", "PURCHASES", "REVENUE", "HANDLER_READ", "TIME"],
+    figures.flatMap(({ way, days, steps }) =>
       (Object.keys(steps) as RowsStep[]).map((step) => {
-        const { purchases, revenue, handler } = steps[step]
-        return [step, days, ...[purchases, revenue, handler].map(ratio)]
+        const { purchases, revenue, handler, ms } = steps[step]
+        return [`${step}, ${way}`, days, ...[purchases, revenue, handler].map(ratio), seconds(ms)]
       }),
     ),
   )
