@@ -5,7 +5,7 @@ import { findFaults, readShop } from "./invariants.ts"
 import { tally } from "./tally.ts"
 
 /*
- * Not part of the faults: it measures. `npm run test:faults -- --load load`
+ * Not part of the faults: it measures. `npm run test:faults -- --load`
  */
 
 const isAsked = process.env["FAULTS_LOAD"] !== undefined

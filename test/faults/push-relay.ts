@@ -35,6 +35,10 @@ export interface PushRelay {
 const subscriptions = ["planner-run-requests", "planner-rerun-requests", "finalizer-shard-reports"]
 const NO_SERVICE = 503
 
+// Cloud Run holds a request until an instance has started: https://cloud.google.com/run/docs/about-instance-autoscaling
+const START_TIMEOUT_MS = 10_000
+const START_POLL_MS = 10
+
 /** Stands between Pub/Sub's pushes and the services, as a network that doubles, delays, reorders and loses. */
 export async function startPushRelay(cloud: Cloud, pubsub: PubSub): Promise<PushRelay> {
   const underWay = new Set<Promise<unknown>>()
@@ -95,17 +99,23 @@ export async function startPushRelay(cloud: Cloud, pubsub: PubSub): Promise<Push
 
 async function post(url: string, { path, headers, body }: PushDelivery): Promise<number> {
   const { authorization = "" } = headers
-  try {
-    const response = await fetch(`${url}${path}`, {
-      method: "POST",
-      headers: { "content-type": "application/json", authorization },
-      body,
-    })
-    await response.body?.cancel()
-    return response.status
-  } catch {
-    return NO_SERVICE
+  for (const deadline = Date.now() + START_TIMEOUT_MS; ; await wait(START_POLL_MS)) {
+    try {
+      const response = await fetch(`${url}${path}`, {
+        method: "POST",
+        headers: { "content-type": "application/json", authorization },
+        body,
+      })
+      await response.body?.cancel()
+      return response.status
+    } catch (error) {
+      if (!isRefused(error) || Date.now() > deadline) return NO_SERVICE
+    }
   }
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof Error && (error.cause as { code?: string } | undefined)?.code === "ECONNREFUSED"
 }
 
 /** The message in a delivery. */

@@ -1,3 +1,5 @@
+import { crc32 } from "node:zlib"
+
 /** Numbers from a seed: the same seed, the same case. https://prng.di.unimi.it/splitmix64.c, 32 bits of it. */
 export interface Random {
   /** From 0 to `max` - 1. */
@@ -21,6 +23,14 @@ export function createRandom(seed: number): Random {
     pick: (from) => from[below(from.length)] as (typeof from)[number],
     chance: (probability) => next() < probability * 2 ** 32,
   }
+}
+
+/**
+ * Numbers for one thing of many, such as one call of a run: they depend on the seed and on its name, and not on what
+ * came before it, so they are the same however the order of things differs.
+ */
+export function createRandomOf(seed: number, name: string): Random {
+  return createRandom(crc32(name, seed))
 }
 
 /** The seed of this run of the suite: given, or drawn and printed. */

@@ -30,18 +30,19 @@ export function renderTable(results: CaseResult[]): string {
     return [name, ...[cases, wrongRows, wrongVerdicts, stuckRuns, faulty].map(String)]
   }
   const rows = [
-    header,
-    ...kinds.map((kind) =>
-      row(
+    ...kinds
+      .map((kind): [string, CaseResult[]] => [
         kind === "load" ? kind : `${kind}s`,
         results.filter((result) => result.kind === kind),
-      ),
-    ),
+      ])
+      .filter(([, of]) => of.length > 0)
+      .map(([name, of]) => row(name, of)),
     row("all", results),
   ]
-  const widths = header.map((_cell, at) => Math.max(...rows.map((cells) => cells[at]?.length ?? 0)))
-  return rows
-    .map((cells) => cells.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))))
-    .map((cells) => `| ${cells.join(" | ")} |`)
-    .join("\n")
+  const widths = header.map((cell, at) => Math.max(cell.length, ...rows.map((cells) => cells[at]?.length ?? 0)))
+  const line = (cells: string[]) =>
+    `| ${cells.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))).join(" | ")} |`
+  // Markdown, to be shown as it is.
+  const rule = widths.map((width, at) => (at === 0 ? "-".repeat(width) : `${"-".repeat(width - 1)}:`))
+  return [header, rule, ...rows].map(line).join("\n")
 }

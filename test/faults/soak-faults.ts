@@ -1,9 +1,12 @@
 import { setTimeout as wait } from "node:timers/promises"
 import { type Call, type FaultStatus, InjectedError } from "../../services/local/faults.ts"
 import { truncateDownload } from "../../services/local/storage/truncate-download.ts"
+import { describeCall } from "./call-recorder.ts"
 import { SqlError } from "./database-proxy.ts"
 import type { FaultCloud } from "./fault-cloud.ts"
-import type { Random } from "./random.ts"
+import { readEnvironment } from "./find-process.ts"
+import { messageOf, type PushDelivery } from "./push-relay.ts"
+import { createRandom, createRandomOf, type Random } from "./random.ts"
 
 /** Of all calls, so many meet with something. A round has a few hundred calls. */
 const TROUBLE_PROBABILITY = 0.01
@@ -12,16 +15,34 @@ const TROUBLES_MAX = 4
 
 const statuses: FaultStatus[] = ["UNAVAILABLE", "INTERNAL", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"]
 
-/** Lets everything happen that the other files try one by one, at random calls, until it is told to stop. */
-export function startTrouble(cloud: FaultCloud, random: Random): { stop(): Promise<string[]> } {
+/**
+ * Lets everything happen that the other files try one by one, at random calls, until it is told to stop. What happens
+ * at a call depends on the seed, on who calls what for which date, and on how often it did before: the order in which
+ * the calls of several programs reach the servers is never the same twice.
+ */
+export function startTrouble(cloud: FaultCloud, seed: number): { stop(): Promise<string[]> } {
   const happened: string[] = []
   const underWay: Promise<unknown>[] = []
+  const countTimes = createCounter()
+  const names = new WeakMap<Call, string>()
   let databaseKilled = false
+
+  function nameOf(call: Call): string {
+    const known = names.get(call)
+    if (known !== undefined) return known
+    const found = cloud.recorder.callerOf(call)
+    const date = found?.caller.startsWith("task") ? readEnvironment(found.pid)?.["RUN_ID"]?.slice(0, 10) : ""
+    const name = countTimes(`${found?.caller} ${date}: ${describeCall(call)}`)
+    names.set(call, name)
+    return name
+  }
 
   async function harm(call: Call, moment: string): Promise<void> {
     const caller = cloud.recorder.callerOf(call)
-    if (!caller || happened.length >= TROUBLES_MAX || !random.chance(TROUBLE_PROBABILITY)) return
-    const say = (what: string) => happened.push(`${what} ${moment} ${caller.caller} ${call.server}.${call.method}`)
+    if (!caller) return
+    const random = createRandomOf(seed, `${moment} ${nameOf(call)}`)
+    if (!random.chance(TROUBLE_PROBABILITY) || happened.length >= TROUBLES_MAX) return
+    const say = (what: string) => happened.push(`${what} ${moment} ${nameOf(call)}`)
     const kind = random.below(8)
     if (kind <= 2) {
       say("killed")
@@ -60,6 +81,7 @@ export function startTrouble(cloud: FaultCloud, random: Random): { stop(): Promi
     }
   }
 
+  const random = createRandom(seed)
   const servers = [
     cloud.cloud.pubsub.faults,
     cloud.cloud.storage.faults,
@@ -70,15 +92,7 @@ export function startTrouble(cloud: FaultCloud, random: Random): { stop(): Promi
     faults.add({ matches: () => true, before: (call) => harm(call, "before"), after: (call) => harm(call, "after") }),
   )
   if (random.chance(0.2)) removals.push(cloud.cloud.storage.faults.add(truncateDownload({}, random.below(30))))
-  cloud.relay.plan = () => ({
-    delaysMs: random.chance(0.1) ? [] : Array.from({ length: 1 + random.below(2) }, () => random.below(250)),
-  })
-  const losesRequests = cloud.relay.plan
-  // A request that is lost is nobody's to find again: Pub/Sub does not lose it.
-  cloud.relay.plan = (delivery) => {
-    const plan = losesRequests(delivery)
-    return delivery.path === "/shard-reports" || plan.delaysMs.length > 0 ? plan : { delaysMs: [0] }
-  }
+  cloud.relay.plan = (delivery) => planDelivery(createRandomOf(seed, countTimes(nameDelivery(delivery))), delivery)
   return {
     stop: async () => {
       for (const remove of removals) remove()
@@ -86,6 +100,28 @@ export function startTrouble(cloud: FaultCloud, random: Random): { stop(): Promi
       await Promise.all(underWay)
       return happened
     },
+  }
+}
+
+/** Lost, late or twice. A request is never lost: it would be nobody's to find again, and Pub/Sub does not lose it. */
+function planDelivery(random: Random, { path }: PushDelivery): { delaysMs: number[] } {
+  const isLost = random.chance(0.1) && path === "/shard-reports"
+  return { delaysMs: isLost ? [] : Array.from({ length: 1 + random.below(2) }, () => random.below(250)) }
+}
+
+/** Which date's, and of a report which shard's. */
+function nameDelivery(delivery: PushDelivery): string {
+  const { date, runId, dispatch, index } = messageOf(delivery).data as Partial<Record<string, string>>
+  return `${delivery.path} ${date ?? runId?.slice(0, 10)} ${dispatch ?? 0}.${index ?? 0}`
+}
+
+/** Adds to a name how often it has come. */
+function createCounter(): (name: string) => string {
+  const counts = new Map<string, number>()
+  return (name) => {
+    const count = (counts.get(name) ?? 0) + 1
+    counts.set(name, count)
+    return `${name} #${count}`
   }
 }
 

@@ -9,7 +9,7 @@ import { watchReaders } from "./watch-readers.ts"
 
 const dates = ["2026-03-01", "2026-03-02", "2026-03-03"]
 const bystander = "2026-03-04"
-const ROUNDS = Number(process.env["FAULTS_ROUNDS"] ?? "12")
+const ROUNDS = Number(process.env["FAULTS_ROUNDS"] ?? "20")
 const RERUNS_MAX = 6
 
 let cloud: FaultCloud
@@ -37,7 +37,8 @@ test.each(Array.from({ length: ROUNDS }, (_, n) => suiteSeed + n))(
     )
     const faults: string[] = []
     for (const date of dates) await changePrices(cloud.connection, date)
-    const trouble = startTrouble(cloud, random)
+    cloud.recorder.restart()
+    const trouble = startTrouble(cloud, seed)
     const requests = await Promise.all(dates.map((date) => cloud.publish("run-requests", { date })))
     if (random.chance(0.3)) await changePrice(cloud.connection, random.pick(dates), 7).catch(() => undefined)
     try {

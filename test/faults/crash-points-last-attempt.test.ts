@@ -1,0 +1,40 @@
+import { afterAll, beforeAll, expect, test } from "vitest"
+import { type FaultCloud, startFaultCloud } from "./fault-cloud.ts"
+import type { SentVerdict } from "./invariants.ts"
+import { leaveOut, proveCrashPoints } from "./prove-crash-points.ts"
+import { changePrices, fillDate } from "./shop-days.ts"
+
+let cloud: FaultCloud
+const date = "2026-03-01"
+const bystander = "2026-03-02"
+
+beforeAll(async () => {
+  cloud = await startFaultCloud({ maxRetries: 0 })
+  for (const of of [date, bystander]) await fillDate(cloud.connection, of)
+  await cloud.start(bystander)
+})
+afterAll(() => cloud.stop())
+
+test("a task that dies at any call and is not tried again leaves a run that one rerun completes", async () => {
+  const ends: Record<string, number> = { complete: 0, incomplete: 0 }
+  let verdict: SentVerdict | undefined
+  const { tried, problems, unreached } = await proveCrashPoints(cloud, {
+    name: "without retries",
+    date,
+    callers: /^task 0 attempt 0$/,
+    // The first shard stands for the others.
+    pick: (calls) => leaveOut(calls, /shard-reports #1$/, /shard-reports #3$/),
+    arrange: () => changePrices(cloud.connection, date),
+    play: async () => {
+      verdict = await cloud.start(date)
+      ends[verdict.verdict] = (ends[verdict.verdict] ?? 0) + 1
+    },
+    mend: async () => {
+      if (verdict?.verdict === "incomplete") await cloud.retry(verdict)
+    },
+  })
+  expect(problems).toEqual([])
+  expect(unreached).toEqual([])
+  expect(tried).toBeGreaterThan(30)
+  expect(ends["incomplete"]).toBeGreaterThan(20)
+})

@@ -1,0 +1,62 @@
+import { afterAll, beforeAll, expect, test } from "vitest"
+import { type FaultCloud, startFaultCloud } from "./fault-cloud.ts"
+import { leaveOut, proveCrashPoints } from "./prove-crash-points.ts"
+import { changePrices, fillDate } from "./shop-days.ts"
+
+let cloud: FaultCloud
+const date = "2026-03-01"
+const bystander = "2026-03-02"
+
+beforeAll(async () => {
+  cloud = await startFaultCloud()
+  for (const of of [date, bystander]) await fillDate(cloud.connection, of)
+  await cloud.start(bystander)
+})
+afterAll(() => cloud.stop())
+
+test("a finalizer that dies at any call of a sweep leaves a run that comes right by the next sweep", async () => {
+  let requestId = ""
+  const { tried, problems, unreached } = await proveCrashPoints(cloud, {
+    name: "sweep",
+    date,
+    callers: /^finalizer$/,
+    // From the closing of the run to its announcement it is the same as without a sweep.
+    pick: (calls) => leaveOut(calls, /begin #1$/, /commit #2$/),
+    // Every report is lost: the run is over and nobody says so.
+    arrange: async () => {
+      // The finalizer may just have been killed by the case before; older versions are pruned now, and not by the case.
+      await cloud.waitFor("a sweep", () =>
+        cloud.cloud.sweep().then(
+          () => true,
+          () => undefined,
+        ),
+      )
+      await changePrices(cloud.connection, date)
+      let lost = 0
+      // Nor may a sweep find that out before it is its turn.
+      const resumeSweeps = cloud.pauseSweeps()
+      cloud.relay.plan = ({ path }) => {
+        if (path !== "/shard-reports") return { delaysMs: [0] }
+        lost++
+        return { delaysMs: [] }
+      }
+      requestId = await cloud.publish("run-requests", { date })
+      await cloud.waitFor("the last report", async () => {
+        const [run] = await cloud.query<{ shards: number }>(
+          "SELECT shard_count AS shards FROM runs WHERE request_id = ?",
+          [requestId],
+        )
+        return (run?.shards && lost >= run.shards && cloud.cloud.runJobs.tasks().length === 0) || undefined
+      })
+      cloud.relay.plan = () => ({ delaysMs: [0] })
+      resumeSweeps()
+    },
+    play: async () => {
+      await cloud.cloud.sweep().catch(() => undefined)
+      await cloud.awaitVerdict(requestId)
+    },
+  })
+  expect(problems).toEqual([])
+  expect(unreached).toEqual([])
+  expect(tried).toBeGreaterThan(30)
+})
