@@ -1,38 +1,16 @@
+import { createHash } from "node:crypto"
 import type { Bucket } from "@google-cloud/storage"
 import { type RetryOptions, retryTransient } from "./retry.ts"
-
-/** A document as it is in the bucket. */
-export interface StoredDocument {
-  text: string
-  generation: string
-}
 
 // Each loss of the race means that somebody else replaced the document in between.
 const REPLACE_TRIES_MAX = 10
 
 /** Reads a document; undefined if there is none. */
-export async function readDocument(
-  bucket: Bucket,
-  path: string,
-  options: RetryOptions,
-): Promise<StoredDocument | undefined> {
-  return retryTransient(
-    `read gs://${bucket.name}/${path}`,
-    async () => {
-      try {
-        const file = bucket.file(path)
-        const [metadata] = await file.getMetadata()
-        const generation = String(metadata.generation)
-        // The generation pins the content to the metadata: somebody may replace the document in between.
-        const [content] = await bucket.file(path, { generation }).download()
-        return { text: content.toString("utf8"), generation }
-      } catch (error) {
-        if (hasCode(error, 404) && !isBucketMissing(error)) return undefined
-        throw error
-      }
-    },
-    options,
-  )
+export async function readDocument(bucket: Bucket, path: string, options: RetryOptions): Promise<string | undefined> {
+  return readExisting(bucket, path, options, async () => {
+    const [content] = await bucket.file(path).download()
+    return content.toString("utf8")
+  })
 }
 
 /**
@@ -48,7 +26,7 @@ export async function createDocument(
   if (await save(bucket, path, text, "0", options)) return text
   const existing = await readDocument(bucket, path, options)
   if (!existing) throw new Error(`gs://${bucket.name}/${path} was there and is gone again: who deletes documents?`)
-  return existing.text
+  return existing
 }
 
 /**
@@ -65,7 +43,7 @@ export async function replaceDocument(
   let generation = "0"
   for (let attempt = 0; attempt < REPLACE_TRIES_MAX; attempt++) {
     if (await save(bucket, path, text, generation, options)) return true
-    const existing = await readDocument(bucket, path, options)
+    const existing = await readGeneration(bucket, path, options)
     if (existing?.text === text) return true
     if (existing && !supersedes(existing.text)) return false
     generation = existing?.generation ?? "0"
@@ -73,13 +51,51 @@ export async function replaceDocument(
   throw new Error(`gs://${bucket.name}/${path} was replaced by others ${REPLACE_TRIES_MAX} times in a row`)
 }
 
-/** The names of all documents below a folder. */
-export async function listDocuments(bucket: Bucket, folder: string, options: RetryOptions): Promise<string[]> {
+/** A document as a listing of its folder tells of it. */
+export interface ListedDocument {
+  path: string
+  /** The content's MD5 hash, base64; undefined where the bucket has none. */
+  md5: string | undefined
+}
+
+/** All documents below a folder. */
+export async function listDocuments(bucket: Bucket, folder: string, options: RetryOptions): Promise<ListedDocument[]> {
   return retryTransient(
     `list gs://${bucket.name}/${folder}`,
     async () => {
       const [files] = await bucket.getFiles({ prefix: folder })
-      return files.map((file) => file.name)
+      return files.map((file) => ({ path: file.name, md5: file.metadata.md5Hash }))
+    },
+    options,
+  )
+}
+
+/** Whether a listed document holds just this text. */
+export function holdsText({ md5 }: ListedDocument, text: string): boolean {
+  return md5 !== undefined && md5 === createHash("md5").update(text).digest("base64")
+}
+
+/** A document with the generation that a conditional write over it must name. */
+async function readGeneration(bucket: Bucket, path: string, options: RetryOptions) {
+  return readExisting(bucket, path, options, async () => {
+    const [metadata] = await bucket.file(path).getMetadata()
+    const generation = String(metadata.generation)
+    // The generation pins the content to the metadata: somebody may replace the document in between.
+    const [content] = await bucket.file(path, { generation }).download()
+    return { text: content.toString("utf8"), generation }
+  })
+}
+
+async function readExisting<T>(bucket: Bucket, path: string, options: RetryOptions, read: () => Promise<T>) {
+  return retryTransient(
+    `read gs://${bucket.name}/${path}`,
+    async () => {
+      try {
+        return await read()
+      } catch (error) {
+        if (hasCode(error, 404) && !isBucketMissing(error)) return undefined
+        throw error
+      }
     },
     options,
   )

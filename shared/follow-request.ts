@@ -67,8 +67,8 @@ async function awaitDispatch(
     const opened = await retryTransient(what, () => find(db, request.messageId, request.dates), options)
     if (opened) return opened
     if (polls % POLLS_PER_REJECTION_LOOK === 0) {
-      const document = await readDocument(bucket, rejectionPath(request.topic, request.messageId), options)
-      if (document) return rejected(parseJson(RunVerdictSchema, document.text))
+      const rejection = await readDocument(bucket, rejectionPath(request.topic, request.messageId), options)
+      if (rejection !== undefined) return rejected(parseJson(RunVerdictSchema, rejection))
     }
     await pause(options)
   }

@@ -40,7 +40,7 @@ export async function gatherEvidence(
   const ranges: Range[] = shards.map(shardRange)
   const [plan, manifests, rows, shop, guests] = await Promise.all([
     readPlan(bucket, run, options),
-    readManifests(bucket, run.runId, options),
+    readManifests(bucket, run, shards, options),
     sumRows(db, run, ranges),
     readSource(() => sumSource(source, run, ranges)),
     readSource(() => sumGuests(source, run)),
@@ -50,10 +50,10 @@ export async function gatherEvidence(
 
 async function readPlan(bucket: Bucket, run: Run, options: RetryOptions): Promise<Plan | string> {
   const path = planPath(run.runId)
-  const document = await readDocument(bucket, path, options)
-  if (!document) return `${path} is not there`
+  const text = await readDocument(bucket, path, options)
+  if (text === undefined) return `${path} is not there`
   try {
-    return parseJson(PlanSchema, document.text)
+    return parseJson(PlanSchema, text)
   } catch (error) {
     if (error instanceof MalformedError) return `${path}: ${error.message}`
     throw error

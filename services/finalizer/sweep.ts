@@ -60,8 +60,8 @@ async function lookAfter(context: SweepContext, run: Run): Promise<void> {
 async function findTrace(context: SweepContext, run: Run): Promise<string | undefined> {
   const path = dispatchPath(run.runId, run.dispatch)
   try {
-    const document = await readDocument(context.bucket, path, { ...context, retriesMax: 1 })
-    return document && parseJson(DispatchSchema, document.text).traceparent
+    const text = await readDocument(context.bucket, path, { ...context, retriesMax: 1 })
+    return text === undefined ? undefined : parseJson(DispatchSchema, text).traceparent
   } catch (error) {
     // A trace is worth less than a verdict.
     context.log.warn({ error: describeError(error) }, "a dispatch cannot be read; its trace is not continued")

@@ -15,7 +15,8 @@ export async function takeShardReport(context: FinalizeContext, message: PushMes
   const report = readReport(context, message)
   if (!report) return
   noteFields({ runId: report.runId, dispatch: report.dispatch })
-  const reported = await takeReport(context.db, report)
+  const left = await takeReport(context.db, report)
+  if (left !== undefined && left > 0) return
   const run = await findRun(context.db, report.runId)
   if (!run) {
     context.log.warn(
@@ -25,9 +26,7 @@ export async function takeShardReport(context: FinalizeContext, message: PushMes
     return
   }
   if (report.dispatch !== run.dispatch) return
-  if (isAnnouncementDue(run) || (await isDispatchReported(context, run, reported))) {
-    await finalizeRun(context, run.runId)
-  }
+  if (isAnnouncementDue(run) || (await isDispatchReported(context, run))) await finalizeRun(context, run.runId)
 }
 
 function readReport(context: FinalizeContext, message: PushMessage) {
@@ -42,10 +41,10 @@ function readReport(context: FinalizeContext, message: PushMessage) {
   }
 }
 
-async function isDispatchReported(context: FinalizeContext, run: Run, reported: number | undefined): Promise<boolean> {
-  if (reported === undefined || run.state !== "running") return false
+async function isDispatchReported(context: FinalizeContext, run: Run): Promise<boolean> {
+  if (run.state !== "running") return false
   const dispatch = await findDispatch(context.db, run.runId, run.dispatch)
-  return dispatch !== undefined && reported >= dispatch.shardCount
+  return dispatch !== undefined && dispatch.reported >= dispatch.shardCount
 }
 
 function isAnnouncementDue(run: Run): boolean {

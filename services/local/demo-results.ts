@@ -20,12 +20,12 @@ const right = "right" as const
 
 /** The shards that took longest from claim to commit, by their manifests. */
 export async function showSlowestShards(bucket: Bucket, runId: string, options: RetryOptions): Promise<string[]> {
-  const paths = await listDocuments(bucket, manifestFolder(runId), options)
-  const read = async (path: string) => {
-    const document = await readDocument(bucket, path, options)
-    return document ? [parseJson(ManifestSchema, document.text)] : []
+  const listed = await listDocuments(bucket, manifestFolder(runId), options)
+  const read = async ({ path }: { path: string }) => {
+    const text = await readDocument(bucket, path, options)
+    return text === undefined ? [] : [parseJson(ManifestSchema, text)]
   }
-  const manifests = (await pMap(paths, read, { concurrency: READS_AT_ONCE })).flat()
+  const manifests = (await pMap(listed, read, { concurrency: READS_AT_ONCE })).flat()
   const slowest = manifests.toSorted((a, b) => tookMs(b) - tookMs(a)).slice(0, SHARDS_SHOWN)
   if (slowest.length === 0) return []
   return [

@@ -54,6 +54,6 @@ export async function findRejection(
   topic: string,
   message: PushMessage,
 ): Promise<RunVerdict | undefined> {
-  const document = await readDocument(context.bucket, rejectionPath(topic, message.id), context)
-  return document ? parseJson(RunVerdictSchema, document.text) : undefined
+  const text = await readDocument(context.bucket, rejectionPath(topic, message.id), context)
+  return text === undefined ? undefined : parseJson(RunVerdictSchema, text)
 }

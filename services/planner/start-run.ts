@@ -93,7 +93,7 @@ async function startRun(context: RunContext, run: Run): Promise<void> {
 /** The plan in the bucket; makes it first if there is none. If two make it, one of them is the plan for both. */
 async function obtainPlan(context: RunContext, run: Run): Promise<Range[]> {
   const path = planPath(run.runId)
-  const text = (await readDocument(context.bucket, path, context))?.text ?? (await makePlan(context, run, path))
+  const text = (await readDocument(context.bucket, path, context)) ?? (await makePlan(context, run, path))
   return parseJson(PlanSchema, text).shards.map(({ from, to }) => ({ from, to }))
 }
 

@@ -1,7 +1,9 @@
 import type { Database } from "../../shared/database.ts"
 import {
+  type Claim,
   claimShard,
   findOfferedShard,
+  findShard,
   findShardAt,
   listLeftShards,
   type Shard,
@@ -9,22 +11,26 @@ import {
 } from "../../shared/ledger/shards.ts"
 import type { Log } from "../../shared/log.ts"
 import { retryTransient } from "../../shared/retry.ts"
-import type { PulledItem } from "./pull-item.ts"
+import type { ItemSource, PulledItem } from "./pull-item.ts"
 
 /** What a task is to do next with a shard. */
 export type Work =
-  /** Claimed: compute it. */
-  | { kind: "compute"; shard: Shard }
+  /** Claimed: compute it. `crashes` is how often an attempt has died with it. */
+  | { kind: "compute"; claim: Claim; crashes: number }
   /** Done or failed by an earlier attempt, which may not have said so: write its manifest and report it. */
-  | { kind: "report"; shard: Shard }
+  | { kind: "report"; claim: Claim }
+
+type ShardOfDispatch = Pick<Shard, "runId" | "shardIndex" | "dispatch">
 
 export interface ClaimContext {
   db: Database
   runId: string
   dispatch: number
   task: TaskAttempt
-  /** Takes one work item from the run's subscription; undefined if none came. */
-  pullItem: () => Promise<PulledItem | undefined>
+  /** The run's subscription. */
+  items: ItemSource
+  /** Work items to take from it at once. */
+  itemsMax: number
   log: Log
   signal: AbortSignal
 }
@@ -36,41 +42,48 @@ export interface ClaimContext {
  * is claimed, or at the signal.
  */
 export async function* claimItems(context: ClaimContext): AsyncGenerator<Work> {
-  const { db, runId, dispatch, task, signal } = context
+  const { db, runId, dispatch, task, items, itemsMax, signal } = context
   const ask = <T>(what: string, call: () => Promise<T>) => retryTransient(`${what} of run ${runId}`, call, context)
+
+  const claim = (shard: ShardOfDispatch) => ask(`claim shard ${shard.shardIndex}`, () => claimShard(db, shard, task))
 
   // The first attempt has none before it; ten thousand tasks that all looked would read the whole dispatch each.
   const isFirst = task.attempt === 0
   for (const left of isFirst ? [] : await ask("list shards left", () => listLeftShards(db, runId, dispatch, task))) {
     if (signal.aborted) return
-    if (left.state !== "claimed") yield { kind: "report", shard: left }
-    else yield* claim(context, left)
-  }
-  const own = await ask("find the own shard", () => findShardAt(db, runId, dispatch, task.taskIndex))
-  if (own?.state === "offered" && !signal.aborted) yield* claim(context, own)
-
-  while (!signal.aborted) {
-    const offered = await ask("find an offered shard", () => findOfferedShard(db, runId, dispatch))
-    if (!offered) return
-    const item = await context.pullItem()
-    if (signal.aborted) return
-    if (!item) {
-      yield* claim(context, offered)
+    if (left.state !== "claimed") {
+      yield { kind: "report", claim: left }
       continue
     }
-    // An item of an older dispatch finds no shard to claim: what it offered was finished, or is offered anew.
-    const { index: shardIndex } = item
-    const claimed = await ask("claim a shard", () =>
-      claimShard(db, { runId, shardIndex, dispatch: item.dispatch }, task),
-    )
-    // Settled either way. Not before: an item that is acknowledged and not claimed would be offered to nobody.
-    await item.acknowledge()
-    if (claimed) yield { kind: "compute", shard: claimed }
+    const claimed = await claim(left)
+    const shard = claimed && (await ask("read a shard", () => findShard(db, runId, left.shardIndex)))
+    if (claimed) yield { kind: "compute", claim: claimed, crashes: shard?.crashes ?? 0 }
   }
-}
 
-async function* claim(context: ClaimContext, shard: Shard): AsyncGenerator<Work> {
-  const call = () => claimShard(context.db, shard, context.task)
-  const claimed = await retryTransient(`claim shard ${shard.shardIndex} of run ${shard.runId}`, call, context)
-  if (claimed) yield { kind: "compute", shard: claimed }
+  const claimNew = async (shard: ShardOfDispatch): Promise<Work[]> => {
+    const claimed = await claim(shard)
+    // Nobody has had it in this dispatch: what is offered, or offered anew, has no crashes.
+    return claimed ? [{ kind: "compute", claim: claimed, crashes: 0 }] : []
+  }
+  const own = await ask("find the own shard", () => findShardAt(db, runId, dispatch, task.taskIndex))
+  if (own?.state === "offered" && !signal.aborted) yield* await claimNew(own)
+
+  let acknowledged: Promise<unknown> = Promise.resolve()
+  let isQueueEmpty = false
+  while (!signal.aborted) {
+    const offered = await ask("find an offered shard", () => findOfferedShard(db, runId, dispatch))
+    if (!offered) break
+    // What is not in the subscription now is with another task, or was never sent: the ledger has it.
+    const pulled: PulledItem[] = isQueueEmpty ? [] : await items.pull(itemsMax)
+    isQueueEmpty = pulled.length === 0
+    if (isQueueEmpty) yield* await claimNew(offered)
+    for (const item of pulled) {
+      if (signal.aborted) return
+      // An item of an older dispatch finds no shard to claim: what it offered was finished, or is offered anew.
+      yield* await claimNew({ runId, shardIndex: item.index, dispatch: item.dispatch })
+    }
+    // Not before they are settled: an item that is acknowledged and not claimed would be offered to nobody.
+    acknowledged = Promise.all([acknowledged, items.acknowledge(pulled)])
+  }
+  await acknowledged
 }

@@ -1,7 +1,7 @@
 import type { Pool } from "mysql2"
 import type { Database } from "../../shared/database.ts"
 import type { Run } from "../../shared/ledger/runs.ts"
-import { finishShard, lockClaim, type Shard } from "../../shared/ledger/shards.ts"
+import { type Claim, finishShard, lockClaim } from "../../shared/ledger/shards.ts"
 import { replaceRows, sumRows } from "../../shared/revenue-rows.ts"
 import { shardRange } from "../../shared/shard-range.ts"
 import { type CopyOptions, copyRows } from "./copy-rows.ts"
@@ -14,14 +14,14 @@ import { type CopyOptions, copyRows } from "./copy-rows.ts"
 export async function computeShard(
   db: Database,
   run: Run,
-  claim: Shard,
+  claim: Claim,
   source?: Pool,
   options?: CopyOptions,
 ): Promise<void> {
-  const range = shardRange(claim)
   await db.transaction(async (tx) => {
-    const locked = await lockClaim(tx, claim)
-    if (locked.state === "done") return
+    const shard = await lockClaim(tx, claim)
+    if (shard.state === "done") return
+    const range = shardRange(shard)
     if (source) await copyRows(tx, source, run, range, options)
     else await replaceRows(tx, run, run, range)
     const [written] = await sumRows(tx, run, [range])

@@ -28,6 +28,7 @@ export function readWorkerConfig(env: NodeJS.ProcessEnv) {
       // https://cloud.google.com/run/docs/container-contract#env-vars
       CLOUD_RUN_EXECUTION: text("the execution, set by Cloud Run"),
       CLOUD_RUN_TASK_INDEX: wholeNumber("the task's index, set by Cloud Run", 0, COUNT_MAX),
+      CLOUD_RUN_TASK_COUNT: wholeNumber("tasks of the execution, set by Cloud Run", 1, COUNT_MAX),
       CLOUD_RUN_TASK_ATTEMPT: wholeNumber("the try of this task, set by Cloud Run", 0, COUNT_MAX),
       SHARD_CRASHES_MAX: v.optional(
         wholeNumber("how often a shard may crash its task before it is marked failed; below the job's retries", 1, 10),

@@ -3,6 +3,7 @@ import { openDatabase } from "../../shared/database.ts"
 import { errorFields } from "../../shared/error-fields.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import { explainDatabaseError } from "../../shared/explain-database-error.ts"
+import { findDispatch } from "../../shared/ledger/dispatches.ts"
 import { findRun } from "../../shared/ledger/runs.ts"
 import type { TaskAttempt } from "../../shared/ledger/shards.ts"
 import { runProcess } from "../../shared/lifecycle.ts"
@@ -30,6 +31,9 @@ const IDLE_SECONDS_MAX = 20
 // The server does not see that a client has died while its statement waits for a lock, and what it has locked itself
 // stays locked until then: so long a dead task can keep its next attempt waiting. Who waits in vain tries again.
 const LOCK_WAIT_SECONDS_MAX = 5
+
+const BATCHES_PER_TASK = 8
+const ITEMS_MAX = 20
 
 // What a process stopped by SIGTERM exits with by convention; not zero, so that Cloud Run tries again.
 const EXIT_TERMINATED = 143
@@ -74,9 +78,17 @@ async function runTask(config: WorkerConfig, task: TaskAttempt, log: Log, signal
   const run = await retryTransient(`read run ${runId}`, () => findRun(db, runId), { log, signal })
   if (!run) throw new PermanentError(`there is no run ${runId} in the ledger: do planner and worker use one database?`)
 
+  const readDispatch = () => findDispatch(db, runId, dispatch)
+  // The first dispatch offers all: no need to ask.
+  const offered =
+    dispatch === 0
+      ? run.shardCount
+      : (await retryTransient("read the dispatch", readDispatch, { log, signal }))?.shardCount
+
   const pubsub = openPubSub(config)
   const items = openItemSource(pubsub, runId, log)
-  const work = claimItems({ db, runId, dispatch, task, pullItem: items.pull, signal, log })
+  const itemsMax = countItemsAtOnce(offered ?? 1, config.CLOUD_RUN_TASK_COUNT)
+  const work = claimItems({ db, runId, dispatch, task, items, itemsMax, signal, log })
   const context = {
     db,
     source: source.db === db ? undefined : source.pool,
@@ -84,6 +96,7 @@ async function runTask(config: WorkerConfig, task: TaskAttempt, log: Log, signal
     reports: pubsub.topic(topics.shardReports, { batching: { maxMessages: 1 } }),
     log,
     run,
+    task,
     crashesMax: config.SHARD_CRASHES_MAX,
     signal,
   }
@@ -107,6 +120,14 @@ async function runTask(config: WorkerConfig, task: TaskAttempt, log: Log, signal
     return EXIT_TERMINATED
   }
   return 0
+}
+
+/**
+ * How many work items a task takes at once: one of its share's eight parts, so that at the end no task waits for what
+ * another has taken. With few shards for each task it is one, and then each is big enough for a call of its own.
+ */
+function countItemsAtOnce(shards: number, tasks: number): number {
+  return Math.min(Math.max(1, Math.floor(shards / tasks / BATCHES_PER_TASK)), ITEMS_MAX)
 }
 
 if (import.meta.main) void runProcess(run)

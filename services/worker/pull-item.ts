@@ -12,13 +12,14 @@ type ClientOptions = NonNullable<ConstructorParameters<typeof v1.SubscriberClien
 export interface PulledItem {
   index: number
   dispatch: number
-  acknowledge(): Promise<void>
+  ackId: string
 }
 
 export interface ItemSource {
-  /** One item, or undefined if none came in time. */
-  pull: () => Promise<PulledItem | undefined>
-  close: () => Promise<void>
+  /** At most so many items as there are now; none if none came in time. */
+  pull: (itemsMax: number) => Promise<PulledItem[]>
+  /** Does not fail: an item that is not acknowledged comes again, and whoever gets it finds its shard claimed. */
+  acknowledge: (items: PulledItem[]) => Promise<void>
 }
 
 // How long a task waits for an item that the ledger says is offered, before it claims it without one.
@@ -28,8 +29,8 @@ const DEADLINE_EXCEEDED = 4
 const NOT_FOUND = 5
 
 /**
- * Pulls work items of one run, one at a time: the plain pull, whose `maxMessages` is exact. The client is made for the
- * first of them: its protocol descriptions take 0.1 s to load, and the shard at the task's own index needs none.
+ * Pulls work items of one run: the plain pull, whose `maxMessages` is exact. The client is made for the first of them:
+ * its protocol descriptions take 0.1 s to load, and the shard at the task's own index needs none.
  */
 export function openItemSource(pubsub: PubSub, runId: string, log: Log): ItemSource {
   const subscription = `projects/${pubsub.projectId}/subscriptions/${runSubscription(runId)}`
@@ -37,44 +38,43 @@ export function openItemSource(pubsub: PubSub, runId: string, log: Log): ItemSou
   const openClient = () =>
     (opening ??= pubsub.getClientConfig().then((config) => new v1.SubscriberClient(config as ClientOptions)))
 
-  const acknowledge = async (ackId: string) => {
-    await retryTransient(
-      `acknowledge a work item of run ${runId}`,
-      async () => (await openClient()).acknowledge({ subscription, ackIds: [ackId] }),
-      { log },
+  const acknowledge = async (items: Pick<PulledItem, "ackId">[]) => {
+    if (items.length === 0) return
+    const request = { subscription, ackIds: items.map(({ ackId }) => ackId) }
+    const what = `acknowledge work items of run ${runId}`
+    await retryTransient(what, async () => (await openClient()).acknowledge(request), { log }).catch((error) =>
+      log.warn({ subscription, error: describeError(error) }, "work items cannot be acknowledged"),
     )
   }
-  const pull = async (): Promise<PulledItem | undefined> => {
-    const received = await pullMessage(await openClient(), subscription, log)
-    if (!received) return undefined
-    const text = Buffer.from((received.message?.data as Uint8Array | undefined) ?? []).toString("utf8")
-    try {
-      const { index, dispatch } = parseJson(WorkItemSchema, text)
-      return { index, dispatch, acknowledge: () => acknowledge(received.ackId ?? "") }
-    } catch (error) {
-      if (!(error instanceof MalformedError)) throw error
-      // Somebody else publishes to the topic. The shard it may have meant is offered by the ledger too.
-      log.error(
-        { messageId: received.message?.messageId, error: error.message },
-        "a work item is malformed and dropped",
-      )
-      await acknowledge(received.ackId ?? "")
-      return undefined
+  const pull = async (itemsMax: number): Promise<PulledItem[]> => {
+    const items: PulledItem[] = []
+    for (const { ackId, message } of await pullMessages(await openClient(), subscription, itemsMax, log)) {
+      const text = Buffer.from((message?.data as Uint8Array | undefined) ?? []).toString("utf8")
+      try {
+        const { index, dispatch } = parseJson(WorkItemSchema, text)
+        items.push({ index, dispatch, ackId: ackId ?? "" })
+      } catch (error) {
+        if (!(error instanceof MalformedError)) throw error
+        // Somebody else publishes to the topic. The shard it may have meant is offered by the ledger too.
+        log.error({ messageId: message?.messageId, error: error.message }, "a work item is malformed and dropped")
+        await acknowledge([{ ackId: ackId ?? "" }])
+      }
     }
+    return items
   }
-  return { pull, close: async () => (await opening)?.close() }
+  return { pull, acknowledge }
 }
 
-async function pullMessage(client: v1.SubscriberClient, subscription: string, log: Log) {
+async function pullMessages(client: v1.SubscriberClient, subscription: string, maxMessages: number, log: Log) {
   try {
-    const [response] = await client.pull({ subscription, maxMessages: 1 }, { timeout: PULL_TIMEOUT_MS, retry: null })
-    return response.receivedMessages?.[0]
+    const [response] = await client.pull({ subscription, maxMessages }, { timeout: PULL_TIMEOUT_MS, retry: null })
+    return response.receivedMessages ?? []
   } catch (error) {
     const code = (error as { code?: unknown }).code
     // The ledger is the truth of what is offered; without Pub/Sub a task claims from there.
     if (code !== DEADLINE_EXCEEDED && code !== NOT_FOUND) {
       log.warn({ subscription, error: describeError(error) }, "the run's subscription cannot be pulled")
     }
-    return undefined
+    return []
   }
 }

@@ -6,7 +6,7 @@ import { ShardReportSchema } from "../../schemas/messages/shard_report_pb.ts"
 import type { Database } from "../../shared/database.ts"
 import { describeError, StaleEpochError } from "../../shared/errors.ts"
 import type { Run } from "../../shared/ledger/runs.ts"
-import { failShard, findShard, type Shard } from "../../shared/ledger/shards.ts"
+import { type Claim, failShard, findShard, type Shard, type TaskAttempt } from "../../shared/ledger/shards.ts"
 import type { Log } from "../../shared/log.ts"
 import { formatRange } from "../../shared/range.ts"
 import { type RetryOptions, retryTransient } from "../../shared/retry.ts"
@@ -26,6 +26,7 @@ export interface WorkContext {
   reports: Topic
   log: Log
   run: Run
+  task: TaskAttempt
   crashesMax: number
   /** At its abort, the transaction under way is rolled back and retries end. */
   signal: AbortSignal
@@ -45,7 +46,7 @@ export interface StartedWork {
  * attempt tells of it.
  */
 export function startWork(context: WorkContext, work: Work): StartedWork {
-  const { shardIndex: shard, epoch, dispatch } = work.shard
+  const { shardIndex: shard, epoch, dispatch } = work.claim
   const fields = { runId: context.run.runId, dispatch, shard, epoch }
   const { promise, resolve } = Promise.withResolvers<void>()
   const told = inSpan("shard", fields, () => finishWork(context, work, resolve))
@@ -56,10 +57,10 @@ export function startWork(context: WorkContext, work: Work): StartedWork {
 
 async function finishWork(context: WorkContext, work: Work, settled: () => void): Promise<void> {
   const { log, run } = context
-  const { shardIndex, epoch } = work.shard
+  const { shardIndex, epoch } = work.claim
   const startedAt = performance.now()
   try {
-    if (work.kind === "compute") await settleShard(context, work.shard)
+    if (work.kind === "compute") await settleShard(context, work.claim, work.crashes)
     const shard = await retry(context, `read shard ${shardIndex}`, () => findShard(context.db, run.runId, shardIndex))
     if (!shard || shard.epoch !== epoch)
       throw new StaleEpochError(`shard ${shardIndex} has a newer claim than ${epoch}`)
@@ -78,27 +79,30 @@ async function finishWork(context: WorkContext, work: Work, settled: () => void)
 }
 
 /** Computes a claimed shard, or marks it failed with the reason. */
-async function settleShard(context: WorkContext, claim: Shard): Promise<void> {
-  const { db, source, run, signal } = context
-  const name = `shard ${claim.shardIndex} of run ${run.runId}`
-  if (claim.crashes >= context.crashesMax) {
-    const error = `its task died ${claim.crashes} times while computing it: see the logs of task ${claim.taskIndex} of execution ${claim.execution}`
+async function settleShard(context: WorkContext, claim: Claim, crashes: number): Promise<void> {
+  const { db, source, run, task, signal } = context
+  if (crashes >= context.crashesMax) {
+    const error = `its task died ${crashes} times while computing it: see the logs of task ${task.taskIndex} of execution ${task.execution}`
     await failClaim(context, claim, error)
     return
   }
+  const compute = () => computeShard(db, run, claim, source)
   try {
     await inSpan("compute shard", {}, () =>
-      retry(context, `compute ${name}`, () => computeShard(db, run, claim, source)),
+      retry(context, `compute shard ${claim.shardIndex} of run ${run.runId}`, compute),
     )
   } catch (error) {
     if (error instanceof StaleEpochError || signal.aborted || isTransient(error)) throw error
-    await failClaim(context, claim, `${formatRange(shardRange(claim))}: ${describeError(error)}`)
+    await failClaim(context, claim, describeError(error))
   }
 }
 
-async function failClaim(context: WorkContext, claim: Shard, error: string): Promise<void> {
+async function failClaim(context: WorkContext, claim: Claim, reason: string): Promise<void> {
+  const { db, run } = context
+  const shard = await retry(context, `read shard ${claim.shardIndex}`, () => findShard(db, run.runId, claim.shardIndex))
+  const error = shard ? `${formatRange(shardRange(shard))}: ${reason}` : reason
   context.log.error({ error }, "a shard has failed")
-  await retry(context, `mark shard ${claim.shardIndex} failed`, () => failShard(context.db, claim, error))
+  await retry(context, `mark shard ${claim.shardIndex} failed`, () => failShard(db, claim, error))
 }
 
 async function sendReport(context: WorkContext, shard: Shard): Promise<void> {

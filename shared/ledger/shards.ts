@@ -1,4 +1,5 @@
 import { and, asc, eq, inArray, isNull, lte, or, sql } from "drizzle-orm"
+import type { ResultSetHeader } from "mysql2"
 import { dispatches, shards } from "../../schemas/database/ledger.ts"
 import { type Database, matchedRows, requireRow } from "../database.ts"
 import { StaleEpochError } from "../errors.ts"
@@ -13,8 +14,8 @@ export interface TaskAttempt {
   attempt: number
 }
 
-/** What a write after a claim must match: the fencing predicate. */
-export type Claim = Pick<Shard, "runId" | "shardIndex" | "epoch">
+/** A shard under an epoch: what a write after a claim must match, the fencing predicate. */
+export type Claim = Pick<Shard, "runId" | "shardIndex" | "dispatch" | "epoch">
 
 const ofShard = (runId: string, index: number) => and(eq(shards.runId, runId), eq(shards.shardIndex, index))
 
@@ -85,10 +86,10 @@ export async function listLeftShards(
  */
 export async function claimShard(
   db: Database,
-  shard: Pick<Shard, "runId" | "shardIndex" | "dispatch">,
+  { runId, shardIndex, dispatch }: Pick<Shard, "runId" | "shardIndex" | "dispatch">,
   task: TaskAttempt,
-): Promise<Shard | undefined> {
-  const claimed = await db
+): Promise<Claim | undefined> {
+  const [{ affectedRows, insertId: epoch }] = await db
     .update(shards)
     .set({
       // Assignments run from left to right, in the order of the table's columns: `attempt` still is the old one here,
@@ -103,8 +104,8 @@ export async function claimShard(
     })
     .where(
       and(
-        ofShard(shard.runId, shard.shardIndex),
-        eq(shards.dispatch, shard.dispatch),
+        ofShard(runId, shardIndex),
+        eq(shards.dispatch, dispatch),
         or(
           eq(shards.state, "offered"),
           // The same attempt too: an answer lost on the way makes it claim again.
@@ -112,9 +113,7 @@ export async function claimShard(
         ),
       ),
     )
-  if (matchedRows(claimed) === 0) return undefined
-  const current = await findShard(db, shard.runId, shard.shardIndex)
-  return current?.epoch === claimed[0].insertId && current.state === "claimed" ? current : undefined
+  return affectedRows === 0 ? undefined : { runId, shardIndex, dispatch, epoch }
 }
 
 /**
@@ -167,34 +166,22 @@ export async function failShard(db: Database, claim: Claim, error: string): Prom
 }
 
 /**
- * Takes a report: counts the shard as reported, once. Returns how many shards of its dispatch have reported, or
- * undefined if the report is of an old epoch or dispatch.
+ * Takes a report: marks the shard as reported and counts it, once, in one atomic statement. Returns how many shards of
+ * its dispatch have not reported yet, or undefined if this one has been counted before, or the report is of an old
+ * epoch or dispatch.
  */
 export async function takeReport(
   db: Database,
   report: { runId: string; index: number; dispatch: number; epoch: number },
 ): Promise<number | undefined> {
-  return db.transaction(async (tx) => {
-    const ofReport = and(
-      ofShard(report.runId, report.index),
-      eq(shards.dispatch, report.dispatch),
-      eq(shards.epoch, report.epoch),
-      inArray(shards.state, ["done", "failed"]),
-    )
-    const taken = await tx
-      .update(shards)
-      .set({ reportedAt: sql`NOW(3)` })
-      .where(and(ofReport, isNull(shards.reportedAt)))
-    const ofDispatch = and(eq(dispatches.runId, report.runId), eq(dispatches.dispatch, report.dispatch))
-    if (matchedRows(taken) > 0) {
-      await tx.update(dispatches).set({ reported: sql`reported + 1` }).where(ofDispatch)
-    } else {
-      const [known] = await tx.select({ index: shards.shardIndex }).from(shards).where(ofReport)
-      if (!known) return undefined
-    }
-    const [dispatch] = await tx.select().from(dispatches).where(ofDispatch)
-    return dispatch?.reported
-  })
+  const { runId, index, dispatch, epoch } = report
+  // LAST_INSERT_ID(expression) brings a number of the row back with the answer. It sees the count as it was before.
+  const [{ affectedRows, insertId: leftBefore }] = (await db.execute(sql`
+    UPDATE ${shards} s JOIN ${dispatches} d ON d.run_id = s.run_id AND d.dispatch = s.dispatch
+    SET s.reported_at = NOW(3), d.reported = d.reported + 1 + 0 * LAST_INSERT_ID(d.shard_count - d.reported)
+    WHERE s.run_id = ${runId} AND s.shard_index = ${index} AND s.dispatch = ${dispatch} AND s.epoch = ${epoch}
+      AND s.state IN ('done', 'failed') AND s.reported_at IS NULL`)) as [ResultSetHeader, unknown]
+  return affectedRows === 0 ? undefined : leftBefore - 1
 }
 
 /** Offers a shard again, in a later dispatch. The epoch grows: whoever still works on it is fenced. */

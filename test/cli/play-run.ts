@@ -2,10 +2,10 @@ import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { formatJson } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database.ts"
 import { closeRun, decideRun, findRun, markAnnounced, type Run } from "../../shared/ledger/runs.ts"
-import { claimShard, failShard, finishShard, type Shard } from "../../shared/ledger/shards.ts"
+import { type Claim, claimShard, failShard, finishShard } from "../../shared/ledger/shards.ts"
 
 /** Plays a task that claims a shard. */
-export async function claim(db: Database, run: Run, shardIndex: number, taskIndex: number): Promise<Shard> {
+export async function claim(db: Database, run: Run, shardIndex: number, taskIndex: number): Promise<Claim> {
   const task = { execution: "daybook-worker-abcde", taskIndex, attempt: 0 }
   const shard = await claimShard(db, { runId: run.runId, shardIndex, dispatch: run.dispatch }, task)
   if (!shard) throw new Error(`shard ${shardIndex} cannot be claimed`)

@@ -147,6 +147,7 @@ describe("the image", () => {
         CLOUD_RUN_EXECUTION: "worker-x",
         CLOUD_RUN_TASK_INDEX: "0",
         CLOUD_RUN_TASK_ATTEMPT: "0",
+        CLOUD_RUN_TASK_COUNT: "1",
         OTEL_TRACES_EXPORTER: "console",
       })
       expect(status).toBe(1)

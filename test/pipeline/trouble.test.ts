@@ -109,7 +109,13 @@ test("a wrong password is told without a stack trace and without the password", 
   const logged = await pushTo({ DATABASE_URL: url })
   expect(logged.error).toMatch(/refuses the user "daybook_trial" with this password: correct DATABASE_URL\.$/)
 
-  const task = { RUN_ID: `${date}-1`, DISPATCH: "0", CLOUD_RUN_EXECUTION: "e", CLOUD_RUN_TASK_INDEX: "0" }
+  const task = {
+    RUN_ID: `${date}-1`,
+    DISPATCH: "0",
+    CLOUD_RUN_EXECUTION: "e",
+    CLOUD_RUN_TASK_INDEX: "0",
+    CLOUD_RUN_TASK_COUNT: "1",
+  }
   const worker = startProgram(programs.worker, { ...task, CLOUD_RUN_TASK_ATTEMPT: "0", DATABASE_URL: url })
   expect(await worker.ended).toBe(1)
   expect(worker.output()).toMatch(/"error":"The database at .* refuses the user \\"daybook_trial\\" with this password/)

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { StaleEpochError } from "../../shared/errors.ts"
-import { openNextDispatch } from "../../shared/ledger/dispatches.ts"
+import { findDispatch, openNextDispatch } from "../../shared/ledger/dispatches.ts"
 import { closeRun, decideRun, findRun, markAnnounced, type Run } from "../../shared/ledger/runs.ts"
 import {
+  type Claim,
   claimShard,
   failShard,
   findOfferedShard,
@@ -39,14 +40,14 @@ const claim = (index: number, by: TaskAttempt, dispatch = 0) =>
 const shardNow = async (index: number) => (await findShard(database.db, run.runId, index)) as Shard
 const totals = { rows: 1n, purchases: 2n, amountCents: 3n, checksum: 4n }
 
-async function mustClaim(index: number, by: TaskAttempt, dispatch = 0): Promise<Shard> {
+async function mustClaim(index: number, by: TaskAttempt, dispatch = 0): Promise<Claim> {
   const claimed = await claim(index, by, dispatch)
   if (!claimed) throw new Error(`shard ${index} could not be claimed`)
   return claimed
 }
 
 /** The transaction in which a worker writes a shard. */
-const commit = (claimed: Shard) =>
+const commit = (claimed: Claim) =>
   database.db.transaction(async (tx) => {
     await lockClaim(tx, claimed)
     await finishShard(tx, claimed, totals)
@@ -56,19 +57,22 @@ test("of many tasks that claim one shard at once, one gets it", async () => {
   const claims = await Promise.all(Array.from({ length: 20 }, (_, index) => claim(0, task(index))))
   const winners = claims.filter((claimed) => claimed !== undefined)
   expect(winners).toHaveLength(1)
-  expect(winners[0]).toMatchObject({ epoch: 1, state: "claimed", crashes: 0 })
+  expect(winners[0]).toMatchObject({ epoch: 1 })
+  expect(await shardNow(0)).toMatchObject({ epoch: 1, state: "claimed", crashes: 0 })
 })
 
 describe("a claimed shard", () => {
   test("is taken over by the next attempt of the same task, at a higher epoch, and that counts as a crash", async () => {
     const first = await mustClaim(0, task(3, 0))
     const second = await mustClaim(0, task(3, 1))
-    expect(second).toMatchObject({ epoch: first.epoch + 1, crashes: 1, attempt: 1 })
+    expect(second.epoch).toBe(first.epoch + 1)
+    expect(await shardNow(0)).toMatchObject({ epoch: second.epoch, crashes: 1, attempt: 1 })
   })
 
   test("is claimed again by the same attempt, whose answer may have been lost, and that is no crash", async () => {
     await mustClaim(0, task(3, 1))
-    expect(await mustClaim(0, task(3, 1))).toMatchObject({ epoch: 2, crashes: 0 })
+    expect(await mustClaim(0, task(3, 1))).toMatchObject({ epoch: 2 })
+    expect(await shardNow(0)).toMatchObject({ epoch: 2, crashes: 0 })
   })
 
   test("is not taken over by another task, another execution, or an earlier attempt", async () => {
@@ -105,7 +109,7 @@ test("a finished shard is claimed by nobody; it is left to its task until its re
   expect(await claim(0, task(1))).toBeUndefined()
   expect(await listLeftShards(database.db, run.runId, 0, task(0, 1))).toHaveLength(1)
   const report = { runId: run.runId, index: 0, dispatch: 0, epoch: claimed.epoch }
-  expect(await takeReport(database.db, report)).toBe(1)
+  expect(await takeReport(database.db, report)).toBe(2)
   expect(await listLeftShards(database.db, run.runId, 0, task(0, 1))).toHaveLength(0)
 })
 
@@ -130,8 +134,22 @@ test("a report counts once, however often and however parallel it comes; of an o
   await commit(fresh)
   const report = (epoch: number) => ({ runId: run.runId, index: 0, dispatch: 0, epoch })
   expect(await takeReport(database.db, report(stale.epoch))).toBeUndefined()
-  const counts = await Promise.all(Array.from({ length: 8 }, () => takeReport(database.db, report(fresh.epoch))))
-  expect(new Set(counts)).toEqual(new Set([1]))
+  const taken = await Promise.all(Array.from({ length: 8 }, () => takeReport(database.db, report(fresh.epoch))))
+  expect(taken.filter((left) => left !== undefined)).toEqual([2])
+  expect((await findDispatch(database.db, run.runId, 0))?.reported).toBe(1)
+})
+
+test("of reports that are taken at once, one is told that it was the last", async () => {
+  const claims = await Promise.all([0, 1, 2].map((index) => mustClaim(index, task(index))))
+  for (const claimed of claims) await commit(claimed)
+  const reports = claims.map(({ runId, shardIndex, dispatch, epoch }) => ({
+    runId,
+    index: shardIndex,
+    dispatch,
+    epoch,
+  }))
+  const left = await Promise.all(reports.map((report) => takeReport(database.db, report)))
+  expect(left.toSorted()).toEqual([0, 1, 2])
 })
 
 describe("closing a run", () => {

@@ -18,6 +18,7 @@ const task = {
   CLOUD_RUN_EXECUTION: "daybook-worker-abcde",
   CLOUD_RUN_TASK_INDEX: "0",
   CLOUD_RUN_TASK_ATTEMPT: "0",
+  CLOUD_RUN_TASK_COUNT: "1",
 }
 
 function faults(read: () => unknown): string[] {

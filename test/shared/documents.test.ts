@@ -28,7 +28,7 @@ afterAll(async () => {
 
 const options = { log: pino({ level: "silent" }) }
 const newPath = () => `folder/${count++}.json`
-const read = async (path: string) => (await readDocument(bucket, path, options))?.text
+const read = async (path: string) => readDocument(bucket, path, options)
 const create = (path: string, text: string) => createDocument(bucket, path, text, options)
 const isOlder = (than: number) => (existing: string) => Number(existing) < than
 const replace = (path: string, number: number) =>

@@ -86,6 +86,7 @@ describe("settings of a source", () => {
     CLOUD_RUN_EXECUTION: "daybook-worker-abcde",
     CLOUD_RUN_TASK_INDEX: "0",
     CLOUD_RUN_TASK_ATTEMPT: "0",
+    CLOUD_RUN_TASK_COUNT: "1",
   }
 
   test.each([readPlannerConfig, readWorkerConfig, readFinalizerConfig])("are read and checked by %o", (read) => {

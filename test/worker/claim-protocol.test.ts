@@ -4,7 +4,7 @@ import { computeShard } from "../../services/worker/compute-shard.ts"
 import { StaleEpochError } from "../../shared/errors.ts"
 import { openNextDispatch } from "../../shared/ledger/dispatches.ts"
 import { closeRun, decideRun, findRun, markAnnounced, type Run } from "../../shared/ledger/runs.ts"
-import { claimShard, listShards, type Shard, takeReport } from "../../shared/ledger/shards.ts"
+import { type Claim, claimShard, listShards, takeReport } from "../../shared/ledger/shards.ts"
 import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../test-database.ts"
 import { beginRun, cutAt } from "../test-run.ts"
 
@@ -69,7 +69,7 @@ async function openHistory() {
   const { runId } = await beginRun(db, cutAt(10n, 20n))
   const run = async () => (await findRun(db, runId)) as Run
   const attempts = new Map<string, number>()
-  const claims: Shard[] = []
+  const claims: Claim[] = []
   /** By shard and dispatch: the epochs that landed. */
   const landed = new Map<string, number[]>()
   const decided = new Map<number, string>()
@@ -118,7 +118,7 @@ async function openHistory() {
     }
   }
 
-  async function commit(claim: Shard): Promise<void> {
+  async function commit(claim: Claim): Promise<void> {
     const before = (await listShards(db, runId))[claim.shardIndex]
     try {
       await computeShard(db, await run(), claim)

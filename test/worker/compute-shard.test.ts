@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest"
 import { computeShard } from "../../services/worker/compute-shard.ts"
 import { StaleEpochError } from "../../shared/errors.ts"
 import { closeRun, decideRun, type Run } from "../../shared/ledger/runs.ts"
-import { claimShard, findShard, listShards, type Shard } from "../../shared/ledger/shards.ts"
+import { type Claim, claimShard, findShard, listShards } from "../../shared/ledger/shards.ts"
 import type { Range } from "../../shared/range.ts"
 import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../test-database.ts"
 import { beginRun, cutAt } from "../test-run.ts"
@@ -22,7 +22,7 @@ async function begin(ranges: Range[]): Promise<Run> {
   return beginRun(database.db, ranges)
 }
 
-async function claim(run: Run, index: number, attempt = 0): Promise<Shard> {
+async function claim(run: Run, index: number, attempt = 0): Promise<Claim> {
   const shard = { runId: run.runId, shardIndex: index, dispatch: run.dispatch }
   const claimed = await claimShard(database.db, shard, { execution: "job-aaaaa", taskIndex: index, attempt })
   if (!claimed) throw new Error(`shard ${index} could not be claimed`)

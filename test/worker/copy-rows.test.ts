@@ -6,7 +6,7 @@ import type { CopyOptions } from "../../services/worker/copy-rows.ts"
 import { type DatabaseConnection, openDatabase } from "../../shared/database.ts"
 import { StaleEpochError } from "../../shared/errors.ts"
 import type { NewRun, Run } from "../../shared/ledger/runs.ts"
-import { claimShard, findShard, listShards, type Shard } from "../../shared/ledger/shards.ts"
+import { type Claim, claimShard, findShard, listShards } from "../../shared/ledger/shards.ts"
 import type { Range } from "../../shared/range.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import { isTransient } from "../../shared/transient.ts"
@@ -38,14 +38,14 @@ async function begin(ranges: Range[], overrides: Partial<NewRun> = {}): Promise<
   return beginRun(database.db, ranges, overrides)
 }
 
-async function claim(run: Run, index: number, attempt = 0): Promise<Shard> {
+async function claim(run: Run, index: number, attempt = 0): Promise<Claim> {
   const shard = { runId: run.runId, shardIndex: index, dispatch: run.dispatch }
   const claimed = await claimShard(database.db, shard, { execution: "job-aaaaa", taskIndex: index, attempt })
   if (!claimed) throw new Error(`shard ${index} could not be claimed`)
   return claimed
 }
 
-const compute = (run: Run, claimed: Shard, options?: CopyOptions, db = database.db) =>
+const compute = (run: Run, claimed: Claim, options?: CopyOptions, db = database.db) =>
   computeShard(db, run, claimed, source.pool, options)
 
 const asText = (rows: Record<string, unknown>[]) => rows.map((row) => Object.values(row).map(String).join(","))
