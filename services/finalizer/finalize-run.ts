@@ -6,10 +6,10 @@ import type { Database } from "../../shared/database.ts"
 import { verdictPath } from "../../shared/document-paths.ts"
 import { replaceDocument } from "../../shared/documents.ts"
 import { findDispatch } from "../../shared/ledger/dispatches.ts"
-import { closeRun, decideRun, findRun, markAnnounced, type Run } from "../../shared/ledger/runs.ts"
+import { closeRun, decideRun, findRun, markAnnounced } from "../../shared/ledger/runs.ts"
 import type { Log } from "../../shared/log.ts"
+import { deleteRunSubscription } from "../../shared/run-subscription.ts"
 import { sendVerdict } from "../../shared/send-verdict.ts"
-import { runSubscription } from "../../shared/topics.ts"
 import { inSpan, noteFields } from "../../shared/tracing.ts"
 import { composeMessage, composeVerdict } from "./compose-verdict.ts"
 import { gatherEvidence } from "./gather-evidence.ts"
@@ -27,8 +27,6 @@ export interface FinalizeContext {
   underWay: Map<string, Promise<void>>
   now(): Date
 }
-
-const NOT_FOUND = 5
 
 /**
  * Takes a run whose dispatch is over to its announced verdict, from wherever it stands: closes it, verifies it,
@@ -78,16 +76,8 @@ async function announce(context: FinalizeContext, runId: string): Promise<void> 
   const isOlder = (existing: string) => parseJson(VerdictSchema, existing).dispatch < verdict.dispatch
   // Not written over a newer one: a rerun has been opened and decided meanwhile, so this one was announced before.
   if (!(await replaceDocument(context.bucket, verdictPath(runId), run.verdict, isOlder, context))) return
-  if (run.state === "complete") await deleteSubscription(context, run)
+  if (run.state === "complete") await deleteRunSubscription(context.pubsub, runId)
   const message = composeMessage(verdict, context.bucket.name)
   await inSpan("send run-verdicts", {}, () => sendVerdict(context.verdicts, message), { kind: "producer" })
   await markAnnounced(context.db, run)
-}
-
-async function deleteSubscription(context: FinalizeContext, run: Run): Promise<void> {
-  try {
-    await context.pubsub.subscription(runSubscription(run.runId)).delete()
-  } catch (error) {
-    if ((error as { code?: unknown }).code !== NOT_FOUND) throw error
-  }
 }

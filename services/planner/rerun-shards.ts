@@ -8,7 +8,7 @@ import type { PushMessage } from "../../shared/push-server.ts"
 import { topics } from "../../shared/topics.ts"
 import { noteFields } from "../../shared/tracing.ts"
 import { findRejection, rejectRequest } from "./reject-request.ts"
-import { startDispatch } from "./start-dispatch.ts"
+import { releaseSubscription, startDispatch } from "./start-dispatch.ts"
 import type { RunContext } from "./start-run.ts"
 
 /** Turns a rerun request into the next dispatch of an incomplete run, or rejects it. May be repeated after a crash. */
@@ -25,6 +25,7 @@ export async function takeRerunRequest(context: RunContext, message: PushMessage
     if (dispatch && current?.state === "running" && current.dispatch === dispatch.dispatch) {
       await startDispatch(context, current, dispatch)
     }
+    await releaseSubscription(context, run.runId)
   } catch (error) {
     if (!(error instanceof PermanentError || error instanceof MalformedError)) throw error
     await rejectRequest(context, topics.rerunRequests, message, {

@@ -8,9 +8,10 @@ import type { Database } from "../../shared/database.ts"
 import { dispatchPath } from "../../shared/document-paths.ts"
 import { createDocument } from "../../shared/documents.ts"
 import { type Dispatch, listOffered, recordExecution } from "../../shared/ledger/dispatches.ts"
-import type { Run } from "../../shared/ledger/runs.ts"
+import { findRun, type Run } from "../../shared/ledger/runs.ts"
 import type { Log } from "../../shared/log.ts"
 import { retryTransient } from "../../shared/retry.ts"
+import { deleteRunSubscription } from "../../shared/run-subscription.ts"
 import { runSubscription, topics } from "../../shared/topics.ts"
 import { formatTraceParent, traceAttributes } from "../../shared/trace-parent.ts"
 import { currentSpan, inSpan } from "../../shared/tracing.ts"
@@ -49,6 +50,15 @@ export async function startDispatch(context: DispatchContext, run: Run, dispatch
   await inSpan("start dispatch", { runId: run.runId, dispatch: dispatch.dispatch }, () =>
     bringToTasks(context, run, dispatch),
   )
+}
+
+/**
+ * Deletes the subscription of a run that is complete by now. The finalizer does so with the verdict, but a request that
+ * is delivered again, its planner having died after RunJob, may make it anew while the tasks finish the day.
+ */
+export async function releaseSubscription(context: DispatchContext, runId: string): Promise<void> {
+  const run = await findRun(context.db, runId)
+  if (run?.state === "complete") await deleteRunSubscription(context.pubsub, runId)
 }
 
 async function bringToTasks(context: DispatchContext, run: Run, dispatch: Dispatch): Promise<void> {

@@ -17,7 +17,7 @@ import { chooseRead } from "./inspect-source.ts"
 import { planRanges } from "./plan-ranges.ts"
 import { findRejection, type RejectionContext, rejectRequest } from "./reject-request.ts"
 import { resolveRevenueDay } from "./revenue-day.ts"
-import { type DispatchContext, startDispatch } from "./start-dispatch.ts"
+import { type DispatchContext, releaseSubscription, startDispatch } from "./start-dispatch.ts"
 
 export interface RunContext extends DispatchContext, RejectionContext {
   /** Where the shop is read; the database itself unless the shop is elsewhere. */
@@ -88,6 +88,7 @@ async function startRun(context: RunContext, run: Run): Promise<void> {
   if (dispatch && current?.state === "running" && current.dispatch === 0) {
     await startDispatch(context, current, dispatch)
   }
+  await releaseSubscription(context, run.runId)
 }
 
 /** The plan in the bucket; makes it first if there is none. If two make it, one of them is the plan for both. */

@@ -66,6 +66,29 @@ test("the same message again is the same run, and starts nothing more", async ()
   expect(await room.executions()).toHaveLength(before.executions)
 })
 
+test("a request delivered again while its day becomes complete leaves no subscription behind", async () => {
+  const { db } = room.database
+  const message = pushed({ date: "2026-11-22" })
+  const runId = `2026-11-22-${message.id}`
+  const name = `projects/local/subscriptions/run-${runId}`
+  const names = () => room.pubsubServer.subscriptions().map((subscription) => subscription.name)
+  const remove = room.pubsubServer.faults.add({
+    matches: ({ method }) => method === "CreateSubscription",
+    before: async () => {
+      const run = (await findRun(db, runId)) as Run
+      await closeRun(db, run)
+      await decideRun(db, run, { state: "complete", verdict: "{}" })
+    },
+  })
+  await request(message)
+  remove()
+  expect(names()).not.toContain(name)
+  // The planner died before it could look: the next delivery does.
+  await room.context.pubsub.topic("work-items").createSubscription(`run-${runId}`)
+  await request(message)
+  expect(names()).not.toContain(name)
+})
+
 test("the same message delivered many times at once ends as one run with one plan", async () => {
   const message = pushed({ date: "2026-11-22" })
   await Promise.allSettled(Array.from({ length: 5 }, () => request(message)))
