@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { type FaultCloud, startFaultCloud } from "./fault-cloud.ts"
 import type { SentVerdict } from "./invariants.ts"
-import { leaveOut, proveCrashPoints } from "./prove-crash-points.ts"
+import { fewest, leaveOut, proveCrashPoints } from "./prove-crash-points.ts"
 import { changePrices, fillDate } from "./shop-days.ts"
 
 let cloud: FaultCloud
@@ -35,6 +35,6 @@ test("a task that dies at any call and is not tried again leaves a run that one 
   })
   expect(problems).toEqual([])
   expect(unreached).toEqual([])
-  expect(tried).toBeGreaterThan(30)
-  expect(ends["incomplete"]).toBeGreaterThan(20)
+  expect(tried).toBeGreaterThan(fewest(30))
+  expect(ends["incomplete"]).toBeGreaterThan(fewest(20))
 })

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { type FaultCloud, startFaultCloud } from "./fault-cloud.ts"
-import { leaveOut, proveCrashPoints } from "./prove-crash-points.ts"
+import { fewest, leaveOut, proveCrashPoints } from "./prove-crash-points.ts"
 import { changePrices, fillDate } from "./shop-days.ts"
 
 let cloud: FaultCloud
@@ -58,5 +58,5 @@ test("a finalizer that dies at any call of a sweep leaves a run that comes right
   })
   expect(problems).toEqual([])
   expect(unreached).toEqual([])
-  expect(tried).toBeGreaterThan(30)
+  expect(tried).toBeGreaterThan(fewest(30))
 })

@@ -25,6 +25,9 @@ const SETUP = /: database\.(?:connect|query SET SESSION .*) #1$/
 /** A part of the crash points, every n-th, for who is in a hurry; 0 tries those too that are the same as others. */
 const EVERY = Number(process.env["FAULTS_EVERY"] ?? "1")
 
+/** Of so many crash points in all, how many are tried at least. */
+export const fewest = (points: number): number => Math.floor(points / Math.max(1, EVERY)) - 1
+
 const PROBLEMS_MAX = 20
 
 /**
