@@ -1,8 +1,9 @@
 import { and, eq, gte, lt, type SQL, sql } from "drizzle-orm"
 import { revenueVersions } from "../schemas/database/revenue.ts"
 import { purchases } from "../schemas/database/shop.ts"
-import { allRows, type Database, matchedRows } from "./database.ts"
+import { type Database, matchedRows } from "./database.ts"
 import type { Range } from "./range.ts"
+import { type ArmRow, selectEach } from "./select-each.ts"
 import { fromPurchases, type ShopDay, type UserTotals } from "./shop-day.ts"
 import { listPieces } from "./shop-pieces.ts"
 
@@ -22,12 +23,8 @@ export interface RowTotals {
   checksum: bigint
 }
 
-// One statement for many shards saves round trips; each arm is still one range of the primary key.
-const RANGES_PER_STATEMENT = 100
-
-/** Replaces the rows of a range by what the shop says now, inside the database. Part of a shard's transaction. */
-export async function replaceRows(tx: Database, of: RevenueVersion, day: ShopDay, range: Range): Promise<void> {
-  await deleteRange(tx, of, range)
+/** Inserts the rows of a range as the shop has them now, inside the database. Part of a shard's transaction. */
+export async function insertTotals(tx: Database, of: RevenueVersion, day: ShopDay, range: Range): Promise<void> {
   for await (const piece of listPieces(tx, day, range)) {
     await tx.execute(sql`
       INSERT INTO ${revenueVersions} (revenue_date, version, user_id, amount_cents, purchases)
@@ -57,15 +54,8 @@ export async function insertRows(tx: Database, of: RevenueVersion, rows: UserTot
 
 /** Adds up the rows of each range, in the order of the ranges. */
 export async function sumRows(db: Database, of: RevenueVersion, ranges: Range[]): Promise<RowTotals[]> {
-  const totals: RowTotals[] = []
-  for (let start = 0; start < ranges.length; start += RANGES_PER_STATEMENT) {
-    const arms = ranges
-      .slice(start, start + RANGES_PER_STATEMENT)
-      .map((range, offset) => selectTotals(inRange(of, range), start + offset))
-    const rows = allRows<TotalsRow>(await db.execute(sql.join(arms, sql` UNION ALL `)))
-    for (const row of rows.toSorted((a, b) => Number(a.arm) - Number(b.arm))) totals.push(toTotals(row))
-  }
-  return totals
+  const rows = await selectEach<TotalsRow>(db, ranges, (range, arm) => selectTotals(inRange(of, range), arm))
+  return rows.map(toTotals)
 }
 
 /** Deletes rows of a version, at most `limit` of them. Returns how many. */
@@ -73,8 +63,7 @@ export async function deleteRows(db: Database, of: RevenueVersion, limit: number
   return matchedRows(await db.delete(revenueVersions).where(inRange(of, {})).limit(limit))
 }
 
-interface TotalsRow {
-  arm: string
+interface TotalsRow extends ArmRow {
   rows: string
   purchases: string
   amount: string

@@ -1,7 +1,9 @@
 import { and, isNull, type SQL, sql } from "drizzle-orm"
+import pMap from "p-map"
 import { purchases } from "../schemas/database/shop.ts"
 import { allRows, type Database } from "./database.ts"
 import type { Range } from "./range.ts"
+import { type ArmRow, STATEMENTS_AT_ONCE, selectEach } from "./select-each.ts"
 import { duringDay, fromPurchases, inSlice, type ShopDay, utcDates, withinDates } from "./shop-day.ts"
 import { listPieces } from "./shop-pieces.ts"
 
@@ -11,24 +13,13 @@ export interface SourceTotals {
   amountCents: bigint
 }
 
-// One statement for many shards saves round trips; each arm is still one range of the index.
-const RANGES_PER_STATEMENT = 100
-
 /** Counts and sums the source of each range, in the order of the ranges. */
 export async function sumSource(db: Database, day: ShopDay, ranges: Range[]): Promise<SourceTotals[]> {
-  const totals: SourceTotals[] = []
   if (day.sourceWay === "user-batches") {
-    for (const range of ranges) totals.push(await sumPieces(db, day, range))
-    return totals
+    return pMap(ranges, (range) => sumPieces(db, day, range), { concurrency: STATEMENTS_AT_ONCE })
   }
-  for (let start = 0; start < ranges.length; start += RANGES_PER_STATEMENT) {
-    const arms = ranges
-      .slice(start, start + RANGES_PER_STATEMENT)
-      .map((range, offset) => selectTotals(day, inSlice(day, range), start + offset))
-    const rows = allRows<TotalsRow>(await db.execute(sql.join(arms, sql` UNION ALL `)))
-    for (const row of rows.toSorted((a, b) => Number(a.arm) - Number(b.arm))) totals.push(toTotals(row))
-  }
-  return totals
+  const rows = await selectEach<TotalsRow>(db, ranges, (range, arm) => selectTotals(day, inSlice(day, range), arm))
+  return rows.map(toTotals)
 }
 
 async function sumPieces(db: Database, day: ShopDay, range: Range): Promise<SourceTotals> {
@@ -55,8 +46,7 @@ async function sumWhere(db: Database, day: ShopDay, where: SQL): Promise<SourceT
   return row ? toTotals(row) : { purchases: 0n, amountCents: 0n }
 }
 
-interface TotalsRow {
-  arm: string
+interface TotalsRow extends ArmRow {
   purchases: string
   amount: string
 }

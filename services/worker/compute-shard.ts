@@ -2,7 +2,7 @@ import type { Pool } from "mysql2"
 import type { Database } from "../../shared/database.ts"
 import type { Run } from "../../shared/ledger/runs.ts"
 import { type Claim, finishShard, lockClaim } from "../../shared/ledger/shards.ts"
-import { replaceRows, sumRows } from "../../shared/revenue-rows.ts"
+import { deleteRange, insertTotals, sumRows } from "../../shared/revenue-rows.ts"
 import { shardRange } from "../../shared/shard-range.ts"
 import { type CopyOptions, copyRows } from "./copy-rows.ts"
 
@@ -22,8 +22,10 @@ export async function computeShard(
     const shard = await lockClaim(tx, claim)
     if (shard.state === "done") return
     const range = shardRange(shard)
+    // Under a shard's first claim nothing was ever committed that would have to go.
+    if (claim.epoch > 1) await deleteRange(tx, run, range)
     if (source) await copyRows(tx, source, run, range, options)
-    else await replaceRows(tx, run, run, range)
+    else await insertTotals(tx, run, run, range)
     const [written] = await sumRows(tx, run, [range])
     if (!written) throw new Error(`no totals of shard ${claim.shardIndex} of run ${claim.runId}`)
     await finishShard(tx, claim, written)

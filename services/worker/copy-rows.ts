@@ -4,7 +4,7 @@ import type { Pool } from "mysql2"
 import type { Database } from "../../shared/database.ts"
 import type { Range } from "../../shared/range.ts"
 import { SourceError } from "../../shared/read-source.ts"
-import { deleteRange, insertRows, type RevenueVersion } from "../../shared/revenue-rows.ts"
+import { insertRows, type RevenueVersion } from "../../shared/revenue-rows.ts"
 import { inSlice, type ShopDay, selectUserTotals, type UserTotals } from "../../shared/shop-day.ts"
 import { USERS_PER_BATCH } from "../../shared/user-batches.ts"
 import { RowStream } from "./row-stream.ts"
@@ -26,7 +26,7 @@ export interface CopyOptions {
 }
 
 /**
- * Replaces the rows of a range by what the shop on another server says now: they travel through this task, as fast as
+ * Inserts the rows of a range as the shop on another server has them now: they travel through this task, as fast as
  * the slower of the two takes them. Part of a shard's transaction. What fails at the source fails the transaction.
  */
 export async function copyRows(
@@ -41,7 +41,6 @@ export async function copyRows(
       ? new RowStream<UserTotals>(source, selectUserTotals(run, inSlice(run, range)), rowsPerInsert)
       : new UserBatchStream(source, run, range, Math.min(rowsPerInsert, USERS_PER_BATCH))
   try {
-    await deleteRange(tx, run, range)
     for (;;) {
       const rows = await keepAlive(tx, stream.next(), keepAliveMs)
       if (rows.length === 0) return
