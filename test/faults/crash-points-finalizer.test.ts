@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { type FaultCloud, startFaultCloud } from "./fault-cloud.ts"
-import { fewest, leaveOut, proveCrashPoints } from "./prove-crash-points.ts"
+import { fewest, proveCrashPoints } from "./prove-crash-points.ts"
 import { changePrices, fillDate } from "./shop-days.ts"
 
 let cloud: FaultCloud
@@ -19,12 +19,10 @@ test("a finalizer that dies at any call of a run leaves a run that comes right",
     name: "run",
     date,
     callers: /^finalizer$/,
-    // The second of three reports is like the first.
-    pick: (calls) => leaveOut(calls, /commit #1$/, /commit #2$/),
     arrange: () => changePrices(cloud.connection, date),
     play: async () => void (await cloud.start(date)),
   })
   expect(problems).toEqual([])
   expect(unreached).toEqual([])
-  expect(tried).toBeGreaterThan(fewest(70))
+  expect(tried.length).toBeGreaterThan(fewest(55))
 })

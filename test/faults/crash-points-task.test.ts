@@ -25,5 +25,5 @@ test("a task that dies at any call leaves a run that comes right by its next att
   })
   expect(problems).toEqual([])
   expect(unreached).toEqual([])
-  expect(tried).toBeGreaterThan(fewest(60))
+  expect(tried.length).toBeGreaterThan(fewest(45))
 })

@@ -32,19 +32,19 @@ const PROBLEMS_MAX = 20
 
 /**
  * Records a run, then repeats it for each of its calls, with the caller killed just before the call reaches its server
- * and just after the server has answered. Returns what was wrong, and how many crash points were tried.
+ * and just after the server has answered. Returns what was wrong, and the crash points that were tried.
  */
 export async function proveCrashPoints(cloud: FaultCloud, scenario: Scenario) {
   const keys = await recordKeys(cloud, scenario)
   const problems: string[] = []
-  let tried = 0
+  const tried: string[] = []
   const unreached: string[] = []
   for (const point of keys) {
     const first = await tryCrashPoint(cloud, scenario, point)
     // What two of a process's calls do at once may come in another order.
     const second = first.happened ? undefined : await tryCrashPoint(cloud, scenario, point)
     problems.push(...first.faults, ...(second?.faults ?? []))
-    if (first.happened || second?.happened) tried++
+    if (first.happened || second?.happened) tried.push(nameOf(scenario, point))
     else unreached.push(nameOf(scenario, point))
     if (problems.length > PROBLEMS_MAX) break
   }
@@ -116,5 +116,6 @@ export async function restartServices(cloud: FaultCloud): Promise<void> {
 export function leaveOut(calls: RecordedCall[], after: RegExp, until: RegExp): RecordedCall[] {
   const first = calls.findIndex(({ key }) => after.test(key))
   const last = calls.findIndex(({ key }) => until.test(key))
+  if (first < 0 || last < 0) throw new Error(`there are no calls between ${after} and ${until}`)
   return calls.filter((_call, at) => at <= first || at > last)
 }
