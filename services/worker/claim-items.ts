@@ -11,7 +11,7 @@ import {
 } from "../../shared/ledger/shards.ts"
 import type { Log } from "../../shared/log.ts"
 import { retryTransient } from "../../shared/retry.ts"
-import type { ItemSource, PulledItem } from "./pull-item.ts"
+import type { ItemSource } from "./pull-item.ts"
 
 /** What a task is to do next with a shard. */
 export type Work =
@@ -31,6 +31,8 @@ export interface ClaimContext {
   items: ItemSource
   /** Work items to take from it at once. */
   itemsMax: number
+  /** Whether there are more shards than tasks: else each is some task's own, and the subscription need not be asked. */
+  isShared: boolean
   log: Log
   signal: AbortSignal
 }
@@ -65,18 +67,29 @@ export async function* claimItems(context: ClaimContext): AsyncGenerator<Work> {
     // Nobody has had it in this dispatch: what is offered, or offered anew, has no crashes.
     return claimed ? [{ kind: "compute", claim: claimed, crashes: 0 }] : []
   }
+  const findOffered = () => findOfferedShard(db, runId, dispatch)
   const own = await ask("find the own shard", () => findShardAt(db, runId, dispatch, task.taskIndex))
-  if (own?.state === "offered" && !signal.aborted) yield* await claimNew(own)
+  const first = own?.state === "offered" && !signal.aborted ? await claimNew(own) : []
 
+  // The next items come while the ones before are computed.
+  const pull = () => {
+    const pulling = items.pull(itemsMax)
+    pulling.catch(() => undefined) // whoever waits for it later finds its failure then
+    return pulling
+  }
+  let pulling = context.isShared ? pull() : undefined
+  yield* first
   let acknowledged: Promise<unknown> = Promise.resolve()
-  let isQueueEmpty = false
   while (!signal.aborted) {
-    const offered = await ask("find an offered shard", () => findOfferedShard(db, runId, dispatch))
+    const offered = (await isSettled(pulling)) || (await ask("find an offered shard", findOffered))
+    // Nothing is left to claim, and nothing will come.
     if (!offered) break
-    // What is not in the subscription now is with another task, or was never sent: the ledger has it.
-    const pulled: PulledItem[] = isQueueEmpty ? [] : await items.pull(itemsMax)
-    isQueueEmpty = pulled.length === 0
-    if (isQueueEmpty) yield* await claimNew(offered)
+    const pulled = await (pulling ?? pull())
+    if (pulled.length === 0) {
+      yield* claimFromLedger()
+      break
+    }
+    pulling = pull()
     for (const item of pulled) {
       if (signal.aborted) return
       // An item of an older dispatch finds no shard to claim: what it offered was finished, or is offered anew.
@@ -86,4 +99,19 @@ export async function* claimItems(context: ClaimContext): AsyncGenerator<Work> {
     acknowledged = Promise.all([acknowledged, items.acknowledge(pulled)])
   }
   await acknowledged
+
+  /** What is not in the subscription is with another task, or was never sent. */
+  async function* claimFromLedger(): AsyncGenerator<Work> {
+    while (!signal.aborted) {
+      const offered = await ask("find an offered shard", findOffered)
+      if (!offered) return
+      yield* await claimNew(offered)
+    }
+  }
+}
+
+/** Whether a promise has its value by now. */
+async function isSettled(promise: Promise<unknown> | undefined): Promise<boolean> {
+  const later = new Promise<false>((resolve) => setImmediate(resolve, false))
+  return promise === undefined ? false : Promise.race([promise.then(() => true), later])
 }

@@ -78,17 +78,16 @@ async function runTask(config: WorkerConfig, task: TaskAttempt, log: Log, signal
   const run = await retryTransient(`read run ${runId}`, () => findRun(db, runId), { log, signal })
   if (!run) throw new PermanentError(`there is no run ${runId} in the ledger: do planner and worker use one database?`)
 
-  const readDispatch = () => findDispatch(db, runId, dispatch)
   // The first dispatch offers all: no need to ask.
-  const offered =
-    dispatch === 0
-      ? run.shardCount
-      : (await retryTransient("read the dispatch", readDispatch, { log, signal }))?.shardCount
+  const readDispatch = () => findDispatch(db, runId, dispatch)
+  const opened = dispatch === 0 ? run : await retryTransient("read the dispatch", readDispatch, { log, signal })
+  const shards = opened?.shardCount ?? 1
+  const tasks = config.CLOUD_RUN_TASK_COUNT
 
   const pubsub = openPubSub(config)
   const items = openItemSource(pubsub, runId, log)
-  const itemsMax = countItemsAtOnce(offered ?? 1, config.CLOUD_RUN_TASK_COUNT)
-  const work = claimItems({ db, runId, dispatch, task, items, itemsMax, signal, log })
+  const itemsMax = countItemsAtOnce(shards, tasks)
+  const work = claimItems({ db, runId, dispatch, task, items, itemsMax, isShared: shards > tasks, signal, log })
   const context = {
     db,
     source: source.db === db ? undefined : source.pool,
