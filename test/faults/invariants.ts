@@ -160,6 +160,7 @@ interface Manifest {
   purchases?: string
   amountCents?: string
   checksum?: string
+  epoch?: number
 }
 
 /** One manifest for each shard of the plan, tiling the ids, each equal to the rows that are there. */
@@ -177,9 +178,16 @@ async function findManifestFaults(evidence: Evidence, date: string, runId: strin
      WHERE revenue_date = ? AND version = ?`,
     [date, version],
   )
+  const [shards] = await evidence.connection.query<RowDataPacket[]>(
+    "SELECT epoch FROM shards WHERE run_id = ? ORDER BY shard_index",
+    [runId],
+  )
   let end: string | undefined
   for (const [index] of plan.shards.entries()) {
     const manifest = JSON.parse(await readText(evidence, date, runId, `shards/${index}.json`)) as Manifest
+    if (manifest.epoch !== shards[index]?.["epoch"]) {
+      faults.push(`wrong manifests: shard ${index} of ${runId} has one of epoch ${manifest.epoch}`)
+    }
     if (manifest.from !== end) faults.push(`wrong manifests: a gap before shard ${index} of ${runId}`)
     end = manifest.to
     const { from, to } = manifest

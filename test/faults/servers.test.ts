@@ -47,7 +47,7 @@ const statements: [string, RegExp][] = [
   ["at a claim", /LAST_INSERT_ID/],
   ["while a shard is computed", /^\s*INSERT INTO `revenue_versions`/],
   ["while a shard is marked done", /^update `shards` set `state` = 'done'/],
-  ["while a report is taken", /^update `dispatches` set `reported`/],
+  ["while a report is taken", /^\s*UPDATE `shards` s JOIN `dispatches`/],
   ["while a run is closed", /^update `runs` set `state` = 'verifying'/],
   ["while a run is verified", /^\s*SELECT .*AS arm/],
   ["while a verdict is decided", /^insert into `published_days`/],

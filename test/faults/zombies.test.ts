@@ -1,7 +1,9 @@
+import { readdir, readFile } from "node:fs/promises"
+import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { type Call, InjectedError } from "../../services/local/faults.ts"
 import { type FaultCloud, startFaultCloud } from "./fault-cloud.ts"
-import { freezeTaskAfter, startNextAttempt } from "./frozen-task.ts"
+import { type FrozenTask, freezeTaskAfter, startNextAttempt } from "./frozen-task.ts"
 import type { SentVerdict } from "./invariants.ts"
 import { playCase } from "./play-case.ts"
 import { changePrices, fillDate } from "./shop-days.ts"
@@ -38,6 +40,7 @@ const places: [string, (call: Call) => boolean][] = [
   ["with a claim and no transaction", statement(/LAST_INSERT_ID/)],
   ["before its commit, with its rows written", statement(/^update `shards` set `state` = 'done'/)],
   ["after its commit, before its manifest", statement(/^commit/)],
+  ["after its last look at its claim", statement(/^select .* from `shards` where [^]*`shard_index` = '?\d+'?\)$/)],
   ["after its manifest, before its report", ({ method }) => method === "storage.objects.insert"],
 ]
 
@@ -56,6 +59,24 @@ async function readWritten(): Promise<string> {
   return JSON.stringify([shards.map((shard) => ({ ...shard, reported_at: undefined })), rows])
 }
 
+/** The manifests by their paths. One may come late, of a commit that nothing superseded; none may be replaced. */
+async function readManifests(): Promise<Map<string, string>> {
+  const folder = join(cloud.folder, "bucket", "daybook", "runs", date)
+  const paths = (await readdir(folder, { recursive: true })).filter((path) => /shards.\d+\.json$/.test(path))
+  return new Map(
+    await Promise.all(paths.map(async (path) => [path, await readFile(join(folder, path), "utf8")] as const)),
+  )
+}
+
+/** Lets a task go on that has been superseded, and looks at what it does. */
+async function thawHarmless(zombie: FrozenTask): Promise<void> {
+  const [written, manifests] = [await readWritten(), await readManifests()]
+  await zombie.thaw()
+  expect(await readWritten()).toBe(written)
+  const now = await readManifests()
+  for (const [path, text] of manifests) expect(now.get(path)).toBe(text)
+}
+
 describe.each(places)("a task frozen %s", (place, matches) => {
   test("and superseded by its next attempt writes nothing when it goes on", async () => {
     await play(`superseded by its next attempt, ${place}`, async () => {
@@ -65,9 +86,7 @@ describe.each(places)("a task frozen %s", (place, matches) => {
       await endIdleSessions()
       expect(await startNextAttempt(cloud, zombie.env)).toBe(0)
       expect(await cloud.awaitVerdict(requestId)).toMatchObject({ verdict: "complete" })
-      const before = await readWritten()
-      await zombie.thaw()
-      expect(await readWritten()).toBe(before)
+      await thawHarmless(zombie)
     })
   })
 
@@ -84,11 +103,41 @@ describe.each(places)("a task frozen %s", (place, matches) => {
         await cloud.waitFor("the announcement", () =>
           cloud.query("SELECT 1 FROM runs WHERE announced_at IS NULL").then((open) => open.length === 0 || undefined),
         )
-        const before = await readWritten()
-        await zombie.thaw()
-        expect(await readWritten()).toBe(before)
+        await thawHarmless(zombie)
       })
     }
+  })
+})
+
+test("a task that goes on while its next attempt is at work with its shard does not write it", async () => {
+  await play("two attempts at work with one shard", async () => {
+    // The task would be done with what is left, and the sweep would close the run.
+    const resumeSweeps = cloud.pauseSweeps()
+    const isClaim = statement(/^update `shards` set [^]*LAST_INSERT_ID/)
+    const { frozen } = freezeTaskAfter(cloud, isClaim)
+    const requestId = await cloud.publish("run-requests", { date })
+    const zombie = await frozen
+    const held = Promise.withResolvers<void>()
+    let isHeld = false
+    const remove = cloud.proxy.faults.add({
+      matches: (call) => isClaim(call) && cloud.recorder.callerOf(call)?.pid !== zombie.pid,
+      after: () => {
+        isHeld = true
+        return held.promise
+      },
+    })
+    const next = startNextAttempt(cloud, zombie.env)
+    await cloud.waitFor("the next attempt's claim", () => isHeld || undefined)
+    const readShard = () => cloud.query("SELECT * FROM shards WHERE run_id LIKE ? AND attempt = 1", [`${date}-%`])
+    const before = JSON.stringify(await readShard())
+    await zombie.thaw()
+    expect(JSON.stringify(await readShard())).toBe(before)
+    expect(before).toContain('"state":"claimed"')
+    held.resolve()
+    expect(await next).toBe(0)
+    remove()
+    resumeSweeps()
+    expect(await cloud.awaitVerdict(requestId)).toMatchObject({ verdict: "complete" })
   })
 })
 
