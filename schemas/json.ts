@@ -21,6 +21,18 @@ export class MalformedError extends Error {
  * of a `oneof` exactly one must be set. int64 comes as a string or number and becomes a bigint.
  */
 export function parseJson<Desc extends DescMessage>(schema: Desc, text: string): MessageShape<Desc> {
+  return parse(schema, text, false)
+}
+
+/**
+ * Reads a document that Daybook has written. As strict, but that an unknown field is passed over: while a new version is
+ * deployed, services of the old one read what the new one writes.
+ */
+export function parseDocument<Desc extends DescMessage>(schema: Desc, text: string): MessageShape<Desc> {
+  return parse(schema, text, true)
+}
+
+function parse<Desc extends DescMessage>(schema: Desc, text: string, ignoreUnknownFields: boolean): MessageShape<Desc> {
   if (text.trim() === "") throw new MalformedError(`${schema.name}: empty; expected a JSON object`)
   let json: JsonValue
   try {
@@ -28,7 +40,7 @@ export function parseJson<Desc extends DescMessage>(schema: Desc, text: string):
   } catch (cause) {
     throw new MalformedError(`${schema.name}: not JSON: ${(cause as Error).message}`, { cause })
   }
-  const message = decode(schema, json)
+  const message = decode(schema, json, ignoreUnknownFields)
   requireFields(schema, json, schema.name)
   return message
 }
@@ -38,9 +50,13 @@ export function formatJson<Desc extends DescMessage>(schema: Desc, init: Message
   return JSON.stringify(toJson(schema, create(schema, init), { alwaysEmitImplicit: true }), null, indent)
 }
 
-function decode<Desc extends DescMessage>(schema: Desc, json: JsonValue): MessageShape<Desc> {
+function decode<Desc extends DescMessage>(
+  schema: Desc,
+  json: JsonValue,
+  ignoreUnknownFields: boolean,
+): MessageShape<Desc> {
   try {
-    return fromJson(schema, json, { ignoreUnknownFields: false })
+    return fromJson(schema, json, { ignoreUnknownFields })
   } catch (cause) {
     throw new MalformedError(describeFault(schema, cause as Error), { cause })
   }

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises"
 import type { Bucket } from "@google-cloud/storage"
 import { type Verdict, VerdictSchema } from "../schemas/documents/verdict_pb.ts"
-import { parseJson } from "../schemas/json.ts"
+import { parseDocument, parseJson } from "../schemas/json.ts"
 import { type RunVerdict, RunVerdictSchema } from "../schemas/messages/run_verdict_pb.ts"
 import type { Database } from "./database.ts"
 import { rejectionPath } from "./document-paths.ts"
@@ -49,7 +49,7 @@ export async function followRequest(
       options.onProgress?.(progress)
     }
     const run = await retryTransient(`read run ${opened.runId}`, () => findRun(db, opened.runId), options)
-    if (run?.verdict) return { kind: "decided", verdict: parseJson(VerdictSchema, run.verdict) }
+    if (run?.verdict) return { kind: "decided", verdict: parseDocument(VerdictSchema, run.verdict) }
     // The planner took the run back, or somebody reran it this very moment: look again at what is there.
     await pause(options)
   }

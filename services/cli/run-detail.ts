@@ -1,6 +1,6 @@
 import { join } from "node:path"
 import { type Verdict, VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
-import { parseJson } from "../../schemas/json.ts"
+import { parseDocument } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database.ts"
 import { manifestFolder, planPath, runFolder, verdictPath } from "../../shared/document-paths.ts"
 import type { Dispatch } from "../../shared/ledger/dispatches.ts"
@@ -57,7 +57,7 @@ export async function readRunDetail(db: Database, runId: string, places: Places)
   const progress = await readRunProgress(db, runId)
   if (!progress) throw new CommandError(`Run ${runId} is gone: the planner could not plan it and took it back.`)
   const shards = await listShards(db, runId)
-  const verdict = text ? parseJson(VerdictSchema, text) : undefined
+  const verdict = text ? parseDocument(VerdictSchema, text) : undefined
   const { BUCKET: bucket, LOCAL_FOLDER: folder } = places
   const uri = (path: string) => `gs://${bucket}/${path}`
   return {

@@ -1,7 +1,7 @@
 import type { PubSub, Topic } from "@google-cloud/pubsub"
 import type { Bucket } from "@google-cloud/storage"
 import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
-import { parseJson } from "../../schemas/json.ts"
+import { parseDocument } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database.ts"
 import { verdictPath } from "../../shared/document-paths.ts"
 import { replaceDocument } from "../../shared/documents.ts"
@@ -72,8 +72,8 @@ async function decide(context: FinalizeContext, runId: string): Promise<void> {
 async function announce(context: FinalizeContext, runId: string): Promise<void> {
   const run = await findRun(context.db, runId)
   if (!run?.verdict || run.announcedAt !== null) return
-  const verdict = parseJson(VerdictSchema, run.verdict)
-  const isOlder = (existing: string) => parseJson(VerdictSchema, existing).dispatch < verdict.dispatch
+  const verdict = parseDocument(VerdictSchema, run.verdict)
+  const isOlder = (existing: string) => parseDocument(VerdictSchema, existing).dispatch < verdict.dispatch
   // Not written over a newer one: a rerun has been opened and decided meanwhile, so this one was announced before.
   if (!(await replaceDocument(context.bucket, verdictPath(runId), run.verdict, isOlder, context))) return
   if (run.state === "complete") await deleteRunSubscription(context.pubsub, runId)

@@ -1,6 +1,6 @@
 import type { Bucket } from "@google-cloud/storage"
 import { type Plan, PlanSchema } from "../../schemas/documents/plan_pb.ts"
-import { MalformedError, parseJson } from "../../schemas/json.ts"
+import { MalformedError, parseDocument } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database.ts"
 import { planPath } from "../../shared/document-paths.ts"
 import { readDocument } from "../../shared/documents.ts"
@@ -53,7 +53,7 @@ async function readPlan(bucket: Bucket, run: Run, options: RetryOptions): Promis
   const text = await readDocument(bucket, path, options)
   if (text === undefined) return `${path} is not there`
   try {
-    return parseJson(PlanSchema, text)
+    return parseDocument(PlanSchema, text)
   } catch (error) {
     if (error instanceof MalformedError) return `${path}: ${error.message}`
     throw error

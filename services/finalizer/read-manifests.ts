@@ -1,7 +1,7 @@
 import type { Bucket } from "@google-cloud/storage"
 import pMap from "p-map"
 import { type Manifest, ManifestSchema } from "../../schemas/documents/manifest_pb.ts"
-import { MalformedError, parseJson } from "../../schemas/json.ts"
+import { MalformedError, parseDocument } from "../../schemas/json.ts"
 import { composeManifest, formatManifest } from "../../shared/compose-manifest.ts"
 import { manifestFolder } from "../../shared/document-paths.ts"
 import { holdsText, listDocuments, readDocument } from "../../shared/documents.ts"
@@ -56,7 +56,7 @@ export async function readManifests(
 
 function parseManifest(text: string): Manifest | string {
   try {
-    return parseJson(ManifestSchema, text)
+    return parseDocument(ManifestSchema, text)
   } catch (error) {
     if (error instanceof MalformedError) return error.message
     throw error

@@ -1,6 +1,6 @@
 import type { ExecutionsClient } from "@google-cloud/run"
 import { DispatchSchema } from "../../schemas/documents/dispatch_pb.ts"
-import { parseJson } from "../../schemas/json.ts"
+import { parseDocument } from "../../schemas/json.ts"
 import { dispatchPath } from "../../shared/document-paths.ts"
 import { readDocument } from "../../shared/documents.ts"
 import { describeError } from "../../shared/errors.ts"
@@ -61,7 +61,7 @@ async function findTrace(context: SweepContext, run: Run): Promise<string | unde
   const path = dispatchPath(run.runId, run.dispatch)
   try {
     const text = await readDocument(context.bucket, path, { ...context, retriesMax: 1 })
-    return text === undefined ? undefined : parseJson(DispatchSchema, text).traceparent
+    return text === undefined ? undefined : parseDocument(DispatchSchema, text).traceparent
   } catch (error) {
     // A trace is worth less than a verdict.
     context.log.warn({ error: describeError(error) }, "a dispatch cannot be read; its trace is not continued")

@@ -5,7 +5,7 @@ import pMap from "p-map"
 import { revenue } from "../../schemas/database/revenue.ts"
 import { purchases } from "../../schemas/database/shop.ts"
 import { type Manifest, ManifestSchema } from "../../schemas/documents/manifest_pb.ts"
-import { parseJson } from "../../schemas/json.ts"
+import { parseDocument } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database.ts"
 import { manifestFolder, planPath, runFolder, verdictPath } from "../../shared/document-paths.ts"
 import { listDocuments, readDocument } from "../../shared/documents.ts"
@@ -23,7 +23,7 @@ export async function showSlowestShards(bucket: Bucket, runId: string, options: 
   const listed = await listDocuments(bucket, manifestFolder(runId), options)
   const read = async ({ path }: { path: string }) => {
     const text = await readDocument(bucket, path, options)
-    return text === undefined ? [] : [parseJson(ManifestSchema, text)]
+    return text === undefined ? [] : [parseDocument(ManifestSchema, text)]
   }
   const manifests = (await pMap(listed, read, { concurrency: READS_AT_ONCE })).flat()
   const slowest = manifests.toSorted((a, b) => tookMs(b) - tookMs(a)).slice(0, SHARDS_SHOWN)

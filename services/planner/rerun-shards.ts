@@ -1,5 +1,5 @@
 import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
-import { MalformedError, parseJson } from "../../schemas/json.ts"
+import { MalformedError, parseDocument, parseJson } from "../../schemas/json.ts"
 import { type RerunRequest, RerunRequestSchema } from "../../schemas/messages/rerun_request_pb.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import { findDispatch, findDispatchOfRequest, openNextDispatch } from "../../shared/ledger/dispatches.ts"
@@ -103,7 +103,7 @@ function pickShards(run: Run, shards: number[]): number[] {
 
 /** All that the verdict found wanting. */
 function findWantingShards(run: Run): number[] {
-  const faults = run.verdict ? parseJson(VerdictSchema, run.verdict).faults : []
+  const faults = run.verdict ? parseDocument(VerdictSchema, run.verdict).faults : []
   const indexes = faults.map((fault) => fault.index).filter((index) => index !== undefined)
   if (indexes.length === 0) {
     throw new PermanentError(

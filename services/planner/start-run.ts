@@ -1,5 +1,5 @@
 import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
-import { formatJson, MalformedError, parseJson } from "../../schemas/json.ts"
+import { formatJson, MalformedError, parseDocument, parseJson } from "../../schemas/json.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
 import type { Database } from "../../shared/database.ts"
 import { planPath } from "../../shared/document-paths.ts"
@@ -95,7 +95,7 @@ async function startRun(context: RunContext, run: Run): Promise<void> {
 async function obtainPlan(context: RunContext, run: Run): Promise<Range[]> {
   const path = planPath(run.runId)
   const text = (await readDocument(context.bucket, path, context)) ?? (await makePlan(context, run, path))
-  return parseJson(PlanSchema, text).shards.map(({ from, to }) => ({ from, to }))
+  return parseDocument(PlanSchema, text).shards.map(({ from, to }) => ({ from, to }))
 }
 
 async function makePlan(context: RunContext, run: Run, path: string): Promise<string> {

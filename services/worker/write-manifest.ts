@@ -1,6 +1,6 @@
 import type { Bucket } from "@google-cloud/storage"
 import { ManifestSchema } from "../../schemas/documents/manifest_pb.ts"
-import { parseJson } from "../../schemas/json.ts"
+import { parseDocument } from "../../schemas/json.ts"
 import { composeManifest, formatManifest } from "../../shared/compose-manifest.ts"
 import { manifestPath } from "../../shared/document-paths.ts"
 import { replaceDocument } from "../../shared/documents.ts"
@@ -15,7 +15,7 @@ import type { RetryOptions } from "../../shared/retry.ts"
  */
 export async function writeManifest(bucket: Bucket, run: Run, shard: Shard, options: RetryOptions): Promise<void> {
   const path = manifestPath(run.runId, shard.shardIndex)
-  const isOlder = (existing: string) => parseJson(ManifestSchema, existing).epoch < shard.epoch
+  const isOlder = (existing: string) => parseDocument(ManifestSchema, existing).epoch < shard.epoch
   const written = await replaceDocument(bucket, path, formatManifest(composeManifest(run, shard)), isOlder, options)
   if (!written) throw new StaleEpochError(`a manifest newer than epoch ${shard.epoch} is at ${path}`)
 }

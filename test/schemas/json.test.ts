@@ -2,7 +2,7 @@ import { create } from "@bufbuild/protobuf"
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
-import { formatJson, MalformedError, parseJson } from "../../schemas/json.ts"
+import { formatJson, MalformedError, parseDocument, parseJson } from "../../schemas/json.ts"
 import { RerunRequestSchema } from "../../schemas/messages/rerun_request_pb.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
 import { ShardReportSchema } from "../../schemas/messages/shard_report_pb.ts"
@@ -32,6 +32,13 @@ describe("a message that does not fit its schema is refused with the name of the
     expect(() => parseJson(schema, text)).toThrow(MalformedError)
     expect(() => parseJson(schema, text)).toThrow(fault)
   })
+})
+
+test("a document that a newer version wrote is read without its new fields; what is missing is still missing", () => {
+  const text = formatJson(PlanSchema, { runId: "a", shards: [{ from: 1n }] })
+  const newer = JSON.stringify({ ...JSON.parse(text), shape: { new: true }, shards: [{ from: "1", colour: "red" }] })
+  expect(parseDocument(PlanSchema, newer)).toEqual(parseJson(PlanSchema, text))
+  expect(() => parseDocument(PlanSchema, '{"shape":1}')).toThrow("Plan.runId: missing")
 })
 
 const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })
