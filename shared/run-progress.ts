@@ -110,7 +110,7 @@ function selectProgress(db: Database, runId: string) {
       >`TIMESTAMPDIFF(MICROSECOND, ${askedAt}, COALESCE(${runs.decidedAt}, UTC_TIMESTAMP(3)))`,
       workingUs: sql<
         string | null
-      >`TIMESTAMPDIFF(MICROSECOND, ${firstClaim}, IF(${runs.state} = 'running', UTC_TIMESTAMP(3), ${lastCommit}))`,
+      >`TIMESTAMPDIFF(MICROSECOND, ${firstClaim}, IF(${runs.state} IN ('planning', 'running'), UTC_TIMESTAMP(3), ${lastCommit}))`,
       offered: inState("offered"),
       claimed: inState("claimed"),
       done: inState("done"),

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto"
 import type { Database } from "../shared/database.ts"
-import { openFirstDispatch } from "../shared/ledger/dispatches.ts"
+import { offerShards, openRun } from "../shared/ledger/plan.ts"
 import { createRun, findRun, type NewRun, type Run } from "../shared/ledger/runs.ts"
 import type { Range } from "../shared/range.ts"
 
@@ -26,6 +26,12 @@ export function newRun(overrides: Partial<NewRun> = {}): NewRun {
 /** Ranges cut at these ids. */
 export function cutAt(...ids: bigint[]): Range[] {
   return [undefined, ...ids].map((from, index) => ({ from, to: ids[index] }))
+}
+
+/** Offers all shards of a run that is being planned. */
+export async function openFirstDispatch(db: Database, run: Run, ranges: Range[]): Promise<void> {
+  await offerShards(db, run, 0, ranges.slice(0, -1), ranges.length)
+  await openRun(db, run, ranges.length, ranges.at(-1) ?? {})
 }
 
 /** A run whose dispatch 0 is open. */

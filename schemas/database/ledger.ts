@@ -17,7 +17,7 @@ import {
 
 /**
  * planning → running → verifying → complete | incomplete; a rerun takes incomplete back to running.
- * A run is unfinished until it has its verdict.
+ * Shards are offered, and computed, while the rest of the plan is still being cut. A run is unfinished until it has its verdict.
  */
 export const runStates = ["planning", "running", "verifying", "complete", "incomplete"] as const
 export type RunState = (typeof runStates)[number]
@@ -65,9 +65,10 @@ export const runs = mysqlTable(
     sourceWay: id("source_way", 16).notNull().default("day-slice").$type<SourceWay>(),
     /** The newest dispatch. */
     dispatch: int("dispatch").notNull().default(0),
-    /** Null until planned. */
+    /** Null until the last cut is settled. */
     shardCount: int("shard_count"),
     requestedAt: at("requested_at").notNull(),
+    /** When the last shard was offered; null: the run is being planned, or was closed before its plan was whole. */
     plannedAt: at("planned_at"),
     decidedAt: at("decided_at"),
     /** The newest verdict document, JSON: written in the transaction that decides, sent from here afterwards. */
@@ -92,7 +93,8 @@ export const dispatches = mysqlTable(
     dispatch: int("dispatch").notNull(),
     /** The message that asked for it: the same message twice is the same dispatch. */
     requestId: id("request_id", 64).notNull(),
-    shardCount: int("shard_count").notNull(),
+    /** Null while the run is being planned: more may come. */
+    shardCount: int("shard_count"),
     /** How many of its shards have reported. */
     reported: int("reported").notNull().default(0),
     /** The execution that RunJob answered with, as CLOUD_RUN_EXECUTION names it; null until then. */

@@ -40,11 +40,11 @@ function renderShown({ run, publishedVersion }: RunDetail): string {
 }
 
 function renderShards({ run, progress }: RunDetail): string {
-  if (run.shardCount === null) return "not planned yet"
   const counts = shardStates
     .filter((state) => progress.shards[state] > 0)
     .map((state) => `${formatCount(progress.shards[state])} ${state}`)
-  return `${formatCount(run.shardCount)}: ${counts.join(", ")}`
+  if (counts.length === 0) return "none planned yet"
+  return `${run.shardCount === null ? "being planned" : formatCount(run.shardCount)}: ${counts.join(", ")}`
 }
 
 function renderDispatches({ dispatches, files }: RunDetail): string[] {
@@ -53,7 +53,7 @@ function renderDispatches({ dispatches, files }: RunDetail): string[] {
     dispatches.map(({ dispatch, shardCount, reported, execution, openedAt }) => [
       String(dispatch),
       formatAt(openedAt),
-      `${formatCount(reported)} of ${formatCount(shardCount)} shards reported`,
+      `${formatCount(reported)} of ${shardCount === null ? "?" : formatCount(shardCount)} shards reported`,
       execution ? `execution ${execution}${files ? `, logs in ${files.logs}/${execution}` : ""}` : "no execution yet",
     ]),
   )

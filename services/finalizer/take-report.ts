@@ -44,7 +44,7 @@ function readReport(context: FinalizeContext, message: PushMessage) {
 async function isDispatchReported(context: FinalizeContext, run: Run): Promise<boolean> {
   if (run.state !== "running") return false
   const dispatch = await findDispatch(context.db, run.runId, run.dispatch)
-  return dispatch !== undefined && dispatch.reported >= dispatch.shardCount
+  return dispatch?.shardCount != null && dispatch.reported >= dispatch.shardCount
 }
 
 function isAnnouncementDue(run: Run): boolean {

@@ -1,7 +1,7 @@
 import { InvalidArgumentError, Option } from "commander"
 
 /** An option that takes a whole number within bounds. */
-export function count(flags: string, description: string, value: number, min: number, max: number): Option {
+export function count(flags: string, description: string, value: number | undefined, min: number, max: number): Option {
   return new Option(flags, description).default(value).argParser((text) => {
     const given = /^\d{1,12}$/.test(text) ? Number(text) : Number.NaN
     if (given >= min && given <= max) return given

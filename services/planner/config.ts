@@ -15,6 +15,8 @@ import {
 // Cloud Run refuses more tasks in one execution: https://cloud.google.com/run/quotas
 const TASKS_LIMIT = 10_000
 
+const SHARD_PURCHASES_LIMIT = 1_000_000_000
+
 export type PlannerConfig = ReturnType<typeof readPlannerConfig>
 
 export function readPlannerConfig(env: NodeJS.ProcessEnv) {
@@ -36,7 +38,16 @@ export function readPlannerConfig(env: NodeJS.ProcessEnv) {
         ),
         "UTC",
       ),
-      SHARD_PURCHASES: v.optional(wholeNumber("about how many purchases a shard holds", 1, 1_000_000_000), "50000"),
+      SHARD_PURCHASES: v.optional(
+        v.pipe(
+          v.union(
+            [v.literal("auto"), wholeNumber("", 1, SHARD_PURCHASES_LIMIT)],
+            `is neither auto nor a whole number from 1 to ${SHARD_PURCHASES_LIMIT}`,
+          ),
+          v.description("about how many purchases a shard holds; auto: from 50000 to 500000, by the size of the day"),
+        ),
+        "auto",
+      ),
       TASKS_MAX: v.optional(
         wholeNumber("how many tasks an execution has at most, where the job sets no parallelism", 1, TASKS_LIMIT),
         "10",

@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm"
 import { purchases } from "../../schemas/database/shop.ts"
 import { allRows, type Database } from "../../shared/database.ts"
+import type { Range } from "../../shared/range.ts"
 import { fromPurchases, type ShopDay } from "../../shared/shop-day.ts"
 import { listPieces } from "../../shared/shop-pieces.ts"
 
@@ -10,9 +11,9 @@ export interface Buyer {
   purchases: number
 }
 
-/** Counts the purchases of each user who bought on a day, in the order of the ids: one look at each of them. */
-export async function* countBuyers(db: Database, day: ShopDay): AsyncGenerator<Buyer> {
-  for await (const piece of listPieces(db, day, {})) {
+/** Counts the purchases of each user of a range who bought on a day, in the order of the ids: one look at each of them. */
+export async function* countBuyers(db: Database, day: ShopDay, range: Range): AsyncGenerator<Buyer> {
+  for await (const piece of listPieces(db, day, range)) {
     const rows = allRows<{ userId: string; purchases: string }>(
       await db.execute(sql`
         SELECT ${purchases.userId} AS userId, COUNT(*) AS purchases ${fromPurchases(day)} WHERE ${piece}

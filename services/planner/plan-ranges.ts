@@ -1,7 +1,6 @@
 import { and, gt, gte, type SQL, sql } from "drizzle-orm"
 import { purchases } from "../../schemas/database/shop.ts"
 import { allRows, type Database } from "../../shared/database.ts"
-import { PermanentError } from "../../shared/errors.ts"
 import type { Range } from "../../shared/range.ts"
 import { fromPurchases, inSlice, type ShopDay, utcDates } from "../../shared/shop-day.ts"
 import { countBuyers } from "./count-buyers.ts"
@@ -19,94 +18,95 @@ interface Mark {
   purchases: number
 }
 
+export interface PlanOptions {
+  shardPurchases: number
+  /** Where to begin: what lies before it is cut already. The beginning by default. */
+  from?: bigint | undefined
+  /** The last of so many holds all the rest, however much it is. */
+  shardsMax?: number
+}
+
 /**
  * Cuts the users into ranges of about `shardPurchases` purchases of the day each, to within one user's purchases: one
- * user's are never split. Together the ranges tile the whole id space; a day without purchases is one range.
+ * user's are never split. Yields each range as soon as it is cut. Together they tile the ids from `from` on, the last
+ * without an upper bound; a day without purchases is one range.
  */
-export async function planRanges(
-  db: Database,
-  day: ShopDay,
-  shardPurchases: number,
-  shardsMax = SHARDS_MAX,
-): Promise<Range[]> {
-  const plan = day.sourceWay === "day-slice" ? planDaySlices : planUserBatches
-  return plan(db, day, shardPurchases, shardsMax)
+export async function* planRanges(db: Database, day: ShopDay, options: PlanOptions): AsyncGenerator<Range> {
+  const plan = day.sourceWay === "day-slice" ? cutDaySlices : cutUserBatches
+  let from = options.from
+  let shards = 1
+  for await (const to of plan(db, day, options)) {
+    if (shards++ >= (options.shardsMax ?? SHARDS_MAX)) break
+    yield { from, to }
+    from = to
+  }
+  yield { from, to: undefined }
 }
 
-/** Walks the day's index once, without a sort. */
-async function planDaySlices(db: Database, day: ShopDay, shardPurchases: number, shardsMax: number): Promise<Range[]> {
+/** Walks the day's index once, without a sort, and yields the user at each cut. */
+async function* cutDaySlices(db: Database, day: ShopDay, options: PlanOptions): AsyncGenerator<bigint> {
+  const { shardPurchases, from } = options
   const dates = utcDates(day)
   const step = dates.length === 1 ? shardPurchases : Math.ceil(shardPurchases / STEPS_PER_SHARD_ACROSS_DATES)
-  const walks = await Promise.all(dates.map((date) => walkDate(db, day, date, step, shardsMax)))
-  const ranges = cutRanges(mergeMarks(walks), shardPurchases)
-  return ranges.length > shardsMax ? refuseSmallShards(shardsMax) : ranges
+  let last = from
+  let held = 0
+  for await (const mark of mergeMarks(dates.map((date) => walkDate(db, day, date, step, from)))) {
+    held += mark.purchases
+    if (held < shardPurchases || mark.userId === last) continue
+    yield mark.userId
+    last = mark.userId
+    held = 0
+  }
 }
 
-/** Counts each user's purchases, with nothing in memory but the cuts. */
-async function planUserBatches(
-  db: Database,
-  day: ShopDay,
-  shardPurchases: number,
-  shardsMax: number,
-): Promise<Range[]> {
-  const ranges: Range[] = []
-  let from: bigint | undefined
+/** Counts each user's purchases, with nothing in memory but a piece of them, and yields the user at each cut. */
+async function* cutUserBatches(db: Database, day: ShopDay, options: PlanOptions): AsyncGenerator<bigint> {
   let held = 0
-  for await (const { userId, purchases } of countBuyers(db, day)) {
-    if (held > 0 && held + purchases > shardPurchases) {
-      ranges.push({ from, to: userId })
-      if (ranges.length >= shardsMax) refuseSmallShards(shardsMax)
-      from = userId
+  for await (const { userId, purchases } of countBuyers(db, day, { from: options.from, to: undefined })) {
+    if (held > 0 && held + purchases > options.shardPurchases) {
+      yield userId
       held = 0
     }
     held += purchases
   }
-  return [...ranges, { from, to: undefined }]
-}
-
-function refuseSmallShards(shardsMax: number): never {
-  throw new PermanentError(
-    `the day would have more than ${shardsMax} shards: make SHARD_PURCHASES bigger and start the date again`,
-  )
 }
 
 /** Merges the walks along several dates into one, in the order of the user ids. */
-export function mergeMarks(walks: Mark[][]): Mark[] {
-  return walks.flat().toSorted((a, b) => (a.userId < b.userId ? -1 : a.userId > b.userId ? 1 : 0))
-}
-
-/** Cuts before each mark at which a shard is full. */
-export function cutRanges(marks: Mark[], shardPurchases: number): Range[] {
-  const ranges: Range[] = []
-  let from: bigint | undefined
-  let held = 0
-  for (const mark of marks) {
-    held += mark.purchases
-    if (held < shardPurchases || mark.userId === from) continue
-    ranges.push({ from, to: mark.userId })
-    from = mark.userId
-    held = 0
+async function* mergeMarks(walks: AsyncGenerator<Mark>[]): AsyncGenerator<Mark> {
+  const heads = walks.map((walk) => walk.next())
+  for (;;) {
+    const results = await Promise.all(heads)
+    let least: { at: number; mark: Mark } | undefined
+    for (const [at, { done, value }] of results.entries()) {
+      if (!done && (least === undefined || value.userId < least.mark.userId)) least = { at, mark: value }
+    }
+    if (!least) return
+    const walk = walks[least.at]
+    // The next probe is under way while this mark is looked at.
+    if (walk) heads[least.at] = walk.next()
+    yield least.mark
   }
-  ranges.push({ from, to: undefined })
-  return ranges
 }
 
 /**
  * Marks the user at about every `step`-th purchase of one UTC date. Each probe begins where the last one ended, so
  * that together they read each entry of the date once.
  */
-async function walkDate(db: Database, day: ShopDay, date: string, step: number, shardsMax: number): Promise<Mark[]> {
-  const marks: Mark[] = []
-  let first = await probe(db, day, date, undefined, 0)
+async function* walkDate(
+  db: Database,
+  day: ShopDay,
+  date: string,
+  step: number,
+  from: bigint | undefined,
+): AsyncGenerator<Mark> {
+  let first = await probe(db, day, date, from === undefined ? undefined : gte(purchases.userId, from), 0)
   while (first !== undefined) {
-    if (marks.length > shardsMax * STEPS_PER_SHARD_ACROSS_DATES) refuseSmallShards(shardsMax)
     let next = await probe(db, day, date, gte(purchases.userId, first), step)
     // One user alone holds a step or more: the mark is the next user.
     if (next === first) next = await probe(db, day, date, gt(purchases.userId, first), 0)
-    if (next !== undefined) marks.push({ userId: next, purchases: step })
+    if (next !== undefined) yield { userId: next, purchases: step }
     first = next
   }
-  return marks
 }
 
 /** The user of the purchase `offset` places after the first that matches. */

@@ -2,7 +2,7 @@ import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { MalformedError, parseDocument, parseJson } from "../../schemas/json.ts"
 import { type RerunRequest, RerunRequestSchema } from "../../schemas/messages/rerun_request_pb.ts"
 import { PermanentError } from "../../shared/errors.ts"
-import { findDispatch, findDispatchOfRequest, openNextDispatch } from "../../shared/ledger/dispatches.ts"
+import { findDispatchOfRequest, openNextDispatch } from "../../shared/ledger/dispatches.ts"
 import { findNewestRun, findRun, type Run } from "../../shared/ledger/runs.ts"
 import type { PushMessage } from "../../shared/push-server.ts"
 import { topics } from "../../shared/topics.ts"
@@ -84,8 +84,8 @@ async function refuseRerun(context: RunContext, run: Run): Promise<void> {
       `run ${run.runId} is version ${run.version} of ${run.revenueDate}, and ${newest.runId} is the newest (version ${newest.version}, ${newest.state}): rerun that, or publish ${startAnew}`,
     )
   }
-  if (run.shardCount === null || !(await findDispatch(context.db, run.runId, 0))) {
-    throw new PermanentError(`run ${run.runId} was never planned, so it has no shards: publish ${startAnew}`)
+  if (run.plannedAt === null) {
+    throw new PermanentError(`run ${run.runId} was never planned to its end: publish ${startAnew}`)
   }
 }
 

@@ -6,9 +6,10 @@ import { formatJson } from "../../schemas/json.ts"
 import { WorkItemSchema } from "../../schemas/messages/work_item_pb.ts"
 import type { Database } from "../../shared/database.ts"
 import { dispatchPath } from "../../shared/document-paths.ts"
-import { createDocument } from "../../shared/documents.ts"
+import { createDocument, readDocument } from "../../shared/documents.ts"
 import { type Dispatch, listOffered, recordExecution } from "../../shared/ledger/dispatches.ts"
 import { findRun, type Run } from "../../shared/ledger/runs.ts"
+import { listShards, type Shard } from "../../shared/ledger/shards.ts"
 import type { Log } from "../../shared/log.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import { deleteRunSubscription } from "../../shared/run-subscription.ts"
@@ -41,15 +42,23 @@ const ACK_DEADLINE_SECONDS = 10
 const TASKS_LIMIT = 10_000
 
 /**
- * Brings an opened dispatch to the tasks: the run's subscription, the work items, the dispatch document, the execution.
- * Each step may be repeated and ends in the same state, but the last: RunJob has no idempotency key, and an execution
- * more finds every shard claimed and ends.
+ * Brings an opened dispatch to the tasks: the run's subscription, the work items, the execution, the dispatch document.
+ * Each step may be repeated and ends in the same state, but the execution: RunJob has no idempotency key, and an
+ * execution more finds every shard claimed and ends. The document comes last: where it is, nothing is left to do.
  */
 export async function startDispatch(context: DispatchContext, run: Run, dispatch: Dispatch): Promise<void> {
-  if (dispatch.execution !== null) return
-  await inSpan("start dispatch", { runId: run.runId, dispatch: dispatch.dispatch }, () =>
-    bringToTasks(context, run, dispatch),
-  )
+  const path = dispatchPath(run.runId, dispatch.dispatch)
+  if (dispatch.execution !== null && (await readDocument(context.bucket, path, context)) !== undefined) return
+  const offered = await listOffered(context.db, run.runId, dispatch.dispatch)
+  const countTasks = await readTaskLimits(context)
+  const taskCount = countTasks(dispatch.shardCount ?? offered.length)
+  await createSubscription(context, run.runId)
+  await sendWorkItems(context, run, dispatch.dispatch, offered)
+  if (dispatch.execution === null) await startExecution(context, run, dispatch.dispatch, taskCount)
+  const indexes = (await listShards(context.db, run.runId))
+    .filter((shard) => shard.dispatch === dispatch.dispatch)
+    .map((shard) => shard.shardIndex)
+  await writeDispatch(context, run, dispatch, taskCount, indexes)
 }
 
 /**
@@ -61,50 +70,13 @@ export async function releaseSubscription(context: DispatchContext, runId: strin
   if (run?.state === "complete") await deleteRunSubscription(context.pubsub, runId)
 }
 
-async function bringToTasks(context: DispatchContext, run: Run, dispatch: Dispatch): Promise<void> {
-  const { db, bucket, log } = context
-  const span = currentSpan()
-  const offered = await listOffered(db, run.runId, dispatch.dispatch)
-  const taskCount = countTasks(await readParallelism(context), context.tasksMax, dispatch.shardCount)
-  await createSubscription(context, run.runId)
-  await sendWorkItems(context, run, dispatch, offered)
-  await createDocument(
-    bucket,
-    dispatchPath(run.runId, dispatch.dispatch),
-    formatJson(
-      DispatchSchema,
-      {
-        runId: run.runId,
-        dispatch: dispatch.dispatch,
-        requestId: dispatch.requestId,
-        shards: offered.map((shard) => shard.shardIndex),
-        taskCount,
-        job: context.job,
-        ...(span ? { traceparent: formatTraceParent(span) } : {}),
-      },
-      2,
-    ),
-    context,
-  )
-  const execution = await executeJob(context, run.runId, dispatch.dispatch, taskCount)
-  await recordExecution(db, run.runId, dispatch.dispatch, execution)
-  log.info(
-    { runId: run.runId, dispatch: dispatch.dispatch, shards: dispatch.shardCount, taskCount, execution },
-    "a dispatch is started",
-  )
-}
-
 /**
- * What can run at once, never below the job's parallelism (Cloud Run refuses that), never more than the shards unless
- * that rule asks for it. A parallelism of 0 means that Cloud Run sets no bound.
+ * Asks the job how many tasks an execution for so many shards is to have: what can run at once, never below the job's
+ * parallelism (Cloud Run refuses that), never more than the shards unless that rule asks for it. A parallelism of 0
+ * means that Cloud Run sets no bound.
  */
-export function countTasks(parallelism: number, tasksMax: number, shards: number): number {
-  const atOnce = parallelism > 0 ? parallelism : tasksMax
-  return Math.min(TASKS_LIMIT, Math.max(1, parallelism, Math.min(atOnce, shards)))
-}
-
-async function readParallelism(context: DispatchContext): Promise<number> {
-  return retryTransient(
+export async function readTaskLimits(context: DispatchContext): Promise<(shards: number) => number> {
+  const parallelism = await retryTransient(
     `get ${context.job}`,
     async () => {
       const [job] = await context.jobs.getJob({ name: context.job })
@@ -112,9 +84,12 @@ async function readParallelism(context: DispatchContext): Promise<number> {
     },
     context,
   )
+  const atOnce = parallelism > 0 ? parallelism : context.tasksMax
+  return (shards) => Math.min(TASKS_LIMIT, Math.max(1, parallelism, Math.min(atOnce, shards)))
 }
 
-async function createSubscription(context: DispatchContext, runId: string): Promise<void> {
+/** Creates the subscription through which the tasks of a run pull its work items, if there is none yet. */
+export async function createSubscription(context: DispatchContext, runId: string): Promise<void> {
   await retryTransient(
     `create the subscription of run ${runId}`,
     async () => {
@@ -133,17 +108,18 @@ async function createSubscription(context: DispatchContext, runId: string): Prom
   )
 }
 
-async function sendWorkItems(
+/** Sends a work item for each of these shards. */
+export async function sendWorkItems(
   context: DispatchContext,
   run: Run,
-  dispatch: Dispatch,
-  offered: { shardIndex: number; rangeFrom: bigint | null; rangeTo: bigint | null }[],
+  dispatch: number,
+  offered: Pick<Shard, "shardIndex" | "rangeFrom" | "rangeTo">[],
 ): Promise<void> {
   const topic = context.pubsub.topic(topics.workItems, { batching: { maxMessages: 1_000, maxMilliseconds: 5 } })
   const sent = offered.map((shard) => {
     const data = formatJson(WorkItemSchema, {
       runId: run.runId,
-      dispatch: dispatch.dispatch,
+      dispatch,
       index: shard.shardIndex,
       date: run.revenueDate,
       ...(shard.rangeFrom === null ? {} : { from: shard.rangeFrom }),
@@ -151,7 +127,7 @@ async function sendWorkItems(
     })
     const attributes = {
       runId: run.runId,
-      dispatch: String(dispatch.dispatch),
+      dispatch: String(dispatch),
       index: String(shard.shardIndex),
       ...traceAttributes(currentSpan()),
     }
@@ -160,7 +136,46 @@ async function sendWorkItems(
   await Promise.all(sent)
 }
 
-/** Starts the execution and returns its name; does not wait for it. */
+/** Starts the execution of a dispatch and records it; does not wait for its end. */
+export async function startExecution(
+  context: DispatchContext,
+  run: Run,
+  dispatch: number,
+  taskCount: number,
+): Promise<void> {
+  await inSpan("start dispatch", { runId: run.runId, dispatch }, async () => {
+    const execution = await executeJob(context, run.runId, dispatch, taskCount)
+    await recordExecution(context.db, run.runId, dispatch, execution)
+    context.log.info({ runId: run.runId, dispatch, taskCount, execution }, "a dispatch is started")
+  })
+}
+
+/** Keeps what was offered in the dispatch. */
+export async function writeDispatch(
+  context: DispatchContext,
+  run: Run,
+  { dispatch, requestId }: Pick<Dispatch, "dispatch" | "requestId">,
+  taskCount: number,
+  shards: number[],
+): Promise<void> {
+  const span = currentSpan()
+  const text = formatJson(
+    DispatchSchema,
+    {
+      runId: run.runId,
+      dispatch,
+      requestId,
+      shards,
+      taskCount,
+      job: context.job,
+      ...(span ? { traceparent: formatTraceParent(span) } : {}),
+    },
+    2,
+  )
+  await createDocument(context.bucket, dispatchPath(run.runId, dispatch), text, context)
+}
+
+/** Calls RunJob and returns the execution's name. */
 async function executeJob(
   context: DispatchContext,
   runId: string,

@@ -1,31 +1,22 @@
-import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
-import { formatJson, MalformedError, parseDocument, parseJson } from "../../schemas/json.ts"
+import { MalformedError, parseJson } from "../../schemas/json.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
-import type { Database } from "../../shared/database.ts"
-import { planPath } from "../../shared/document-paths.ts"
-import { createDocument, readDocument } from "../../shared/documents.ts"
 import { PermanentError } from "../../shared/errors.ts"
-import { findDispatch, openFirstDispatch } from "../../shared/ledger/dispatches.ts"
-import { abandonRun, createRun, findRun, type Run } from "../../shared/ledger/runs.ts"
+import { findDispatch } from "../../shared/ledger/dispatches.ts"
+import { abandonRun } from "../../shared/ledger/plan.ts"
+import { createRun, findRun, type Run } from "../../shared/ledger/runs.ts"
 import type { PushMessage } from "../../shared/push-server.ts"
-import type { Range } from "../../shared/range.ts"
 import { readSource } from "../../shared/read-source.ts"
 import { topics } from "../../shared/topics.ts"
 import { inSpan, noteFields } from "../../shared/tracing.ts"
 import { checkReplica } from "./check-replica.ts"
 import { chooseRead } from "./inspect-source.ts"
-import { planRanges } from "./plan-ranges.ts"
+import { type PlanContext, planRun } from "./plan-run.ts"
 import { findRejection, type RejectionContext, rejectRequest } from "./reject-request.ts"
 import { resolveRevenueDay } from "./revenue-day.ts"
-import { type DispatchContext, releaseSubscription, startDispatch } from "./start-dispatch.ts"
+import { releaseSubscription, startDispatch } from "./start-dispatch.ts"
 
-export interface RunContext extends DispatchContext, RejectionContext {
-  /** Where the shop is read; the database itself unless the shop is elsewhere. */
-  source: Database
+export interface RunContext extends PlanContext, RejectionContext {
   timeZone: string
-  shardPurchases: number
-  shardsMax: number
-  now(): Date
 }
 
 /** Turns a run request into a run at work, or rejects it. May be repeated after a crash at any point. */
@@ -43,9 +34,10 @@ export async function takeRunRequest(context: RunContext, message: PushMessage):
     await startRun(context, run)
   } catch (error) {
     if (!(error instanceof PermanentError || error instanceof MalformedError)) throw error
+    // A run that cannot be planned would keep its date from being run until a sweep gave it up. Once tasks may be at
+    // work, it is left to the next delivery, and in the end to the sweep.
+    if (runId !== undefined && !(await abandonRun(context.db, runId))) throw error
     await rejectRequest(context, topics.runRequests, message, { reason: error.message, date })
-    // It would keep its date from being run until a sweep gave it up.
-    if (runId !== undefined) await abandonRun(context.db, runId)
   }
 }
 
@@ -80,45 +72,10 @@ async function beginRun(
 /** Takes a run as far as its execution, from wherever it stands; does nothing if it is further. */
 async function startRun(context: RunContext, run: Run): Promise<void> {
   if (run.state === "planning") {
-    const plan = await inSpan("plan run", {}, () => obtainPlan(context, run))
-    await openFirstDispatch(context.db, run, plan)
-  }
-  const dispatch = await findDispatch(context.db, run.runId, 0)
-  const current = await findRun(context.db, run.runId)
-  if (dispatch && current?.state === "running" && current.dispatch === 0) {
-    await startDispatch(context, current, dispatch)
+    await inSpan("plan run", {}, () => planRun(context, run))
+  } else if (run.state === "running" && run.dispatch === 0) {
+    const dispatch = await findDispatch(context.db, run.runId, 0)
+    if (dispatch) await startDispatch(context, run, dispatch)
   }
   await releaseSubscription(context, run.runId)
-}
-
-/** The plan in the bucket; makes it first if there is none. If two make it, one of them is the plan for both. */
-async function obtainPlan(context: RunContext, run: Run): Promise<Range[]> {
-  const path = planPath(run.runId)
-  const text = (await readDocument(context.bucket, path, context)) ?? (await makePlan(context, run, path))
-  return parseDocument(PlanSchema, text).shards.map(({ from, to }) => ({ from, to }))
-}
-
-async function makePlan(context: RunContext, run: Run, path: string): Promise<string> {
-  const ranges = await readSource(() => planRanges(context.source, run, context.shardPurchases, context.shardsMax))
-  const text = formatJson(
-    PlanSchema,
-    {
-      runId: run.runId,
-      date: run.revenueDate,
-      version: run.version,
-      timeZone: run.timeZone,
-      fromAt: run.fromAt.toISOString(),
-      toAt: run.toAt.toISOString(),
-      shardPurchases: context.shardPurchases,
-      shards: ranges.map(({ from, to }) => ({
-        ...(from === undefined ? {} : { from }),
-        ...(to === undefined ? {} : { to }),
-      })),
-      plannedAt: context.now().toISOString(),
-      read: { index: run.sourceIndex, way: run.sourceWay },
-    },
-    2,
-  )
-  context.log.info({ runId: run.runId, shards: ranges.length }, "a run is planned")
-  return createDocument(context.bucket, path, text, context)
 }

@@ -1,4 +1,6 @@
+import { setTimeout as wait } from "node:timers/promises"
 import type { Database } from "../../shared/database.ts"
+import { findRun } from "../../shared/ledger/runs.ts"
 import {
   type Claim,
   claimShard,
@@ -11,7 +13,7 @@ import {
 } from "../../shared/ledger/shards.ts"
 import type { Log } from "../../shared/log.ts"
 import { retryTransient } from "../../shared/retry.ts"
-import type { ItemSource } from "./pull-item.ts"
+import type { ItemSource, PulledItem } from "./pull-item.ts"
 
 /** What a task is to do next with a shard. */
 export type Work =
@@ -19,6 +21,13 @@ export type Work =
   | { kind: "compute"; claim: Claim; crashes: number }
   /** Done or failed by an earlier attempt, which may not have said so: write its manifest and report it. */
   | { kind: "report"; claim: Claim }
+
+// How long a planner may take to cut one shard, or to come back after its death: what Pub/Sub allows a push. A task that
+// waits for longer ends and is tried again.
+const PLAN_WAIT_MS = 10 * 60_000
+
+// Between two looks at a plan that does not grow, should Pub/Sub answer at once that there is nothing.
+const PLAN_POLL_MS = 100
 
 type ShardOfDispatch = Pick<Shard, "runId" | "shardIndex" | "dispatch">
 
@@ -40,8 +49,8 @@ export interface ClaimContext {
 /**
  * Yields the work of one task in the order of the design: first what an earlier attempt of it left, then the shard at
  * the task's own index, then whatever the subscription offers, and last what the ledger knows to be offered though no
- * message came: a message may be with a task that has died, or was never sent. Ends when every shard of the dispatch
- * is claimed, or at the signal.
+ * message came: a message may be with a task that has died, or was never sent. Ends when the run is planned to its end
+ * and every shard of the dispatch is claimed, or at the signal. Throws if the planner is silent for too long.
  */
 export async function* claimItems(context: ClaimContext): AsyncGenerator<Work> {
   const { db, runId, dispatch, task, items, itemsMax, signal } = context
@@ -80,25 +89,42 @@ export async function* claimItems(context: ClaimContext): AsyncGenerator<Work> {
   let pulling = context.isShared ? pull() : undefined
   yield* first
   let acknowledged: Promise<unknown> = Promise.resolve()
+  let isWhole = false
+  let claimedAt = performance.now()
   while (!signal.aborted) {
-    const offered = (await isSettled(pulling)) || (await ask("find an offered shard", findOffered))
-    // Nothing is left to claim, and nothing will come.
-    if (!offered) break
-    const pulled = await (pulling ?? pull())
-    if (pulled.length === 0) {
-      yield* claimFromLedger()
-      break
+    if (!(await isSettled(pulling))) {
+      // Asked in this order: the last shard is offered in the transaction that ends the planning.
+      const isEnd = await isPlanWhole()
+      // Nothing is left to claim, and nothing will come.
+      if (isEnd && !(await ask("find an offered shard", findOffered))) break
     }
-    pulling = pull()
+    const pulled = await (pulling ?? pull())
+    // After an empty pull the ledger is asked before the next.
+    pulling = pulled.length > 0 ? pull() : undefined
+    for await (const work of pulled.length > 0 ? claimPulled(pulled) : claimFromLedger()) {
+      yield work
+      claimedAt = performance.now()
+    }
+    // Not before they are settled: an item that is acknowledged and not claimed would be offered to nobody.
+    if (signal.aborted) return
+    acknowledged = Promise.all([acknowledged, items.acknowledge(pulled)])
+    const isIdle = pulled.length === 0 && !isWhole
+    if (isIdle) await sleep(PLAN_POLL_MS, signal)
+    if (isIdle && performance.now() - claimedAt > PLAN_WAIT_MS) {
+      throw new Error(
+        `the planner has offered no shard of run ${runId} for ${PLAN_WAIT_MS / 60_000} minutes, and its plan is not whole: see the planner's log`,
+      )
+    }
+  }
+  await acknowledged
+
+  async function* claimPulled(pulled: PulledItem[]): AsyncGenerator<Work> {
     for (const item of pulled) {
       if (signal.aborted) return
       // An item of an older dispatch finds no shard to claim: what it offered was finished, or is offered anew.
       yield* await claimNew({ runId, shardIndex: item.index, dispatch: item.dispatch })
     }
-    // Not before they are settled: an item that is acknowledged and not claimed would be offered to nobody.
-    acknowledged = Promise.all([acknowledged, items.acknowledge(pulled)])
   }
-  await acknowledged
 
   /** What is not in the subscription is with another task, or was never sent. */
   async function* claimFromLedger(): AsyncGenerator<Work> {
@@ -108,6 +134,17 @@ export async function* claimItems(context: ClaimContext): AsyncGenerator<Work> {
       yield* await claimNew(offered)
     }
   }
+
+  /** Whether the planner offers nothing more; also if the run was taken back. */
+  async function isPlanWhole(): Promise<boolean> {
+    isWhole ||= dispatch > 0 || (await ask("read the run", () => findRun(db, runId)))?.state !== "planning"
+    return isWhole
+  }
+}
+
+/** Ends early at the signal. */
+async function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  await wait(ms, undefined, { signal }).catch(() => undefined)
 }
 
 /** Whether a promise has its value by now. */

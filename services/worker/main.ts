@@ -5,7 +5,7 @@ import { PermanentError } from "../../shared/errors.ts"
 import { explainDatabaseError } from "../../shared/explain-database-error.ts"
 import { findDispatch } from "../../shared/ledger/dispatches.ts"
 import { findRun } from "../../shared/ledger/runs.ts"
-import type { TaskAttempt } from "../../shared/ledger/shards.ts"
+import { countShards, type TaskAttempt } from "../../shared/ledger/shards.ts"
 import { runProcess } from "../../shared/lifecycle.ts"
 import { createLog, type Log } from "../../shared/log.ts"
 import { openPubSub } from "../../shared/pubsub-client.ts"
@@ -81,13 +81,17 @@ async function runTask(config: WorkerConfig, task: TaskAttempt, log: Log, signal
   // The first dispatch offers all: no need to ask.
   const readDispatch = () => findDispatch(db, runId, dispatch)
   const opened = dispatch === 0 ? run : await retryTransient("read the dispatch", readDispatch, { log, signal })
-  const shards = opened?.shardCount ?? 1
+  const shardCount = opened?.shardCount ?? undefined
   const tasks = config.CLOUD_RUN_TASK_COUNT
+  // While the planner still cuts, more shards come than there are.
+  const countSoFar = () => countShards(db, runId)
+  const shards = shardCount ?? (await retryTransient("count the shards", countSoFar, { log, signal }))
 
   const pubsub = openPubSub(config)
   const items = openItemSource(pubsub, runId, log)
   const itemsMax = countItemsAtOnce(shards, tasks)
-  const work = claimItems({ db, runId, dispatch, task, items, itemsMax, isShared: shards > tasks, signal, log })
+  const isShared = shardCount === undefined || shards > tasks
+  const work = claimItems({ db, runId, dispatch, task, items, itemsMax, isShared, signal, log })
   const context = {
     db,
     source: source.db === db ? undefined : source.pool,

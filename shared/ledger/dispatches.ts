@@ -1,14 +1,10 @@
 import { and, asc, eq, inArray, isNull, sql } from "drizzle-orm"
 import { dispatches, runs, shards } from "../../schemas/database/ledger.ts"
 import { type Database, matchedRows } from "../database.ts"
-import type { Range } from "../range.ts"
 import type { Run } from "./runs.ts"
 import { reofferShard, type Shard } from "./shards.ts"
 
 export type Dispatch = typeof dispatches.$inferSelect
-
-// A multi-row insert stays far below max_allowed_packet (16 MB by default).
-const ROWS_PER_INSERT = 1_000
 
 export async function findDispatch(db: Database, runId: string, dispatch: number): Promise<Dispatch | undefined> {
   const [row] = await db
@@ -38,37 +34,6 @@ export async function listOffered(db: Database, runId: string, dispatch: number)
     .from(shards)
     .where(and(eq(shards.runId, runId), eq(shards.dispatch, dispatch), eq(shards.state, "offered")))
     .orderBy(asc(shards.position))
-}
-
-/** Opens dispatch 0: records the plan's ranges as offered shards and takes the run from planning to running. */
-export async function openFirstDispatch(db: Database, run: Run, ranges: Range[]): Promise<void> {
-  await db.transaction(async (tx) => {
-    const started = await tx
-      .update(runs)
-      .set({ state: "running", shardCount: ranges.length, plannedAt: sql`NOW(3)` })
-      .where(and(eq(runs.runId, run.runId), eq(runs.state, "planning")))
-    // Another delivery of the same request was faster, with the same plan.
-    if (matchedRows(started) === 0) return
-    await tx.insert(dispatches).values({
-      runId: run.runId,
-      dispatch: 0,
-      requestId: run.requestId,
-      shardCount: ranges.length,
-      openedAt: sql`NOW(3)`,
-    })
-    const rows = ranges.map((range, index) => ({
-      runId: run.runId,
-      shardIndex: index,
-      rangeFrom: range.from ?? null,
-      rangeTo: range.to ?? null,
-      dispatch: 0,
-      position: index,
-      state: "offered" as const,
-    }))
-    for (let start = 0; start < rows.length; start += ROWS_PER_INSERT) {
-      await tx.insert(shards).values(rows.slice(start, start + ROWS_PER_INSERT))
-    }
-  })
 }
 
 /**

@@ -81,11 +81,6 @@ export async function closeRun(db: Database, run: Pick<Run, "runId" | "dispatch"
   })
 }
 
-/** Takes back a run that was begun and cannot be planned; nothing has been offered or written for it. */
-export async function abandonRun(db: Database, runId: string): Promise<void> {
-  await db.delete(runs).where(and(eq(runs.runId, runId), eq(runs.state, "planning")))
-}
-
 export interface Decision {
   state: "complete" | "incomplete"
   /** The verdict document, JSON. */

@@ -8,16 +8,18 @@ import { publishRequest } from "../../shared/publish-request.ts"
 import { topics } from "../../shared/topics.ts"
 import type { Room } from "./room.ts"
 
-/** What a run goes through, in its order: each phase begins where the one before ends. */
+/** What a run goes through, in its order: each phase begins where the one before ends, but for the last. */
 export const phases = [
   "request to run",
-  "plan",
+  "first shards",
   "dispatch",
   "task start to claim",
   "compute",
   "last report",
   "verification",
   "verdict",
+  // From the run's beginning until the plan is whole: other phases go on meanwhile.
+  "plan, meanwhile",
 ] as const
 export type Phase = (typeof phases)[number]
 
@@ -43,6 +45,10 @@ export async function computeDate(room: Room, date: string): Promise<ComputedDat
   const running = new Set<string>()
   const { promise: verdictSent, resolve: sendVerdict } = Promise.withResolvers<void>()
   const stopWatching = [
+    cloud.pubsub.faults.add({
+      matches: (call) => call.method === "Publish" && call.resource.endsWith(`/${topics.workItems}`),
+      before: () => mark("offered"),
+    }),
     cloud.storage.faults.add({
       matches: (call) => call.method === "storage.objects.insert" && call.resource.endsWith("/plan.json"),
       before: () => mark("planned"),
@@ -74,9 +80,10 @@ export async function computeDate(room: Room, date: string): Promise<ComputedDat
     while (running.size > 0) await wait(POLL_MS)
     const shards = await listShards(room.db, run.runId)
     const at = (name: string) => marks.get(name) ?? Number.NaN
-    const ends: Record<Phase, number> = {
-      "request to run": await readLogTime(cloud.services.planner.logFile, run.runId, "a run is begun"),
-      plan: at("planned"),
+    const begunAt = await readLogTime(cloud.services.planner.logFile, run.runId, "a run is begun")
+    const ends: Record<Exclude<Phase, "plan, meanwhile">, number> = {
+      "request to run": begunAt,
+      "first shards": at("offered"),
       dispatch: at("started"),
       "task start to claim": least(shards.map((shard) => shard.claimedAt?.getTime())),
       compute: most(shards.map((shard) => shard.committedAt?.getTime())),
@@ -88,7 +95,7 @@ export async function computeDate(room: Room, date: string): Promise<ComputedDat
       run,
       shards,
       totalMs: at("sent") - publishedAt,
-      phases: differences(publishedAt, ends),
+      phases: { ...differences(publishedAt, ends), "plan, meanwhile": at("planned") - begunAt },
       claimMs: claimTimes(shards, startedTasks),
     }
   } finally {
@@ -119,15 +126,16 @@ async function readLogTime(logFile: string, runId: string, message: string): Pro
   return line ? Date.parse((JSON.parse(line) as { time: string }).time) : Number.NaN
 }
 
-function differences(from: number, ends: Record<Phase, number>): Record<Phase, number> {
+/** How long each took, of instants in their order. */
+function differences<Name extends string>(from: number, ends: Record<Name, number>): Record<Name, number> {
   let before = from
   return Object.fromEntries(
-    phases.map((phase) => {
-      const ms = ends[phase] - before
-      before = ends[phase]
-      return [phase, ms]
+    Object.entries<number>(ends).map(([name, end]) => {
+      const ms = end - before
+      before = end
+      return [name, ms]
     }),
-  ) as Record<Phase, number>
+  ) as Record<Name, number>
 }
 
 function claimTimes(shards: Shard[], startedTasks: Map<number, number>): number[] {

@@ -12,10 +12,9 @@ import { writeManifest } from "../../services/worker/write-manifest.ts"
 import type { Database } from "../../shared/database.ts"
 import { planPath } from "../../shared/document-paths.ts"
 import { createDocument } from "../../shared/documents.ts"
-import { openFirstDispatch } from "../../shared/ledger/dispatches.ts"
 import { createRun } from "../../shared/ledger/runs.ts"
 import { listShards } from "../../shared/ledger/shards.ts"
-import { cutAt, newRun } from "../test-run.ts"
+import { cutAt, newRun, openFirstDispatch } from "../test-run.ts"
 import { forgetRuns, type Room } from "./room.ts"
 import { addShopTables } from "./spare-database.ts"
 
@@ -54,7 +53,9 @@ async function planBillion(): Promise<GrowthFigures["planner"]> {
   }
   const day = newRun()
   const startedAt = performance.now()
-  const ranges = await planRanges({ execute } as unknown as Database, day, SHARD_PURCHASES)
+  const ranges = await Array.fromAsync(
+    planRanges({ execute } as unknown as Database, day, { shardPurchases: SHARD_PURCHASES }),
+  )
   const ms = performance.now() - startedAt
   const cuts = [0, ...ranges.slice(1).map(({ from }) => positionOf((from ?? 0n) / ID_STEP)), PURCHASES]
   const sizes = cuts.slice(1).map((cut, index) => cut - (cuts[index] ?? 0))

@@ -3,12 +3,11 @@ import { createShop } from "../../services/local/shop.ts"
 import { chooseRead } from "../../services/planner/inspect-source.ts"
 import { planRanges } from "../../services/planner/plan-ranges.ts"
 import { computeShard } from "../../services/worker/compute-shard.ts"
-import { openFirstDispatch } from "../../shared/ledger/dispatches.ts"
 import { createRun } from "../../shared/ledger/runs.ts"
 import { claimShard } from "../../shared/ledger/shards.ts"
 import { sumRows } from "../../shared/revenue-rows.ts"
 import { sumGuests, sumSource } from "../../shared/sum-source.ts"
-import { newRun } from "../test-run.ts"
+import { newRun, openFirstDispatch } from "../test-run.ts"
 import { difference, readStatus } from "./count-calls.ts"
 import type { BenchOptions } from "./options.ts"
 import { date, type Room } from "./room.ts"
@@ -68,7 +67,9 @@ async function measureHistory(room: Room, spare: SpareDatabase, days: number): P
   const run = await createRun(spare.db, { ...day, ...(await chooseRead(spare.db, day)) })
   const step = <T>(work: () => Promise<T>) => countRows(room, spare, work)
 
-  const [ranges, plan] = await step(() => planRanges(spare.db, run, PURCHASES / SHARDS))
+  const [ranges, plan] = await step(() =>
+    Array.fromAsync(planRanges(spare.db, run, { shardPurchases: PURCHASES / SHARDS })),
+  )
   await openFirstDispatch(spare.db, run, ranges)
   const task = { execution: "bench", taskIndex: 0, attempt: 0 }
   const claims = await Promise.all(

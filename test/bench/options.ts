@@ -13,7 +13,7 @@ export interface BenchOptions {
   repeat: number
   /** How many run at once. */
   tasks: number
-  shardPurchases: number
+  shardPurchases?: number | undefined
   /** How many users each task of the query-per-user way does before its time is scaled to all. */
   sampleUsers: number
   /** The numbers of nearly empty shards whose orchestration is measured. */
@@ -45,7 +45,15 @@ export function readBenchOptions(args: string[], env: NodeJS.ProcessEnv): BenchO
     .option("--users <count>", "users of the shop; by default as many as purchases", Number)
     .addOption(count("--repeat <count>", "how often each way is measured, after one warm-up", 5, 1, 100))
     .addOption(count("--tasks <count>", "tasks that run at once", TASKS_DEFAULT, 1, 100))
-    .addOption(count("--shard-purchases <count>", "about how many purchases a shard holds", 50_000, 1, PURCHASES_MAX))
+    .addOption(
+      count(
+        "--shard-purchases <count>",
+        "about how many purchases a shard holds; by default the planner's own choice",
+        undefined,
+        1,
+        PURCHASES_MAX,
+      ),
+    )
     .addOption(count("--sample-users <count>", "users that each query-per-user task really does", 5_000, 1, 10_000_000))
     .addOption(numbers("--shards <counts>", "numbers of nearly empty shards to orchestrate", [10, 100, 1_000]))
     .addOption(numbers("--history <days>", "days of history with which rows read are counted", [1, 10, 100]))

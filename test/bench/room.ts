@@ -16,7 +16,7 @@ export interface RoomOptions {
   /** A server without a database; a private MariaDB by default. */
   databaseUrl?: string | undefined
   tasks: number
-  shardPurchases: number
+  shardPurchases?: number | undefined
   /** Further environment of services and tasks, such as NODE_OPTIONS for a profile. */
   settings?: Record<string, string>
 }
@@ -48,7 +48,7 @@ export async function openRoom(options: RoomOptions): Promise<Room> {
       ...(options.databaseUrl ? { databaseUrl: options.databaseUrl } : {}),
       parallelism: options.tasks,
       sweepSeconds: 0,
-      settings: { SHARD_PURCHASES: String(options.shardPurchases), ...options.settings },
+      settings: { ...shardSetting(options.shardPurchases), ...options.settings },
     })
   } catch (error) {
     await removeFolder()
@@ -86,4 +86,8 @@ export async function forgetRuns(room: Room): Promise<void> {
   for (const table of ["revenue_versions", "published_days", "shards", "dispatches", "runs"]) {
     await room.query(`TRUNCATE TABLE ${table}`)
   }
+}
+
+function shardSetting(shardPurchases: number | undefined): Record<string, string> {
+  return shardPurchases === undefined ? {} : { SHARD_PURCHASES: String(shardPurchases) }
 }

@@ -162,5 +162,5 @@ test("a request that cannot be carried out for long becomes a dead letter, and i
   await jobs.close()
   // Its run was begun and keeps the date: the next request says so.
   const rejected = await pipeline.start()
-  expect(rejected.reason).toContain(`run ${date}-${messageId} of ${date} is unfinished (running)`)
+  expect(rejected.reason).toContain(`run ${date}-${messageId} of ${date} is unfinished (planning)`)
 })

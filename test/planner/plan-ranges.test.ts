@@ -44,7 +44,7 @@ describe.each(reads)("read by $sourceWay", (read) => {
         )
         if (rows.length > 0) await database.query(insertPurchases(rows))
 
-        const ranges = await planRanges(database.db, day, shardPurchases)
+        const ranges = await Array.fromAsync(planRanges(database.db, day, { shardPurchases }))
 
         expect(findTilingFault(ranges)).toBeUndefined()
         const totals = await sumSource(database.db, day, ranges)
@@ -68,7 +68,9 @@ describe.each(reads)("read by $sourceWay", (read) => {
   })
 
   test("a day without purchases is one range of all ids", async () => {
-    expect(await planRanges(database.db, day, 100)).toEqual([{ from: undefined, to: undefined }])
+    expect(await Array.fromAsync(planRanges(database.db, day, { shardPurchases: 100 }))).toEqual([
+      { from: undefined, to: undefined },
+    ])
   })
 
   test("guests are in no shard and are counted apart", async () => {
@@ -79,7 +81,7 @@ describe.each(reads)("read by $sourceWay", (read) => {
         [1, 7, "2026-11-22 10:00:00"],
       ]),
     )
-    const ranges = await planRanges(database.db, day, 1)
+    const ranges = await Array.fromAsync(planRanges(database.db, day, { shardPurchases: 1 }))
     expect(ranges).toHaveLength(1)
     expect(await sumSource(database.db, day, ranges)).toEqual([{ purchases: 1n, amountCents: 7n }])
     expect(await sumGuests(database.db, day)).toEqual({ purchases: 2n, amountCents: 70n })
@@ -99,7 +101,7 @@ describe.each(reads)("read by $sourceWay", (read) => {
         [199, 1000, "2026-11-22 23:00:00"],
       ]),
     )
-    const ranges = await planRanges(database.db, berlinDay, 100)
+    const ranges = await Array.fromAsync(planRanges(database.db, berlinDay, { shardPurchases: 100 }))
     expect(findTilingFault(ranges)).toBeUndefined()
     const totals = await sumSource(database.db, berlinDay, ranges)
     expect(totals.reduce((sum, total) => sum + total.amountCents, 0n)).toBe(600n)

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { parseJson } from "../../schemas/json.ts"
-import { failAfter, failBefore } from "../../services/local/faults.ts"
+import { failAfter, failBefore, InjectedError } from "../../services/local/faults.ts"
 import { takeRunRequest } from "../../services/planner/start-run.ts"
 import { planPath, rejectionPath } from "../../shared/document-paths.ts"
 import { closeRun, decideRun, findRun, type Run } from "../../shared/ledger/runs.ts"
@@ -72,6 +72,13 @@ test("a request delivered again while its day becomes complete leaves no subscri
   const runId = `2026-11-22-${message.id}`
   const name = `projects/local/subscriptions/run-${runId}`
   const names = () => room.pubsubServer.subscriptions().map((subscription) => subscription.name)
+  // Its planner dies after RunJob.
+  const kill = room.storage.faults.add({
+    matches: ({ resource }) => resource.endsWith("/dispatch-0.json"),
+    before: () => Promise.reject(new InjectedError("PERMISSION_DENIED", "the planner is dead")),
+  })
+  await expect(request(message)).rejects.toThrow("the planner is dead")
+  kill()
   const remove = room.pubsubServer.faults.add({
     matches: ({ method }) => method === "CreateSubscription",
     before: async () => {
@@ -83,7 +90,7 @@ test("a request delivered again while its day becomes complete leaves no subscri
   await request(message)
   remove()
   expect(names()).not.toContain(name)
-  // The planner died before it could look: the next delivery does.
+  // This planner died before it could look: the next delivery does.
   await room.context.pubsub.topic("work-items").createSubscription(`run-${runId}`)
   await request(message)
   expect(names()).not.toContain(name)

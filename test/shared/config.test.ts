@@ -34,10 +34,11 @@ function faults(read: () => unknown): string[] {
 test("a sound environment is read, with defaults", () => {
   expect(readPlannerConfig(sound)).toMatchObject({
     PORT: 8080,
-    SHARD_PURCHASES: 50_000,
+    SHARD_PURCHASES: "auto",
     TASKS_MAX: 10,
     REVENUE_TIME_ZONE: "UTC",
   })
+  expect(readPlannerConfig({ ...sound, SHARD_PURCHASES: "7" })).toMatchObject({ SHARD_PURCHASES: 7 })
   expect(readWorkerConfig({ ...sound, ...task })).toMatchObject({ DISPATCH: 0, SHARD_CRASHES_MAX: 3 })
   expect(readFinalizerConfig(sound)).toMatchObject({ PORT: 8080 })
 })
@@ -60,7 +61,7 @@ test("all that is wrong is told at once, with the variable's name and what it is
     "  PUSH_ACCOUNTS is not set (the service accounts that may push, separated by spaces)",
     "  PUSH_TOKENS is not verify or trust-cloud-run",
     "  REVENUE_TIME_ZONE is not an IANA time zone such as Europe/Berlin (the IANA time zone in which a revenue date is a day)",
-    "  SHARD_PURCHASES is not a whole number from 1 to 1000000000 (about how many purchases a shard holds)",
+    "  SHARD_PURCHASES is neither auto nor a whole number from 1 to 1000000000 (about how many purchases a shard holds; auto: from 50000 to 500000, by the size of the day)",
   ])
 })
 

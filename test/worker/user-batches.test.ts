@@ -97,7 +97,7 @@ describe("a shop with history", () => {
     ["inside the database", () => database],
     ["travelling from another server", () => revenue],
   ])("is planned, computed and verified alike, %s", async (_, into) => {
-    const ranges = await planRanges(database.db, day, 400)
+    const ranges = await Array.fromAsync(planRanges(database.db, day, { shardPurchases: 400 }))
     expect(ranges.length).toBeGreaterThan(5)
     const rows = await expected(utc)
     expect(rows.length).toBeGreaterThan(2 * USERS_PER_BATCH)
@@ -138,7 +138,7 @@ describe("a shop with history", () => {
 
   test("costs two looks at each user, one at each buyer and one at each purchase, and none at the history", async () => {
     const before = await countReads()
-    await planRanges(source.db, day, 400)
+    await Array.fromAsync(planRanges(source.db, day, { shardPurchases: 400 }))
     const reads = (await countReads()) - before
     const buyers = (await expected(utc)).length
     const purchases = await database.query(

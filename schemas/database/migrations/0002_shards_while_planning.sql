@@ -1,0 +1,1 @@
+ALTER TABLE `dispatches` MODIFY COLUMN `shard_count` int;

@@ -1,0 +1,160 @@
+import { type Plan, PlanSchema } from "../../schemas/documents/plan_pb.ts"
+import { formatJson, parseDocument } from "../../schemas/json.ts"
+import type { Database } from "../../shared/database.ts"
+import { planPath } from "../../shared/document-paths.ts"
+import { createDocument, readDocument } from "../../shared/documents.ts"
+import { findDispatch } from "../../shared/ledger/dispatches.ts"
+import { offerShards, openRun } from "../../shared/ledger/plan.ts"
+import type { Run } from "../../shared/ledger/runs.ts"
+import { listShards } from "../../shared/ledger/shards.ts"
+import type { Range } from "../../shared/range.ts"
+import { readSource } from "../../shared/read-source.ts"
+import { shardRange } from "../../shared/shard-range.ts"
+import { gather } from "./gather.ts"
+import { planRanges } from "./plan-ranges.ts"
+import { type SizeOptions, sizeShards } from "./size-shards.ts"
+import {
+  createSubscription,
+  type DispatchContext,
+  readTaskLimits,
+  sendWorkItems,
+  startExecution,
+  writeDispatch,
+} from "./start-dispatch.ts"
+
+// After the first, shards are offered by the handful: a transaction and a publish for each would cost more than they
+// bring, as a task has one to compute meanwhile.
+const OFFER_INTERVAL_MS = 100
+
+export interface PlanContext extends DispatchContext, SizeOptions {
+  /** Where the shop is read; the database itself unless the shop is elsewhere. */
+  source: Database
+  now(): Date
+}
+
+/**
+ * Plans a run and brings it to the tasks as it goes: each shard is offered as soon as it is cut, and the execution
+ * starts when every task that can run at once has one. The ledger is the plan while it grows, so a planner that dies
+ * leaves a beginning, and the next delivery of the request cuts the rest. At the end the plan is settled in the ledger,
+ * then written to the bucket, then the last shard is offered and the run is running.
+ */
+export async function planRun(context: PlanContext, run: Run): Promise<void> {
+  const { db, bucket, source } = context
+  const path = planPath(run.runId)
+  const [countTasks, text, known, dispatch] = await Promise.all([
+    readTaskLimits(context),
+    readDocument(bucket, path, context),
+    listShards(db, run.runId),
+    findDispatch(db, run.runId, 0),
+  ])
+  const tasksAtOnce = countTasks(Number.POSITIVE_INFINITY)
+  const plan = text === undefined ? undefined : parseDocument(PlanSchema, text)
+  const shardPurchases = plan?.shardPurchases ?? (await readSource(() => sizeShards(source, run, tasksAtOnce, context)))
+  const ranges = known.map(shardRange)
+  const subscribed = createSubscription(context, run.runId)
+  subscribed.catch(() => undefined) // found where it is needed
+  const send = async (items: WorkItemShard[]) => {
+    await subscribed
+    await sendWorkItems(context, run, 0, items)
+  }
+  let starting: Promise<void> | undefined = dispatch?.execution ? Promise.resolve() : undefined
+  const start = () => {
+    starting ??= startExecution(context, run, 0, countTasks(ranges.length))
+    starting.catch(() => undefined) // found at the end
+  }
+
+  await send(known.filter(({ state }) => state === "offered"))
+  if (known.length >= tasksAtOnce) start()
+  const rest = cutRest(context, run, ranges, shardPurchases, plan)
+  for await (const cuts of gather(rest, { firstCount: tasksAtOnce + 1, intervalMs: OFFER_INTERVAL_MS })) {
+    const items = cuts.map((range, at) => toItem(range, ranges.length + at))
+    ranges.push(...cuts)
+    const isWhole = ranges.at(-1)?.to === undefined
+    const offered = isWhole ? items.slice(0, -1) : items
+    const firstIndex = ranges.length - cuts.length
+    await offer(context, run, firstIndex, cuts.slice(0, offered.length), isWhole ? ranges.length : undefined)
+    await send(offered)
+    if (firstIndex + offered.length >= tasksAtOnce) start()
+  }
+  await createDocument(bucket, path, formatPlan(run, ranges, shardPurchases, context.now()), context)
+  const last = ranges.at(-1) ?? {}
+  if (!(await openRun(db, run, ranges.length, last))) throw isChanged(run)
+  context.log.info({ runId: run.runId, shards: ranges.length, shardPurchases }, "a run is planned")
+  start()
+  await send([toItem(last, ranges.length - 1)])
+  await starting
+  const dispatched = { dispatch: 0, requestId: run.requestId }
+  await writeDispatch(context, run, dispatched, countTasks(ranges.length), [...ranges.keys()])
+}
+
+type WorkItemShard = Parameters<typeof sendWorkItems>[3][number]
+
+function toItem(range: Range, shardIndex: number): WorkItemShard {
+  return { shardIndex, rangeFrom: range.from ?? null, rangeTo: range.to ?? null }
+}
+
+async function offer(
+  { db }: PlanContext,
+  run: Run,
+  firstIndex: number,
+  ranges: Range[],
+  shardCount: number | undefined,
+): Promise<void> {
+  if (!(await offerShards(db, run, firstIndex, ranges, shardCount))) throw isChanged(run)
+}
+
+/** Delivered again, the request finds how far the other has come. */
+function isChanged(run: Run): Error {
+  return new Error(
+    `run ${run.runId} has changed while it was being planned: another delivery plans it, or it was closed`,
+  )
+}
+
+/** What of the plan is not in the ledger yet, after the shards that are. The last has no upper bound. */
+async function* cutRest(
+  context: PlanContext,
+  run: Run,
+  known: readonly Range[],
+  shardPurchases: number,
+  plan: Plan | undefined,
+): AsyncGenerator<Range> {
+  const index = known.length
+  const from = known.at(-1)?.to
+  if (plan) {
+    // Settled, too.
+    for (const { from, to } of plan.shards.slice(index)) yield { from, to }
+  } else if (run.shardCount === null) {
+    const options = { shardPurchases, from, shardsMax: context.shardsMax - index }
+    const walk = planRanges(context.source, run, options)
+    for (;;) {
+      const next = await readSource(() => walk.next())
+      if (next.done) return
+      yield next.value
+    }
+  } else {
+    // The planner that settled the last cut died before it wrote the plan.
+    yield { from, to: undefined }
+  }
+}
+
+function formatPlan(run: Run, ranges: Range[], shardPurchases: number, plannedAt: Date): string {
+  return formatJson(
+    PlanSchema,
+    {
+      runId: run.runId,
+      date: run.revenueDate,
+      version: run.version,
+      timeZone: run.timeZone,
+      fromAt: run.fromAt.toISOString(),
+      toAt: run.toAt.toISOString(),
+      shardPurchases,
+      shards: ranges.map(({ from, to }) => ({
+        ...(from === undefined ? {} : { from }),
+        ...(to === undefined ? {} : { to }),
+      })),
+      plannedAt: plannedAt.toISOString(),
+      read: { index: run.sourceIndex, way: run.sourceWay },
+    },
+    2,
+  )
+}

@@ -1,0 +1,42 @@
+import { sql } from "drizzle-orm"
+import { purchases } from "../../schemas/database/shop.ts"
+import { allRows, type Database } from "../../shared/database.ts"
+import { PermanentError } from "../../shared/errors.ts"
+import { fromPurchases, inSlice, type ShopDay } from "../../shared/shop-day.ts"
+
+// Claiming, manifest and report cost the same for a shard of any size. Twenty shards keep a task's end even with the
+// others'; more of them are only worth it to keep a shard, which is what a dead task loses, small.
+const SHARDS_PER_TASK = 20
+const SHARD_PURCHASES_MIN = 50_000
+const SHARD_PURCHASES_MAX = 500_000
+
+export interface SizeOptions {
+  shardPurchases: number | "auto"
+  shardsMax: number
+}
+
+/**
+ * How many purchases a shard of the day is to hold: what is set, else from 50,000 to 500,000, so that each of the tasks
+ * has about twenty shards. By EXPLAIN, which knows a day's size to about a factor of two without reading it. Throws a
+ * PermanentError if the day would have more shards than an execution can hold.
+ */
+export async function sizeShards(db: Database, day: ShopDay, tasks: number, options: SizeOptions): Promise<number> {
+  // EXPLAIN knows nothing of a day that has no index of its own.
+  const estimate = day.sourceWay === "day-slice" ? await estimatePurchases(db, day) : 0
+  const even = Math.ceil(estimate / tasks / SHARDS_PER_TASK)
+  const auto = Math.min(Math.max(SHARD_PURCHASES_MIN, even), SHARD_PURCHASES_MAX)
+  const size = options.shardPurchases === "auto" ? auto : options.shardPurchases
+  if (estimate > size * options.shardsMax) {
+    throw new PermanentError(
+      `the day would have more than ${options.shardsMax} shards: make SHARD_PURCHASES bigger and start the date again`,
+    )
+  }
+  return size
+}
+
+async function estimatePurchases(db: Database, day: ShopDay): Promise<number> {
+  const rows = allRows<{ rows: string | number | null }>(
+    await db.execute(sql`EXPLAIN SELECT ${purchases.userId} ${fromPurchases(day)} WHERE ${inSlice(day, {})}`),
+  )
+  return Number(rows[0]?.rows ?? 0)
+}

@@ -1,0 +1,172 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
+import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
+import { parseDocument } from "../../schemas/json.ts"
+import { InjectedError } from "../../services/local/faults.ts"
+import { planRun } from "../../services/planner/plan-run.ts"
+import { sizeShards } from "../../services/planner/size-shards.ts"
+import { planPath } from "../../shared/document-paths.ts"
+import { findDispatch } from "../../shared/ledger/dispatches.ts"
+import { abandonRun, offerShards, openRun } from "../../shared/ledger/plan.ts"
+import { closeRun, createRun, findRun, type Run } from "../../shared/ledger/runs.ts"
+import { claimShard, failShard, listShards, takeReport } from "../../shared/ledger/shards.ts"
+import { findTilingFault } from "../../shared/range.ts"
+import { shardRange } from "../../shared/shard-range.ts"
+import { insertPurchases } from "../test-database.ts"
+import { cutAt, newRun } from "../test-run.ts"
+import { openPlannerRoom, type PlannerRoom } from "./planner-room.ts"
+
+let room: PlannerRoom
+let run: Run
+
+const SHARDS = 60
+const task = { execution: "e", taskIndex: 0, attempt: 0 }
+
+beforeAll(async () => {
+  room = await openPlannerRoom()
+  const rows = Array.from({ length: SHARDS * 10 }, (_, n): [number, number, string] => [n, 1, "2026-11-22 12:00:00"])
+  await room.database.query(insertPurchases(rows))
+})
+afterAll(() => room.close())
+beforeEach(async () => {
+  for (const table of ["runs", "shards", "dispatches"]) await room.database.query(`DELETE FROM ${table}`)
+  run = await createRun(room.database.db, newRun())
+})
+
+const again = async () => (await findRun(room.database.db, run.runId)) as Run
+const shards = () => listShards(room.database.db, run.runId)
+const executionsOf = async () =>
+  (await room.executions()).filter((execution) =>
+    execution.template?.containers?.[0]?.env?.some((entry) => entry.value === run.runId),
+  )
+
+/** The ledger, plan.json and work items say the same, and each shard was cut once. */
+async function expectWhole(): Promise<void> {
+  const rows = await shards()
+  const ranges = rows.map(shardRange)
+  expect(findTilingFault(ranges)).toBeUndefined()
+  expect(rows).toHaveLength(SHARDS)
+  expect(await again()).toMatchObject({ state: "running", shardCount: SHARDS })
+  expect((await findDispatch(room.database.db, run.runId, 0))?.shardCount).toBe(SHARDS)
+  const [text] = await room.context.bucket.file(planPath(run.runId)).download()
+  const plan = parseDocument(PlanSchema, text.toString())
+  expect(plan.shards.map(({ from, to }) => ({ from, to }))).toEqual(ranges)
+  const items = room.workItems().filter((item) => item.attributes["runId"] === run.runId)
+  const sent = new Set(items.map((item) => Number(item.attributes["index"])))
+  const unclaimed = rows.filter((row) => row.state === "offered")
+  for (const { shardIndex } of unclaimed) expect(sent).toContain(shardIndex)
+  expect(await executionsOf()).toHaveLength(1)
+}
+
+test("tasks are started, and have their shards, while the plan is still being cut", async () => {
+  const started = Promise.withResolvers<{ offered: number; run: Run }>()
+  const remove = room.runJobs.faults.add({
+    matches: ({ method }) => method === "RunJob",
+    before: async () => started.resolve({ offered: (await shards()).length, run: await again() }),
+  })
+  const removeSlow = room.storage.faults.add({
+    matches: ({ method, resource }) => method === "storage.objects.insert" && resource.endsWith("/plan.json"),
+    // The plan is not written before the execution is asked for.
+    before: async () => void (await started.promise),
+  })
+  await planRun(room.context, run)
+  remove()
+  removeSlow()
+  const atStart = await started.promise
+  expect(atStart.offered).toBeGreaterThanOrEqual(room.context.tasksMax)
+  expect(atStart.run).toMatchObject({ state: "planning", plannedAt: null })
+  await expectWhole()
+})
+
+test.each([
+  ["after the first cuts", (call: { method: string }) => call.method === "Publish"],
+  ["after the last cut is settled", ({ resource }: { resource: string }) => resource.endsWith("/plan.json")],
+])("a planner that dies %s leaves a beginning, and the next delivery cuts the rest", async (_when, matches) => {
+  const kill = [room.storage.faults, room.pubsubServer.faults].map((faults) =>
+    faults.add({
+      matches: (call) => call.method !== "storage.objects.get" && matches(call),
+      before: () => {
+        throw new InjectedError("PERMISSION_DENIED", "dead")
+      },
+    }),
+  )
+  await expect(planRun(room.context, run)).rejects.toThrow("dead")
+  for (const remove of kill) remove()
+  const before = await shards()
+  expect(before.length).toBeGreaterThan(0)
+  expect(await again()).toMatchObject({ state: "planning" })
+  // A task had one of them meanwhile, and purchases came that shift every later cut.
+  const claimed = await claimShard(room.database.db, { runId: run.runId, shardIndex: 1, dispatch: 0 }, task)
+  expect(claimed).toBeDefined()
+  await planRun(room.context, await again())
+  expect((await shards()).slice(0, before.length).map(shardRange)).toEqual(before.map(shardRange))
+  await expectWhole()
+})
+
+test("of two planners of one run, one goes on and the other gives up", async () => {
+  const outcomes = await Promise.allSettled([planRun(room.context, run), planRun(room.context, run)])
+  expect(outcomes.filter(({ status }) => status === "fulfilled").length).toBeLessThanOrEqual(1)
+  for (const outcome of outcomes) {
+    if (outcome.status === "rejected")
+      expect(String(outcome.reason)).toContain("has changed while it was being planned")
+  }
+  if ((await again()).state === "planning") await planRun(room.context, await again())
+  expect(findTilingFault((await shards()).map(shardRange))).toBeUndefined()
+  await expect(again()).resolves.toMatchObject({ state: "running", shardCount: SHARDS })
+})
+
+test("shards are appended in their order alone, and not to a run that was closed", async () => {
+  const { db } = room.database
+  const [a, b, c] = cutAt(10n, 20n) as [object, object, object]
+  expect(await offerShards(db, run, 1, [b])).toBe(false)
+  expect(await offerShards(db, run, 0, [a])).toBe(true)
+  expect(await offerShards(db, run, 0, [a])).toBe(false)
+  expect(await offerShards(db, run, 1, [b], 3)).toBe(true)
+  // Settled: nothing else may be appended, and the same again is the same.
+  expect(await offerShards(db, run, 2, [c])).toBe(false)
+  expect(await offerShards(db, run, 2, [], 3)).toBe(true)
+  expect(await offerShards(db, run, 2, [], 4)).toBe(false)
+  await closeRun(db, run)
+  expect(await openRun(db, run, 3, c)).toBe(false)
+  expect(await shards()).toHaveLength(2)
+})
+
+test("the report that completes a dispatch is never taken before its run is planned to its end", async () => {
+  const { db } = room.database
+  const [a, b, c] = cutAt(10n, 20n) as [object, object, object]
+  await offerShards(db, run, 0, [a, b], 3)
+  const report = async (index: number) => {
+    const claim = await claimShard(db, { runId: run.runId, shardIndex: index, dispatch: 0 }, task)
+    if (!claim) throw new Error(`shard ${index} cannot be claimed`)
+    await failShard(db, claim, "no reason")
+    return takeReport(db, { runId: run.runId, index, dispatch: 0, epoch: claim.epoch })
+  }
+  expect(await report(0)).toBeGreaterThan(0)
+  expect(await report(1)).toBeGreaterThan(0)
+  await openRun(db, run, 3, c)
+  expect((await findDispatch(db, run.runId, 0))?.reported).toBe(2)
+  expect(await report(2)).toBe(0)
+})
+
+test("a run is taken back only while nobody can be at work for it", async () => {
+  const { db } = room.database
+  const other = await createRun(db, newRun({ revenueDate: "2026-11-21" }))
+  expect(await abandonRun(db, other.runId)).toBe(true)
+  expect(await findRun(db, other.runId)).toBeUndefined()
+  await offerShards(db, run, 0, cutAt(10n).slice(0, 1))
+  expect(await abandonRun(db, run.runId)).toBe(false)
+  expect(await again()).toMatchObject({ state: "planning" })
+})
+
+test("without a size that is set, shards grow with the day, so that each task has about twenty", async () => {
+  const size = (rows: number, tasks: number, shardPurchases: number | "auto" = "auto") => {
+    const execute = async () => [[{ rows: String(rows) }]]
+    return sizeShards({ execute } as never, run, tasks, { shardPurchases, shardsMax: 1_000 })
+  }
+  expect(await size(0, 2)).toBe(50_000)
+  expect(await size(1_000_000, 2)).toBe(50_000)
+  expect(await size(10_000_000, 2)).toBe(250_000)
+  expect(await size(10_000_000, 50)).toBe(50_000)
+  expect(await size(400_000_000, 2)).toBe(500_000)
+  expect(await size(10_000_000, 2, 12_000)).toBe(12_000)
+  await expect(size(10_000_000, 2, 7)).rejects.toThrow("more than 1000 shards: make SHARD_PURCHASES bigger")
+})
