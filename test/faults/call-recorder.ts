@@ -38,6 +38,12 @@ const DEATH_TIMEOUT_MS = 10_000
 export function recordCalls(cloud: Cloud, proxy: DatabaseProxy): CallRecorder {
   const findProcess = createProcessFinder()
   const processes = new Map<number, string>()
+  const ports = {
+    pubsub: cloud.pubsub.port,
+    storage: Number(new URL(cloud.storage.url).port),
+    run: cloud.runJobs.port,
+    database: proxy.port,
+  }
   let calls: RecordedCall[] = []
   let counts = new Map<string, number>()
   let killer: { key: string; moment: Moment; happened: boolean } | undefined
@@ -60,7 +66,8 @@ export function recordCalls(cloud: Cloud, proxy: DatabaseProxy): CallRecorder {
     const { planner, finalizer } = cloud.services
     const services = [planner.pid, finalizer.pid].filter((pid) => pid !== undefined)
     const tasks = cloud.runJobs.tasks().map((task) => task.pid)
-    const pid = findProcess(call.clientPort, [...tasks, ...services, ...processes.keys()])
+    const connection = { clientPort: call.clientPort, serverPort: ports[call.server] }
+    const pid = findProcess(connection, [...tasks, ...services, ...processes.keys()])
     const caller = pid === undefined ? undefined : nameOf(pid)
     return pid === undefined || caller === undefined ? undefined : { caller, pid }
   }

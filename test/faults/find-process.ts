@@ -7,34 +7,43 @@ interface Owner {
   socket: string
 }
 
+/** One of this machine. The client's port alone is not one: another process may have it towards another server. */
+interface Connection {
+  clientPort: number
+  serverPort: number
+}
+
 /**
  * Finds the process that holds the client's end of a connection, among a few candidates. Linux only: it looks in
  * /proc, as `ss -p` does. Connections live long, so what was found is kept for as long as it is still true.
  */
-export function createProcessFinder(): (clientPort: number, candidates: Iterable<number>) => number | undefined {
-  const known = new Map<number, Owner>()
-  return (clientPort, candidates) => {
-    const owner = known.get(clientPort)
+export function createProcessFinder(): (connection: Connection, candidates: Iterable<number>) => number | undefined {
+  const known = new Map<string, Owner>()
+  return (connection, candidates) => {
+    const key = `${connection.clientPort} ${connection.serverPort}`
+    const owner = known.get(key)
     if (owner && readLink(owner.link) === owner.socket) return owner.pid
-    const socket = findSocket(clientPort)
+    const socket = findSocket(connection)
     if (socket === undefined) return undefined
     for (const pid of candidates) {
       const link = linksOf(pid).find((path) => readLink(path) === socket)
       if (link === undefined) continue
-      known.set(clientPort, { pid, link, socket })
+      known.set(key, { pid, link, socket })
       return pid
     }
     return undefined
   }
 }
 
-/** The inode of the socket with this local port on the loopback interface, as links to it are written. */
-function findSocket(port: number): string | undefined {
-  const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`
+/** The inode of the client's socket of a connection on the loopback interface, as links to it are written. */
+function findSocket({ clientPort, serverPort }: Connection): string | undefined {
+  const [local, remote] = [clientPort, serverPort].map(
+    (port) => `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`,
+  )
   for (const line of readFileSync("/proc/net/tcp", "utf8").split("\n")) {
     const fields = line.trim().split(/\s+/)
     // Without an inode it is a connection that nobody holds any more.
-    if (fields[1] === local && fields[9] !== "0") return `socket:[${fields[9]}]`
+    if (fields[1] === local && fields[2] === remote && fields[9] !== "0") return `socket:[${fields[9]}]`
   }
   return undefined
 }
