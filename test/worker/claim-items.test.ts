@@ -1,0 +1,74 @@
+import { setTimeout as wait } from "node:timers/promises"
+import { pino } from "pino"
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
+import { claimItems } from "../../services/worker/claim-items.ts"
+import { offerShards, openRun } from "../../shared/ledger/plan.ts"
+import { closeRun, createRun, type Run } from "../../shared/ledger/runs.ts"
+import { createTestDatabase, type TestDatabase } from "../test-database.ts"
+import { cutAt, newRun } from "../test-run.ts"
+
+let database: TestDatabase
+let run: Run
+let pulls: number
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+})
+afterAll(() => database.drop())
+beforeEach(async () => {
+  for (const table of ["runs", "shards", "dispatches"]) await database.query(`DELETE FROM ${table}`)
+  run = await createRun(database.db, newRun())
+  pulls = 0
+})
+
+/** What a task claims, whose subscription never brings it anything. */
+function startTask() {
+  const claimed: number[] = []
+  const pull = async () => {
+    pulls++
+    await wait(5)
+    return []
+  }
+  const ended = (async () => {
+    const task = { execution: "e", taskIndex: 0, attempt: 0 }
+    const items = { pull, acknowledge: () => Promise.resolve() }
+    const log = pino({ level: "silent" })
+    const context = { db: database.db, runId: run.runId, dispatch: 0, task, items, itemsMax: 1, isShared: true }
+    const { signal } = new AbortController()
+    for await (const work of claimItems({ ...context, log, signal })) claimed.push(work.claim.shardIndex)
+    return claimed
+  })()
+  return { claimed, ended }
+}
+
+const [first, second, third, last] = cutAt(10n, 20n, 30n) as [object, object, object, object]
+
+test("a task waits while its run is being planned, claims what is offered, and ends when the plan is whole", async () => {
+  const { db } = database
+  await offerShards(db, run, 0, [first])
+  const { claimed, ended } = startTask()
+  await expect.poll(() => claimed).toEqual([0])
+  await offerShards(db, run, 1, [second])
+  await expect.poll(() => claimed).toEqual([0, 1])
+  // Settled, and its last shard not offered yet.
+  await offerShards(db, run, 2, [third], 4)
+  await expect.poll(() => claimed).toEqual([0, 1, 2])
+  const pulled = pulls
+  await expect.poll(() => pulls).toBeGreaterThan(pulled + 2)
+  await openRun(db, run, 4, last)
+  expect(await ended).toEqual([0, 1, 2, 3])
+})
+
+test("a task that waits for its planner ends when the run is closed or taken back", async () => {
+  await offerShards(database.db, run, 0, [first])
+  const closed = startTask()
+  await expect.poll(() => closed.claimed).toEqual([0])
+  await closeRun(database.db, run)
+  expect(await closed.ended).toEqual([0])
+
+  run = await createRun(database.db, newRun({ revenueDate: "2026-11-21" }))
+  const takenBack = startTask()
+  await expect.poll(() => pulls).toBeGreaterThan(3)
+  await database.query("DELETE FROM runs")
+  expect(await takenBack.ended).toEqual([])
+})
