@@ -88,7 +88,7 @@ describe("cloudbuild.yaml", () => {
 
 describe("a build", () => {
   const usual = runBuild()
-  const order = ["check", "image", "migrate", "topology", "planner", "finalizer", "worker"]
+  const order = ["check", "image", "migrate", "topology", "worker", "finalizer", "planner"]
 
   it("checks, builds, migrates, brings the topology up to date and deploys, in this order", async () => {
     const runs = await usual
@@ -97,9 +97,9 @@ describe("a build", () => {
     expect(changes.map(({ command, names }) => `${command} ${names.join(" ")}`)).toEqual([
       "run jobs deploy daybook-migrate",
       "run jobs execute daybook-migrate",
-      "run deploy daybook-planner",
-      "run deploy daybook-finalizer",
       "run jobs deploy daybook-worker",
+      "run deploy daybook-finalizer",
+      "run deploy daybook-planner",
     ])
   })
 
@@ -108,7 +108,7 @@ describe("a build", () => {
     ["docker push", "image"],
     ["execute", "migrate"],
     ["provision/main.ts", "topology"],
-    ["deploy daybook-planner", "planner"],
+    ["jobs deploy daybook-worker", "worker"],
     ["deploy daybook-finalizer", "finalizer"],
   ])("ends where %s fails, and deploys nothing after", async (fails, step) => {
     const runs = await runBuild({}, { fails })
@@ -125,7 +125,7 @@ describe("a build", () => {
       expect(flags["set-secrets"]).toBe("DATABASE_URL=daybook-database-url:latest")
     }
     expect(deployed.map(({ flags }) => [flags.args, flags["service-account"]])).toEqual(
-      ["migrate", "planner", "finalizer", "worker"].map((part) => [
+      ["migrate", "worker", "finalizer", "planner"].map((part) => [
         `${part}.cjs`,
         `daybook-${part}@shop.iam.gserviceaccount.com`,
       ]),
