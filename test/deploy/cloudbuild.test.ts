@@ -136,16 +136,16 @@ describe("a build", () => {
     const services = (await usual).flatMap(gcloud).filter((call) => call.command === "run deploy")
     expect(services.map(({ flags }) => readEnv(flags["set-env-vars"]))).toEqual([
       expect.objectContaining({
+        PUSH_AUDIENCE: "https://daybook-finalizer-123456789.europe-west1.run.app",
+        PUSH_ACCOUNTS: "daybook-push@shop.iam.gserviceaccount.com daybook-scheduler@shop.iam.gserviceaccount.com",
+      }),
+      expect.objectContaining({
         BUCKET: "shop-daybook",
         WORKER_JOB: "projects/shop/locations/europe-west1/jobs/daybook-worker",
         DATABASE_USER: "daybook-planner",
         PUSH_TOKENS: "trust-cloud-run",
         PUSH_AUDIENCE: "https://daybook-planner-123456789.europe-west1.run.app",
         PUSH_ACCOUNTS: "daybook-push@shop.iam.gserviceaccount.com",
-      }),
-      expect.objectContaining({
-        PUSH_AUDIENCE: "https://daybook-finalizer-123456789.europe-west1.run.app",
-        PUSH_ACCOUNTS: "daybook-push@shop.iam.gserviceaccount.com daybook-scheduler@shop.iam.gserviceaccount.com",
       }),
     ])
     for (const { flags } of services) {
@@ -157,8 +157,8 @@ describe("a build", () => {
   it.each(["allUsers", "allAuthenticatedUsers"])("does not deploy a service that %s may call", async (member) => {
     const policy = JSON.stringify({ bindings: [{ members: [member], role: "roles/run.invoker" }] })
     const last = (await runBuild({}, { policy })).at(-1)
-    expect(last).toMatchObject({ id: "planner", status: 1 })
-    expect(last?.stderr).toContain("daybook-planner may be called by anybody")
+    expect(last).toMatchObject({ id: "finalizer", status: 1 })
+    expect(last?.stderr).toContain("daybook-finalizer may be called by anybody")
     expect(last?.commands.flat()).not.toContain("deploy")
   })
 
