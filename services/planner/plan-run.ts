@@ -63,7 +63,8 @@ export async function planRun(context: PlanContext, run: Run): Promise<void> {
     starting.catch(() => undefined) // found at the end
   }
 
-  await send(known.filter(({ state }) => state === "offered"))
+  const offeredBefore = known.filter(({ state }) => state === "offered")
+  if (offeredBefore.length > 0) await send(offeredBefore)
   if (known.length >= tasksAtOnce) start()
   const rest = cutRest(context, run, ranges, shardPurchases, plan)
   for await (const cuts of gather(rest, { firstCount: tasksAtOnce + 1, intervalMs: OFFER_INTERVAL_MS })) {
