@@ -1,5 +1,6 @@
 import { computeDate, type Phase } from "./compute-date.ts"
 import { type CallCounts, countCalls } from "./count-calls.ts"
+import { measureCoreDistance } from "./measure-core-distance.ts"
 import type { BenchOptions } from "./options.ts"
 import { emptyRows, runEachUser, runGroupBy, runOneStatement } from "./other-ways.ts"
 import { date, forgetRuns, type Room } from "./room.ts"
@@ -16,6 +17,8 @@ export interface WaysFigures {
   /** Daybook's median over each way's. */
   ratios: Record<Way, number>
   phaseMedianMs: Record<Phase, number>
+  /** After each round: what explains that the same statements take longer in another one. None on a single core. */
+  coreDistanceNs: number[]
   /** Of one run, the last. */
   counts: CallCounts
 }
@@ -34,6 +37,7 @@ export async function measureWays(
     Daybook: [],
   }
   const phaseTimes: Record<Phase, number>[] = []
+  const coreDistanceNs: number[] = []
   let counts: CallCounts | undefined
   let shards = 0
   for (let round = 0; round <= options.repeat; round++) {
@@ -57,6 +61,11 @@ export async function measureWays(
       if (round > 0) times[way].push(ms)
       took.push(`${way} ${(ms / 1000).toFixed(2)} s`)
     }
+    const distance = await measureCoreDistance()
+    if (distance !== undefined) {
+      if (round > 0) coreDistanceNs.push(distance)
+      took.push(`cores ${distance} ns apart`)
+    }
     say(`${round === 0 ? "warm-up" : `round ${round}`}: ${took.join(", ")}`)
   }
   if (!counts) throw new Error("nothing was measured")
@@ -67,6 +76,7 @@ export async function measureWays(
     medianMs,
     ratios: mapWays((way) => medianMs.Daybook / medianMs[way]),
     phaseMedianMs: medians(phaseTimes),
+    coreDistanceNs,
     counts,
   }
 }
