@@ -1,6 +1,7 @@
 import { and, eq, gte, lt, type SQL, sql } from "drizzle-orm"
 import { revenueVersions } from "../schemas/database/revenue.ts"
 import { purchases } from "../schemas/database/shop.ts"
+import { checksumOfRows, type Multipliers, parseMultipliers } from "./checksum.ts"
 import { type Database, matchedRows } from "./database.ts"
 import type { Range } from "./range.ts"
 import { type ArmRow, selectEach } from "./select-each.ts"
@@ -13,13 +14,18 @@ export interface RevenueVersion {
   version: number
 }
 
+/** A version with what its checksums are made by. */
+export interface CheckedVersion extends RevenueVersion {
+  checksumMultipliers: string | null
+}
+
 /** What a set of Revenue rows adds up to. */
 export interface RowTotals {
   rows: bigint
   purchases: bigint
   /** Minor units; may exceed 64 bits. */
   amountCents: bigint
-  /** Sum over the rows of CRC-32("user_id,amount_cents,purchases"); does not depend on their order. */
+  /** The same number as the checksum of the purchases that they were computed from: see checksum.ts. */
   checksum: bigint
 }
 
@@ -53,8 +59,11 @@ export async function insertRows(tx: Database, of: RevenueVersion, rows: UserTot
 }
 
 /** Adds up the rows of each range, in the order of the ranges. */
-export async function sumRows(db: Database, of: RevenueVersion, ranges: Range[]): Promise<RowTotals[]> {
-  const rows = await selectEach<TotalsRow>(db, ranges, (range, arm) => selectTotals(inRange(of, range), arm))
+export async function sumRows(db: Database, of: CheckedVersion, ranges: Range[]): Promise<RowTotals[]> {
+  const multipliers = parseMultipliers(of.checksumMultipliers)
+  const rows = await selectEach<TotalsRow>(db, ranges, (range, arm) =>
+    selectTotals(inRange(of, range), multipliers, arm),
+  )
   return rows.map(toTotals)
 }
 
@@ -70,7 +79,8 @@ interface TotalsRow extends ArmRow {
   checksum: string
 }
 
-function inRange(of: RevenueVersion, range: Range): SQL {
+/** The rows of a version, of users in a range. */
+export function inRange(of: RevenueVersion, range: Range): SQL {
   return and(
     eq(revenueVersions.revenueDate, of.revenueDate),
     eq(revenueVersions.version, of.version),
@@ -79,12 +89,11 @@ function inRange(of: RevenueVersion, range: Range): SQL {
   ) as SQL
 }
 
-function selectTotals(where: SQL, arm: number): SQL {
-  const { userId, amountCents, purchases: count } = revenueVersions
+function selectTotals(where: SQL, multipliers: Multipliers, arm: number): SQL {
+  const { amountCents, purchases: count } = revenueVersions
   return sql`
     SELECT ${arm} AS arm, COUNT(*) AS \`rows\`, COALESCE(SUM(${count}), 0) AS purchases,
-      COALESCE(SUM(${amountCents}), 0) AS amount,
-      COALESCE(SUM(CRC32(CONCAT_WS(',', ${userId}, ${amountCents}, ${count}))), 0) AS checksum
+      COALESCE(SUM(${amountCents}), 0) AS amount, ${checksumOfRows(multipliers)} AS checksum
     FROM ${revenueVersions} WHERE ${where}`
 }
 

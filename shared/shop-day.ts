@@ -51,7 +51,7 @@ export type UserTotals = [userId: string, amountCents: string, purchases: string
 /** Selects the `UserTotals` of the purchases that match, in the order of the users. */
 export function selectUserTotals(day: ShopDay, where: SQL): SQL {
   const { userId, amountCents } = purchases
-  return sql`SELECT ${userId}, SUM(${amountCents}), COUNT(*) ${fromPurchases(day)} WHERE ${where}
+  return sql`SELECT ${userId} AS userId, SUM(${amountCents}) AS amount, COUNT(*) AS purchases ${fromPurchases(day)} WHERE ${where}
     GROUP BY ${userId} ORDER BY ${userId}`
 }
 

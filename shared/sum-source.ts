@@ -1,6 +1,7 @@
 import { and, isNull, type SQL, sql } from "drizzle-orm"
 import pMap from "p-map"
 import { purchases } from "../schemas/database/shop.ts"
+import { checksumOfPurchases, parseMultipliers } from "./checksum.ts"
 import { allRows, type Database } from "./database.ts"
 import type { Range } from "./range.ts"
 import { type ArmRow, STATEMENTS_AT_ONCE, selectEach } from "./select-each.ts"
@@ -13,21 +14,37 @@ export interface SourceTotals {
   amountCents: bigint
 }
 
-/** Counts and sums the source of each range, in the order of the ranges. */
-export async function sumSource(db: Database, day: ShopDay, ranges: Range[]): Promise<SourceTotals[]> {
-  if (day.sourceWay === "user-batches") {
-    return pMap(ranges, (range) => sumPieces(db, day, range), { concurrency: STATEMENTS_AT_ONCE })
-  }
-  const rows = await selectEach<TotalsRow>(db, ranges, (range, arm) => selectTotals(day, inSlice(day, range), arm))
-  return rows.map(toTotals)
+/** The same with the checksum that depends on each user's purchases: see checksum.ts. */
+export interface CheckedTotals extends SourceTotals {
+  checksum: bigint
 }
 
-async function sumPieces(db: Database, day: ShopDay, range: Range): Promise<SourceTotals> {
-  const sum = { purchases: 0n, amountCents: 0n }
+/** A day with what its checksums are made by. */
+export interface CheckedDay extends ShopDay {
+  checksumMultipliers: string | null
+}
+
+/** Adds up the source of each range, in the order of the ranges: each purchase is read once. */
+export async function sumSource(db: Database, day: CheckedDay, ranges: Range[]): Promise<CheckedTotals[]> {
+  const checksum = checksumOfPurchases(parseMultipliers(day.checksumMultipliers))
+  if (day.sourceWay === "user-batches") {
+    return pMap(ranges, (range) => sumPieces(db, day, range, checksum), { concurrency: STATEMENTS_AT_ONCE })
+  }
+  const rows = await selectEach<CheckedRow>(db, ranges, (range, arm) =>
+    selectTotals(day, inSlice(day, range), arm, checksum),
+  )
+  return rows.map(toCheckedTotals)
+}
+
+async function sumPieces(db: Database, day: ShopDay, range: Range, checksum: SQL): Promise<CheckedTotals> {
+  const sum = { purchases: 0n, amountCents: 0n, checksum: 0n }
   for await (const piece of listPieces(db, day, range)) {
-    const totals = await sumWhere(db, day, piece)
+    const [row] = allRows<CheckedRow>(await db.execute(selectTotals(day, piece, 0, checksum)))
+    if (!row) continue
+    const totals = toCheckedTotals(row)
     sum.purchases += totals.purchases
     sum.amountCents += totals.amountCents
+    sum.checksum += totals.checksum
   }
   return sum
 }
@@ -38,11 +55,8 @@ export async function sumGuests(db: Database, day: ShopDay): Promise<SourceTotal
     day.sourceWay === "day-slice"
       ? [sql`${purchases.purchasedOn} IN ${utcDates(day)}`, ...withinDates(day)]
       : duringDay(day)
-  return sumWhere(db, day, and(isNull(purchases.userId), ...ofDay) as SQL)
-}
-
-async function sumWhere(db: Database, day: ShopDay, where: SQL): Promise<SourceTotals> {
-  const [row] = allRows<TotalsRow>(await db.execute(selectTotals(day, where, 0)))
+  const guests = and(isNull(purchases.userId), ...ofDay) as SQL
+  const [row] = allRows<TotalsRow>(await db.execute(selectTotals(day, guests, 0)))
   return row ? toTotals(row) : { purchases: 0n, amountCents: 0n }
 }
 
@@ -51,8 +65,19 @@ interface TotalsRow extends ArmRow {
   amount: string
 }
 
-function selectTotals(day: ShopDay, where: SQL, arm: number): SQL {
-  return sql`SELECT ${arm} AS arm, COUNT(*) AS purchases, COALESCE(SUM(${purchases.amountCents}), 0) AS amount ${fromPurchases(day)} WHERE ${where}`
+interface CheckedRow extends TotalsRow {
+  checksum: string
+}
+
+/** Guests have no row to be compared with, and so no checksum. */
+function selectTotals(day: ShopDay, where: SQL, arm: number, checksum?: SQL): SQL {
+  const checked = checksum ? sql`, ${checksum} AS checksum` : sql``
+  return sql`SELECT ${arm} AS arm, COUNT(*) AS purchases, COALESCE(SUM(${purchases.amountCents}), 0) AS amount${checked}
+    ${fromPurchases(day)} WHERE ${where}`
+}
+
+function toCheckedTotals(row: CheckedRow): CheckedTotals {
+  return { ...toTotals(row), checksum: BigInt(row.checksum) }
 }
 
 function toTotals(row: TotalsRow): SourceTotals {

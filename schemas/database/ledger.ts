@@ -63,6 +63,10 @@ export const runs = mysqlTable(
     sourceIndex: id("source_index", 64).notNull(),
     /** How it is read through that index. */
     sourceWay: id("source_way", 16).notNull().default("day-slice").$type<SourceWay>(),
+    /** The four multipliers of the run's checksums; null: begun by a version of Daybook that could not prove each user. */
+    checksumMultipliers: id("checksum_multipliers", 64),
+    /** The audit whose finding this run repairs; one run for each. */
+    repairOf: id("repair_of", 96),
     /** The newest dispatch. */
     dispatch: int("dispatch").notNull().default(0),
     /** Null until the last cut is settled. */
@@ -70,6 +74,8 @@ export const runs = mysqlTable(
     requestedAt: at("requested_at").notNull(),
     /** When the last shard was offered; null: the run is being planned, or was closed before its plan was whole. */
     plannedAt: at("planned_at"),
+    /** When the newest dispatch was closed and verification began: what a complete verdict proves is the day as of then. */
+    verifyingAt: at("verifying_at"),
     decidedAt: at("decided_at"),
     /** The newest verdict document, JSON: written in the transaction that decides, sent from here afterwards. */
     verdict: mediumtext("verdict"),
@@ -81,6 +87,7 @@ export const runs = mysqlTable(
   (table) => [
     unique("runs_version").on(table.revenueDate, table.version),
     unique("runs_unfinished").on(table.unfinishedDate),
+    unique("runs_repair").on(table.repairOf),
     index("runs_state").on(table.state),
   ],
 )
@@ -105,6 +112,68 @@ export const dispatches = mysqlTable(
     primaryKey({ columns: [table.runId, table.dispatch] }),
     unique("dispatches_request").on(table.runId, table.requestId),
   ],
+)
+
+/**
+ * waiting → auditing → same | drifted | outdated. An audit compares a published version with the shop as it is now,
+ * shard by shard; outdated: readers see another version by now, so there is nothing to say of this one.
+ */
+export const auditStates = ["waiting", "auditing", "same", "drifted", "outdated"] as const
+export type AuditState = (typeof auditStates)[number]
+
+/**
+ * none: not to be repaired by itself. due → asked: the date is asked for anew, once for each audit that found drift.
+ */
+export const repairStates = ["none", "due", "asked"] as const
+export type RepairState = (typeof repairStates)[number]
+
+/** Every look at a published day after its verdict. */
+export const audits = mysqlTable(
+  "audits",
+  {
+    /** `<date>-<request id>`: the same request is one audit of each of its dates. */
+    auditId: id("audit_id", 96).primaryKey(),
+    revenueDate: date("revenue_date", { mode: "string" }).notNull(),
+    /** The message that asked for it, or of a sweep `night-<date>`. */
+    requestId: id("request_id", 64).notNull(),
+    /** What is audited: the version that readers saw when the audit began; null before. */
+    version: int("version"),
+    runId: id("run_id", 64),
+    state: id("state", 16).notNull().$type<AuditState>(),
+    /** The shard to look at next: an audit that was cut off goes on there. */
+    nextShard: int("next_shard").notNull().default(0),
+    /** What was found so far, in the end the audit document: JSON. */
+    document: mediumtext("document"),
+    repair: id("repair", 16).notNull().default("none").$type<RepairState>(),
+    requestedAt: at("requested_at").notNull(),
+    startedAt: at("started_at"),
+    auditedAt: at("audited_at"),
+    /** When the document was written to the bucket; null: that is still to do. */
+    announcedAt: at("announced_at"),
+    /** When the repair was asked for. */
+    repairAskedAt: at("repair_asked_at"),
+  },
+  (table) => [
+    index("audits_date").on(table.revenueDate, table.auditedAt),
+    index("audits_request").on(table.requestId),
+    index("audits_state").on(table.state, table.requestedAt),
+    index("audits_repair").on(table.repair),
+  ],
+)
+
+/** What happened to published days, each to be sent to its topic: written in the transaction that made it so. */
+export const dayChanges = mysqlTable(
+  "day_changes",
+  {
+    changeId: bigint("change_id", { mode: "bigint" }).primaryKey().autoincrement(),
+    revenueDate: date("revenue_date", { mode: "string" }).notNull(),
+    /** The message, JSON. */
+    message: text("message").notNull(),
+    changedAt: at("changed_at").notNull(),
+    /** Null: still to be sent. */
+    sentAt: at("sent_at"),
+  },
+  (table) => [index("day_changes_sent").on(table.sentAt), index("day_changes_date").on(table.revenueDate)],
 )
 
 /** The shards of every run with the claims that fence them. */
@@ -136,7 +205,8 @@ export const shards = mysqlTable(
     rowCount: bigint("row_count", { mode: "bigint" }),
     purchases: bigint("purchases", { mode: "bigint" }),
     amountCents: sum("amount_cents"),
-    checksum: sum("checksum"),
+    /** See shared/checksum.ts. */
+    checksum: decimal("checksum", { precision: 65, scale: 0 }),
     /** Why it failed. */
     error: text("error"),
   },

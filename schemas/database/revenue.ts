@@ -1,4 +1,14 @@
-import { bigint, date, datetime, int, mysqlTable, mysqlView, primaryKey, varchar } from "drizzle-orm/mysql-core"
+import {
+  bigint,
+  date,
+  datetime,
+  decimal,
+  int,
+  mysqlTable,
+  mysqlView,
+  primaryKey,
+  varchar,
+} from "drizzle-orm/mysql-core"
 
 /** The Revenue rows of every version of every date. Readers use the view `revenue`. */
 export const revenueVersions = mysqlTable(
@@ -14,12 +24,23 @@ export const revenueVersions = mysqlTable(
   (table) => [primaryKey({ columns: [table.revenueDate, table.version, table.userId] })],
 )
 
+/** shown: readers see the day as it was verified. drifted: an audit found that the shop has other purchases by now. */
+export const dayStates = ["shown", "drifted"] as const
+export type DayState = (typeof dayStates)[number]
+
 /** Which version of each date readers see. */
 export const publishedDays = mysqlTable("published_days", {
   revenueDate: date("revenue_date", { mode: "string" }).primaryKey(),
   version: int("version").notNull(),
   runId: varchar("run_id", { length: 64 }).notNull(),
   publishedAt: datetime("published_at", { mode: "date", fsp: 3 }).notNull(),
+  state: varchar("state", { length: 16 }).notNull().default("shown").$type<DayState>(),
+  /** What readers see of the day adds up to; null for a day published by an older version of Daybook. */
+  rowCount: bigint("row_count", { mode: "bigint" }),
+  purchases: bigint("purchases", { mode: "bigint" }),
+  amountCents: decimal("amount_cents", { precision: 38, scale: 0 }),
+  /** When the published version was last compared with the shop after its verdict. */
+  auditedAt: datetime("audited_at", { mode: "date", fsp: 3 }),
 })
 
 /** What readers read: for each published date the rows of its published version. */

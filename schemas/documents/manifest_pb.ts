@@ -96,7 +96,9 @@ export type Manifest = Message<"daybook.documents.Manifest"> & {
   amountCents: string;
 
   /**
-   * Sum over the rows of CRC-32("user_id,amount_cents,purchases"): a decimal integer.
+   * Sum over the rows of (amount_cents + purchases * 2^100) * w(user_id), a decimal integer. The weight w depends on the
+   * run's multipliers a, b, c, d, with lo and hi the 32-bit halves of the user id as an unsigned 64-bit integer:
+   * w = CRC-32(lo*a + hi*b) * 2^31 + CRC-32(lo*c + hi*d) / 2, of the decimal digits, rounded down.
    *
    * @generated from field: string checksum = 12;
    */

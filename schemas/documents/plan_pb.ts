@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file documents/plan.proto.
  */
 export const file_documents_plan: GenFile = /*@__PURE__*/
-  fileDesc("ChRkb2N1bWVudHMvcGxhbi5wcm90bxIRZGF5Ym9vay5kb2N1bWVudHMi3wIKBFBsYW4SDgoGcnVuX2lkGAEgASgJEgwKBGRhdGUYAiABKAkSDwoHdmVyc2lvbhgDIAEoBRIRCgl0aW1lX3pvbmUYBCABKAkSDwoHZnJvbV9hdBgFIAEoCRINCgV0b19hdBgGIAEoCRIXCg9zaGFyZF9wdXJjaGFzZXMYByABKAUSLQoGc2hhcmRzGAggAygLMh0uZGF5Ym9vay5kb2N1bWVudHMuUGxhbi5SYW5nZRISCgpwbGFubmVkX2F0GAkgASgJEi8KBHJlYWQYCiABKAsyHC5kYXlib29rLmRvY3VtZW50cy5QbGFuLlJlYWRIAIgBARoiCgRSZWFkEg0KBWluZGV4GAEgASgJEgsKA3dheRgCIAEoCRo7CgVSYW5nZRIRCgRmcm9tGAEgASgDSACIAQESDwoCdG8YAiABKANIAYgBAUIHCgVfZnJvbUIFCgNfdG9CBwoFX3JlYWRiBnByb3RvMw");
+  fileDesc("ChRkb2N1bWVudHMvcGxhbi5wcm90bxIRZGF5Ym9vay5kb2N1bWVudHMimwMKBFBsYW4SDgoGcnVuX2lkGAEgASgJEgwKBGRhdGUYAiABKAkSDwoHdmVyc2lvbhgDIAEoBRIRCgl0aW1lX3pvbmUYBCABKAkSDwoHZnJvbV9hdBgFIAEoCRINCgV0b19hdBgGIAEoCRIXCg9zaGFyZF9wdXJjaGFzZXMYByABKAUSLQoGc2hhcmRzGAggAygLMh0uZGF5Ym9vay5kb2N1bWVudHMuUGxhbi5SYW5nZRISCgpwbGFubmVkX2F0GAkgASgJEi8KBHJlYWQYCiABKAsyHC5kYXlib29rLmRvY3VtZW50cy5QbGFuLlJlYWRIAIgBARIhChRjaGVja3N1bV9tdWx0aXBsaWVycxgLIAEoCUgBiAEBGiIKBFJlYWQSDQoFaW5kZXgYASABKAkSCwoDd2F5GAIgASgJGjsKBVJhbmdlEhEKBGZyb20YASABKANIAIgBARIPCgJ0bxgCIAEoA0gBiAEBQgcKBV9mcm9tQgUKA190b0IHCgVfcmVhZEIXChVfY2hlY2tzdW1fbXVsdGlwbGllcnNiBnByb3RvMw");
 
 /**
  * How a run is cut into shards. Written once: runs/<date>/<runId>/plan.json.
@@ -87,6 +87,13 @@ export type Plan = Message<"daybook.documents.Plan"> & {
    * @generated from field: optional daybook.documents.Plan.Read read = 10;
    */
   read?: Plan_Read | undefined;
+
+  /**
+   * The four multipliers of the run's checksums, decimal, separated by commas.
+   *
+   * @generated from field: optional string checksum_multipliers = 11;
+   */
+  checksumMultipliers?: string | undefined;
 };
 
 /**

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file documents/verdict.proto.
  */
 export const file_documents_verdict: GenFile = /*@__PURE__*/
-  fileDesc("Chdkb2N1bWVudHMvdmVyZGljdC5wcm90bxIRZGF5Ym9vay5kb2N1bWVudHMisAUKB1ZlcmRpY3QSDwoHdmVyZGljdBgBIAEoCRIOCgZydW5faWQYAiABKAkSDAoEZGF0ZRgDIAEoCRIPCgd2ZXJzaW9uGAQgASgFEhAKCGRpc3BhdGNoGAUgASgFEhIKCnJlcXVlc3RfaWQYBiABKAkSEgoKZGVjaWRlZF9hdBgHIAEoCRITCgZyZWFzb24YCCABKAlIAIgBARIOCgZzaGFyZHMYCSABKAUSNAoJbWFuaWZlc3RzGAogASgLMiEuZGF5Ym9vay5kb2N1bWVudHMuVmVyZGljdC5Ub3RhbHMSMgoHcmV2ZW51ZRgLIAEoCzIhLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuVG90YWxzEjEKBnNvdXJjZRgMIAEoCzIhLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuVG90YWxzEjEKBmd1ZXN0cxgNIAEoCzIhLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuVG90YWxzEjAKBmZhdWx0cxgOIAMoCzIgLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuRmF1bHQSNAoFcmV0cnkYDyABKAsyIC5kYXlib29rLmRvY3VtZW50cy5WZXJkaWN0LlJldHJ5SAGIAQEaTQoGVG90YWxzEhEKBHJvd3MYASABKANIAIgBARIRCglwdXJjaGFzZXMYAiABKAMSFAoMYW1vdW50X2NlbnRzGAMgASgJQgcKBV9yb3dzGkQKBUZhdWx0EhIKBWluZGV4GAEgASgFSACIAQESDQoFZmF1bHQYAiABKAkSDgoGcmVhc29uGAMgASgJQggKBl9pbmRleBokCgVSZXRyeRINCgV0b3BpYxgBIAEoCRIMCgRkYXRhGAIgASgJQgkKB19yZWFzb25CCAoGX3JldHJ5YgZwcm90bzM");
+  fileDesc("Chdkb2N1bWVudHMvdmVyZGljdC5wcm90bxIRZGF5Ym9vay5kb2N1bWVudHMiygoKB1ZlcmRpY3QSDwoHdmVyZGljdBgBIAEoCRIOCgZydW5faWQYAiABKAkSDAoEZGF0ZRgDIAEoCRIPCgd2ZXJzaW9uGAQgASgFEhAKCGRpc3BhdGNoGAUgASgFEhIKCnJlcXVlc3RfaWQYBiABKAkSEgoKZGVjaWRlZF9hdBgHIAEoCRITCgZyZWFzb24YCCABKAlIAIgBARIOCgZzaGFyZHMYCSABKAUSNAoJbWFuaWZlc3RzGAogASgLMiEuZGF5Ym9vay5kb2N1bWVudHMuVmVyZGljdC5Ub3RhbHMSMgoHcmV2ZW51ZRgLIAEoCzIhLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuVG90YWxzEjEKBnNvdXJjZRgMIAEoCzIhLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuVG90YWxzEjEKBmd1ZXN0cxgNIAEoCzIhLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuVG90YWxzEjAKBmZhdWx0cxgOIAMoCzIgLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuRmF1bHQSNAoFcmV0cnkYDyABKAsyIC5kYXlib29rLmRvY3VtZW50cy5WZXJkaWN0LlJldHJ5SAGIAQESGQoMdmVyaWZ5aW5nX2F0GBAgASgJSAKIAQESOAoHY2hhbmdlcxgRIAEoCzIiLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuQ2hhbmdlc0gDiAEBGk0KBlRvdGFscxIRCgRyb3dzGAEgASgDSACIAQESEQoJcHVyY2hhc2VzGAIgASgDEhQKDGFtb3VudF9jZW50cxgDIAEoCUIHCgVfcm93cxqsAQoFRmF1bHQSEgoFaW5kZXgYASABKAVIAIgBARINCgVmYXVsdBgCIAEoCRIOCgZyZWFzb24YAyABKAkSHAoPdXNlcnNfZGlmZmVyaW5nGAQgASgDSAGIAQESNAoFdXNlcnMYBSADKAsyJS5kYXlib29rLmRvY3VtZW50cy5WZXJkaWN0LlVzZXJDaGFuZ2VCCAoGX2luZGV4QhIKEF91c2Vyc19kaWZmZXJpbmcaoQEKClVzZXJDaGFuZ2USDwoHdXNlcl9pZBgBIAEoAxI2CgZiZWZvcmUYAiABKAsyIS5kYXlib29rLmRvY3VtZW50cy5WZXJkaWN0LkFtb3VudEgAiAEBEjUKBWFmdGVyGAMgASgLMiEuZGF5Ym9vay5kb2N1bWVudHMuVmVyZGljdC5BbW91bnRIAYgBAUIJCgdfYmVmb3JlQggKBl9hZnRlchoxCgZBbW91bnQSFAoMYW1vdW50X2NlbnRzGAEgASgJEhEKCXB1cmNoYXNlcxgCIAEoAxrlAQoHQ2hhbmdlcxIUCgxmcm9tX3ZlcnNpb24YASABKAUSDQoFYWRkZWQYAiABKAMSDwoHY2hhbmdlZBgDIAEoAxIPCgdyZW1vdmVkGAQgASgDEhsKE2Ftb3VudF9jZW50c19iZWZvcmUYBSABKAkSGgoSYW1vdW50X2NlbnRzX2FmdGVyGAYgASgJEjYKB2xhcmdlc3QYByADKAsyJS5kYXlib29rLmRvY3VtZW50cy5WZXJkaWN0LlVzZXJDaGFuZ2USFQoIZG9jdW1lbnQYCCABKAlIAIgBAUILCglfZG9jdW1lbnQaJAoFUmV0cnkSDQoFdG9waWMYASABKAkSDAoEZGF0YRgCIAEoCUIJCgdfcmVhc29uQggKBl9yZXRyeUIPCg1fdmVyaWZ5aW5nX2F0QgoKCF9jaGFuZ2VzYgZwcm90bzM");
 
 /**
  * The evidence behind the newest verdict on a run: runs/<date>/<runId>/verdict.json.
@@ -122,6 +122,20 @@ export type Verdict = Message<"daybook.documents.Verdict"> & {
    * @generated from field: optional daybook.documents.Verdict.Retry retry = 15;
    */
   retry?: Verdict_Retry | undefined;
+
+  /**
+   * When verification began, RFC 3339 in UTC, by the database's clock: a complete day is proven as of then.
+   *
+   * @generated from field: optional string verifying_at = 16;
+   */
+  verifyingAt?: string | undefined;
+
+  /**
+   * What this version changes, where it replaces another.
+   *
+   * @generated from field: optional daybook.documents.Verdict.Changes changes = 17;
+   */
+  changes?: Verdict_Changes | undefined;
 };
 
 /**
@@ -192,6 +206,20 @@ export type Verdict_Fault = Message<"daybook.documents.Verdict.Fault"> & {
    * @generated from field: string reason = 3;
    */
   reason: string;
+
+  /**
+   * How many users differ, where a drifted shard was looked through.
+   *
+   * @generated from field: optional int64 users_differing = 4;
+   */
+  usersDiffering?: bigint | undefined;
+
+  /**
+   * The first of them, in the order of their ids: at most 20.
+   *
+   * @generated from field: repeated daybook.documents.Verdict.UserChange users = 5;
+   */
+  users: Verdict_UserChange[];
 };
 
 /**
@@ -200,6 +228,139 @@ export type Verdict_Fault = Message<"daybook.documents.Verdict.Fault"> & {
  */
 export const Verdict_FaultSchema: GenMessage<Verdict_Fault> = /*@__PURE__*/
   messageDesc(file_documents_verdict, 0, 1);
+
+/**
+ * A user whose revenue is another one.
+ *
+ * @generated from message daybook.documents.Verdict.UserChange
+ */
+export type Verdict_UserChange = Message<"daybook.documents.Verdict.UserChange"> & {
+  /**
+   * The user.
+   *
+   * @generated from field: int64 user_id = 1;
+   */
+  userId: bigint;
+
+  /**
+   * What Revenue has; unset: nothing.
+   *
+   * @generated from field: optional daybook.documents.Verdict.Amount before = 2;
+   */
+  before?: Verdict_Amount | undefined;
+
+  /**
+   * What the shop has, or the new version; unset: nothing.
+   *
+   * @generated from field: optional daybook.documents.Verdict.Amount after = 3;
+   */
+  after?: Verdict_Amount | undefined;
+};
+
+/**
+ * Describes the message daybook.documents.Verdict.UserChange.
+ * Use `create(Verdict_UserChangeSchema)` to create a new message.
+ */
+export const Verdict_UserChangeSchema: GenMessage<Verdict_UserChange> = /*@__PURE__*/
+  messageDesc(file_documents_verdict, 0, 2);
+
+/**
+ * What one user spent on the day.
+ *
+ * @generated from message daybook.documents.Verdict.Amount
+ */
+export type Verdict_Amount = Message<"daybook.documents.Verdict.Amount"> & {
+  /**
+   * Minor units: a decimal integer, which in the shop may exceed 64 bits.
+   *
+   * @generated from field: string amount_cents = 1;
+   */
+  amountCents: string;
+
+  /**
+   * Purchases.
+   *
+   * @generated from field: int64 purchases = 2;
+   */
+  purchases: bigint;
+};
+
+/**
+ * Describes the message daybook.documents.Verdict.Amount.
+ * Use `create(Verdict_AmountSchema)` to create a new message.
+ */
+export const Verdict_AmountSchema: GenMessage<Verdict_Amount> = /*@__PURE__*/
+  messageDesc(file_documents_verdict, 0, 3);
+
+/**
+ * How the rows of this version differ from those of the version that readers saw before.
+ *
+ * @generated from message daybook.documents.Verdict.Changes
+ */
+export type Verdict_Changes = Message<"daybook.documents.Verdict.Changes"> & {
+  /**
+   * That version.
+   *
+   * @generated from field: int32 from_version = 1;
+   */
+  fromVersion: number;
+
+  /**
+   * Users who have a row in the new version alone.
+   *
+   * @generated from field: int64 added = 2;
+   */
+  added: bigint;
+
+  /**
+   * Users whose amount or number of purchases differs.
+   *
+   * @generated from field: int64 changed = 3;
+   */
+  changed: bigint;
+
+  /**
+   * Users who have a row in the old version alone.
+   *
+   * @generated from field: int64 removed = 4;
+   */
+  removed: bigint;
+
+  /**
+   * What the old version adds up to, in minor units: a decimal integer that may exceed 64 bits.
+   *
+   * @generated from field: string amount_cents_before = 5;
+   */
+  amountCentsBefore: string;
+
+  /**
+   * What the new version adds up to.
+   *
+   * @generated from field: string amount_cents_after = 6;
+   */
+  amountCentsAfter: string;
+
+  /**
+   * The users whose amounts differ most, at most 20.
+   *
+   * @generated from field: repeated daybook.documents.Verdict.UserChange largest = 7;
+   */
+  largest: Verdict_UserChange[];
+
+  /**
+   * Where all of them are, a line each, as a gs:// URI; unset where nothing differs.
+   *
+   * @generated from field: optional string document = 8;
+   */
+  document?: string | undefined;
+};
+
+/**
+ * Describes the message daybook.documents.Verdict.Changes.
+ * Use `create(Verdict_ChangesSchema)` to create a new message.
+ */
+export const Verdict_ChangesSchema: GenMessage<Verdict_Changes> = /*@__PURE__*/
+  messageDesc(file_documents_verdict, 0, 4);
 
 /**
  * A message to publish.
@@ -227,5 +388,5 @@ export type Verdict_Retry = Message<"daybook.documents.Verdict.Retry"> & {
  * Use `create(Verdict_RetrySchema)` to create a new message.
  */
 export const Verdict_RetrySchema: GenMessage<Verdict_Retry> = /*@__PURE__*/
-  messageDesc(file_documents_verdict, 0, 2);
+  messageDesc(file_documents_verdict, 0, 5);
 

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file messages/run_verdict.proto.
  */
 export const file_messages_run_verdict: GenFile = /*@__PURE__*/
-  fileDesc("ChptZXNzYWdlcy9ydW5fdmVyZGljdC5wcm90bxIQZGF5Ym9vay5tZXNzYWdlcyKuBQoKUnVuVmVyZGljdBIPCgd2ZXJkaWN0GAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkSEgoKZGVjaWRlZF9hdBgDIAEoCRITCgZydW5faWQYBCABKAlIAIgBARIRCgRkYXRlGAUgASgJSAGIAQESFAoHdmVyc2lvbhgGIAEoBUgCiAEBEhUKCGRpc3BhdGNoGAcgASgFSAOIAQESEwoGcmVhc29uGAggASgJSASIAQESEwoGc2hhcmRzGAkgASgFSAWIAQESEQoEcm93cxgKIAEoA0gGiAEBEhYKCXB1cmNoYXNlcxgLIAEoA0gHiAEBEhkKDGFtb3VudF9jZW50cxgMIAEoCUgIiAEBEhwKD2d1ZXN0X3B1cmNoYXNlcxgNIAEoA0gJiAEBEh8KEmd1ZXN0X2Ftb3VudF9jZW50cxgOIAEoCUgKiAEBEg8KB21pc3NpbmcYDyADKAUSDgoGZmFpbGVkGBAgAygFEg8KB2NvcnJ1cHQYESADKAUSDwoHZHJpZnRlZBgSIAMoBRI2CgVyZXRyeRgTIAEoCzIiLmRheWJvb2subWVzc2FnZXMuUnVuVmVyZGljdC5SZXRyeUgLiAEBEhUKCGRvY3VtZW50GBQgASgJSAyIAQEaJAoFUmV0cnkSDQoFdG9waWMYASABKAkSDAoEZGF0YRgCIAEoCUIJCgdfcnVuX2lkQgcKBV9kYXRlQgoKCF92ZXJzaW9uQgsKCV9kaXNwYXRjaEIJCgdfcmVhc29uQgkKB19zaGFyZHNCBwoFX3Jvd3NCDAoKX3B1cmNoYXNlc0IPCg1fYW1vdW50X2NlbnRzQhIKEF9ndWVzdF9wdXJjaGFzZXNCFQoTX2d1ZXN0X2Ftb3VudF9jZW50c0IICgZfcmV0cnlCCwoJX2RvY3VtZW50YgZwcm90bzM");
+  fileDesc("ChptZXNzYWdlcy9ydW5fdmVyZGljdC5wcm90bxIQZGF5Ym9vay5tZXNzYWdlcyLnCQoKUnVuVmVyZGljdBIPCgd2ZXJkaWN0GAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkSEgoKZGVjaWRlZF9hdBgDIAEoCRITCgZydW5faWQYBCABKAlIAIgBARIRCgRkYXRlGAUgASgJSAGIAQESFAoHdmVyc2lvbhgGIAEoBUgCiAEBEhUKCGRpc3BhdGNoGAcgASgFSAOIAQESEwoGcmVhc29uGAggASgJSASIAQESEwoGc2hhcmRzGAkgASgFSAWIAQESEQoEcm93cxgKIAEoA0gGiAEBEhYKCXB1cmNoYXNlcxgLIAEoA0gHiAEBEhkKDGFtb3VudF9jZW50cxgMIAEoCUgIiAEBEhwKD2d1ZXN0X3B1cmNoYXNlcxgNIAEoA0gJiAEBEh8KEmd1ZXN0X2Ftb3VudF9jZW50cxgOIAEoCUgKiAEBEg8KB21pc3NpbmcYDyADKAUSDgoGZmFpbGVkGBAgAygFEg8KB2NvcnJ1cHQYESADKAUSDwoHZHJpZnRlZBgSIAMoBRI2CgVyZXRyeRgTIAEoCzIiLmRheWJvb2subWVzc2FnZXMuUnVuVmVyZGljdC5SZXRyeUgLiAEBEhUKCGRvY3VtZW50GBQgASgJSAyIAQESGQoMdmVyaWZ5aW5nX2F0GBUgASgJSA2IAQESOgoHY2hhbmdlcxgWIAEoCzIkLmRheWJvb2subWVzc2FnZXMuUnVuVmVyZGljdC5DaGFuZ2VzSA6IAQEaJAoFUmV0cnkSDQoFdG9waWMYASABKAkSDAoEZGF0YRgCIAEoCRrnAQoHQ2hhbmdlcxIUCgxmcm9tX3ZlcnNpb24YASABKAUSDQoFYWRkZWQYAiABKAMSDwoHY2hhbmdlZBgDIAEoAxIPCgdyZW1vdmVkGAQgASgDEhsKE2Ftb3VudF9jZW50c19iZWZvcmUYBSABKAkSGgoSYW1vdW50X2NlbnRzX2FmdGVyGAYgASgJEjgKB2xhcmdlc3QYByADKAsyJy5kYXlib29rLm1lc3NhZ2VzLlJ1blZlcmRpY3QuVXNlckNoYW5nZRIVCghkb2N1bWVudBgIIAEoCUgAiAEBQgsKCV9kb2N1bWVudBqlAQoKVXNlckNoYW5nZRIPCgd1c2VyX2lkGAEgASgDEjgKBmJlZm9yZRgCIAEoCzIjLmRheWJvb2subWVzc2FnZXMuUnVuVmVyZGljdC5BbW91bnRIAIgBARI3CgVhZnRlchgDIAEoCzIjLmRheWJvb2subWVzc2FnZXMuUnVuVmVyZGljdC5BbW91bnRIAYgBAUIJCgdfYmVmb3JlQggKBl9hZnRlchoxCgZBbW91bnQSFAoMYW1vdW50X2NlbnRzGAEgASgJEhEKCXB1cmNoYXNlcxgCIAEoA0IJCgdfcnVuX2lkQgcKBV9kYXRlQgoKCF92ZXJzaW9uQgsKCV9kaXNwYXRjaEIJCgdfcmVhc29uQgkKB19zaGFyZHNCBwoFX3Jvd3NCDAoKX3B1cmNoYXNlc0IPCg1fYW1vdW50X2NlbnRzQhIKEF9ndWVzdF9wdXJjaGFzZXNCFQoTX2d1ZXN0X2Ftb3VudF9jZW50c0IICgZfcmV0cnlCCwoJX2RvY3VtZW50Qg8KDV92ZXJpZnlpbmdfYXRCCgoIX2NoYW5nZXNiBnByb3RvMw");
 
 /**
  * The decision on a run, or the rejection of a request. Topic: run-verdicts.
@@ -158,6 +158,20 @@ export type RunVerdict = Message<"daybook.messages.RunVerdict"> & {
    * @generated from field: optional string document = 20;
    */
   document?: string | undefined;
+
+  /**
+   * When verification began, RFC 3339 in UTC: a complete day is proven as of then.
+   *
+   * @generated from field: optional string verifying_at = 21;
+   */
+  verifyingAt?: string | undefined;
+
+  /**
+   * What this version changes, where it replaces another.
+   *
+   * @generated from field: optional daybook.messages.RunVerdict.Changes changes = 22;
+   */
+  changes?: RunVerdict_Changes | undefined;
 };
 
 /**
@@ -194,4 +208,137 @@ export type RunVerdict_Retry = Message<"daybook.messages.RunVerdict.Retry"> & {
  */
 export const RunVerdict_RetrySchema: GenMessage<RunVerdict_Retry> = /*@__PURE__*/
   messageDesc(file_messages_run_verdict, 0, 0);
+
+/**
+ * How the rows of this version differ from those of the version that readers saw before.
+ *
+ * @generated from message daybook.messages.RunVerdict.Changes
+ */
+export type RunVerdict_Changes = Message<"daybook.messages.RunVerdict.Changes"> & {
+  /**
+   * That version.
+   *
+   * @generated from field: int32 from_version = 1;
+   */
+  fromVersion: number;
+
+  /**
+   * Users who have a row in the new version alone.
+   *
+   * @generated from field: int64 added = 2;
+   */
+  added: bigint;
+
+  /**
+   * Users whose amount or number of purchases differs.
+   *
+   * @generated from field: int64 changed = 3;
+   */
+  changed: bigint;
+
+  /**
+   * Users who have a row in the old version alone.
+   *
+   * @generated from field: int64 removed = 4;
+   */
+  removed: bigint;
+
+  /**
+   * What the old version adds up to, in minor units: a decimal integer that may exceed 64 bits.
+   *
+   * @generated from field: string amount_cents_before = 5;
+   */
+  amountCentsBefore: string;
+
+  /**
+   * What the new version adds up to.
+   *
+   * @generated from field: string amount_cents_after = 6;
+   */
+  amountCentsAfter: string;
+
+  /**
+   * The users whose amounts differ most, at most 20.
+   *
+   * @generated from field: repeated daybook.messages.RunVerdict.UserChange largest = 7;
+   */
+  largest: RunVerdict_UserChange[];
+
+  /**
+   * Where all of them are, a line each, as a gs:// URI; unset where nothing differs.
+   *
+   * @generated from field: optional string document = 8;
+   */
+  document?: string | undefined;
+};
+
+/**
+ * Describes the message daybook.messages.RunVerdict.Changes.
+ * Use `create(RunVerdict_ChangesSchema)` to create a new message.
+ */
+export const RunVerdict_ChangesSchema: GenMessage<RunVerdict_Changes> = /*@__PURE__*/
+  messageDesc(file_messages_run_verdict, 0, 1);
+
+/**
+ * A user whose revenue is another one.
+ *
+ * @generated from message daybook.messages.RunVerdict.UserChange
+ */
+export type RunVerdict_UserChange = Message<"daybook.messages.RunVerdict.UserChange"> & {
+  /**
+   * The user.
+   *
+   * @generated from field: int64 user_id = 1;
+   */
+  userId: bigint;
+
+  /**
+   * What Revenue has; unset: nothing.
+   *
+   * @generated from field: optional daybook.messages.RunVerdict.Amount before = 2;
+   */
+  before?: RunVerdict_Amount | undefined;
+
+  /**
+   * What the shop has, or the new version; unset: nothing.
+   *
+   * @generated from field: optional daybook.messages.RunVerdict.Amount after = 3;
+   */
+  after?: RunVerdict_Amount | undefined;
+};
+
+/**
+ * Describes the message daybook.messages.RunVerdict.UserChange.
+ * Use `create(RunVerdict_UserChangeSchema)` to create a new message.
+ */
+export const RunVerdict_UserChangeSchema: GenMessage<RunVerdict_UserChange> = /*@__PURE__*/
+  messageDesc(file_messages_run_verdict, 0, 2);
+
+/**
+ * What one user spent on the day.
+ *
+ * @generated from message daybook.messages.RunVerdict.Amount
+ */
+export type RunVerdict_Amount = Message<"daybook.messages.RunVerdict.Amount"> & {
+  /**
+   * Minor units: a decimal integer, which in the shop may exceed 64 bits.
+   *
+   * @generated from field: string amount_cents = 1;
+   */
+  amountCents: string;
+
+  /**
+   * Purchases.
+   *
+   * @generated from field: int64 purchases = 2;
+   */
+  purchases: bigint;
+};
+
+/**
+ * Describes the message daybook.messages.RunVerdict.Amount.
+ * Use `create(RunVerdict_AmountSchema)` to create a new message.
+ */
+export const RunVerdict_AmountSchema: GenMessage<RunVerdict_Amount> = /*@__PURE__*/
+  messageDesc(file_messages_run_verdict, 0, 3);
 

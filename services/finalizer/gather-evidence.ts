@@ -11,7 +11,7 @@ import { readSource } from "../../shared/read-source.ts"
 import type { RetryOptions } from "../../shared/retry.ts"
 import { type RowTotals, sumRows } from "../../shared/revenue-rows.ts"
 import { shardRange } from "../../shared/shard-range.ts"
-import { type SourceTotals, sumGuests, sumSource } from "../../shared/sum-source.ts"
+import { type CheckedTotals, type SourceTotals, sumGuests, sumSource } from "../../shared/sum-source.ts"
 import { type Manifests, readManifests } from "./read-manifests.ts"
 
 /** All that a verdict rests on, as it was seen. */
@@ -24,7 +24,7 @@ export interface Evidence {
   /** What the Revenue rows of each shard add up to, recomputed. */
   rows: RowTotals[]
   /** What the shop's purchases of each shard add up to. */
-  source: SourceTotals[]
+  source: CheckedTotals[]
   guests: SourceTotals
 }
 

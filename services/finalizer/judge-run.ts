@@ -4,7 +4,7 @@ import type { Shard } from "../../shared/ledger/shards.ts"
 import { findTilingFault, formatRange, sameRange } from "../../shared/range.ts"
 import type { RowTotals } from "../../shared/revenue-rows.ts"
 import { shardRange } from "../../shared/shard-range.ts"
-import type { SourceTotals } from "../../shared/sum-source.ts"
+import type { CheckedTotals } from "../../shared/sum-source.ts"
 import type { Evidence } from "./gather-evidence.ts"
 
 /** Why a shard is not as it should be; `index` is undefined where it is about the run as a whole. */
@@ -40,6 +40,9 @@ function judgePlan(run: Run, { plan, shards }: Evidence): Fault[] {
   if (typeof plan === "string") return [{ fault: "corrupt", reason: plan }]
   const faults: Fault[] = []
   const say = (reason: string) => faults.push({ fault: "corrupt", reason })
+  if (run.checksumMultipliers === null) {
+    say("it was begun by an older version of Daybook, which could not prove each user")
+  }
   if (plan.runId !== run.runId) say(`plan.json is of run ${plan.runId}`)
   const gap = findTilingFault(plan.shards)
   if (gap) say(`the plan does not cover every user once: shard ${gap.index}: ${gap.fault}`)
@@ -115,10 +118,13 @@ function judgeRows(manifest: Manifest, rows: RowTotals | undefined): ShardFault 
   return { fault: "corrupt", reason: `its manifest says ${what} ${promised}, its Revenue rows say ${found}` }
 }
 
-function judgeSource(manifest: Manifest, source: SourceTotals | undefined): ShardFault | undefined {
-  if (source?.purchases === manifest.purchases && source.amountCents === BigInt(manifest.amountCents)) return undefined
-  return {
-    fault: "drifted",
-    reason: `the shop now has ${source?.purchases} purchases of ${source?.amountCents}, and it was computed from ${manifest.purchases} of ${manifest.amountCents}`,
-  }
+function judgeSource(manifest: Manifest, source: CheckedTotals | undefined): ShardFault | undefined {
+  const isSame =
+    source?.purchases === manifest.purchases &&
+    source.amountCents === BigInt(manifest.amountCents) &&
+    source.checksum === BigInt(manifest.checksum)
+  if (isSame) return undefined
+  const now = `the shop now has ${source?.purchases} purchases of ${source?.amountCents}`
+  const then = `it was computed from ${manifest.purchases} of ${manifest.amountCents}`
+  return { fault: "drifted", reason: `${now}, and ${then}` }
 }

@@ -155,6 +155,7 @@ function formatPlan(run: Run, ranges: Range[], shardPurchases: number, plannedAt
       })),
       plannedAt: plannedAt.toISOString(),
       read: { index: run.sourceIndex, way: run.sourceWay },
+      ...(run.checksumMultipliers === null ? {} : { checksumMultipliers: run.checksumMultipliers }),
     },
     2,
   )

@@ -84,6 +84,11 @@ async function refuseRerun(context: RunContext, run: Run): Promise<void> {
       `run ${run.runId} is version ${run.version} of ${run.revenueDate}, and ${newest.runId} is the newest (version ${newest.version}, ${newest.state}): rerun that, or publish ${startAnew}`,
     )
   }
+  if (run.checksumMultipliers === null) {
+    throw new PermanentError(
+      `run ${run.runId} was begun by an older version of Daybook, which could not prove each user: publish ${startAnew}`,
+    )
+  }
   if (run.plannedAt === null) {
     throw new PermanentError(`run ${run.runId} was never planned to its end: publish ${startAnew}`)
   }

@@ -1,5 +1,6 @@
 import { MalformedError, parseJson } from "../../schemas/json.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
+import { drawMultipliers } from "../../shared/checksum.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import { findDispatch } from "../../shared/ledger/dispatches.ts"
 import { abandonRun } from "../../shared/ledger/plan.ts"
@@ -58,6 +59,7 @@ async function beginRun(
     fromAt: day.fromAt,
     toAt: day.toAt,
     requestedAt: message.publishedAt,
+    checksumMultipliers: drawMultipliers(),
     ...(await readSource(() => chooseRead(context.source, day))),
   })
   if (run.runId !== runId) {

@@ -7,7 +7,16 @@ import { closeShards } from "./shards.ts"
 export type Run = typeof runs.$inferSelect
 export type NewRun = Pick<
   Run,
-  "runId" | "revenueDate" | "requestId" | "timeZone" | "fromAt" | "toAt" | "requestedAt" | "sourceIndex" | "sourceWay"
+  | "runId"
+  | "revenueDate"
+  | "requestId"
+  | "timeZone"
+  | "fromAt"
+  | "toAt"
+  | "requestedAt"
+  | "sourceIndex"
+  | "sourceWay"
+  | "checksumMultipliers"
 >
 
 const unfinishedStates: RunState[] = ["planning", "running", "verifying"]
@@ -73,7 +82,7 @@ export async function closeRun(db: Database, run: Pick<Run, "runId" | "dispatch"
   await db.transaction(async (tx) => {
     const closed = await tx
       .update(runs)
-      .set({ state: "verifying" })
+      .set({ state: "verifying", verifyingAt: sql`NOW(3)` })
       .where(
         and(eq(runs.runId, run.runId), eq(runs.dispatch, run.dispatch), inArray(runs.state, ["planning", "running"])),
       )

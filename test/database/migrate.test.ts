@@ -33,7 +33,9 @@ test("an empty database gets all tables, and a second migration finds nothing to
   expect(await listTables()).toEqual(
     expect.arrayContaining(["dispatches", "published_days", "revenue", "revenue_versions", "runs", "shards"]),
   )
-  await connection.query("INSERT INTO published_days VALUES ('2026-11-22', 1, 'r', NOW(3))")
+  await connection.query(
+    "INSERT INTO published_days (revenue_date, version, run_id, published_at) VALUES ('2026-11-22', 1, 'r', NOW(3))",
+  )
   expect(await migrateDatabase(url)).toEqual([])
   expect(await select("SELECT COUNT(*) AS days FROM published_days")).toEqual([{ days: 1 }])
 })
@@ -52,7 +54,9 @@ test("the view shows the published version of a date only", async () => {
     "INSERT INTO revenue_versions VALUES ('2026-11-22', 1, 7, 100, 1), ('2026-11-22', 2, 7, 150, 2), ('2026-11-23', 1, 7, 9, 1)",
   )
   expect(await select("SELECT * FROM revenue")).toEqual([])
-  await connection.query("INSERT INTO published_days VALUES ('2026-11-22', 2, 'r', NOW(3))")
+  await connection.query(
+    "INSERT INTO published_days (revenue_date, version, run_id, published_at) VALUES ('2026-11-22', 2, 'r', NOW(3))",
+  )
   expect(await select("SELECT user_id, amount_cents, purchases FROM revenue")).toEqual([
     { user_id: 7, amount_cents: 150, purchases: 2 },
   ])
@@ -63,7 +67,9 @@ test("a migration that died half way is run again", async () => {
   // As it is when the connection breaks after some statements: tables, but no view and no entry in the bookkeeping.
   await connection.query("DROP TABLE daybook_migrations, revenue_versions")
   await connection.query("DROP VIEW revenue")
-  await connection.query("INSERT INTO published_days VALUES ('2026-11-22', 1, 'r', NOW(3))")
+  await connection.query(
+    "INSERT INTO published_days (revenue_date, version, run_id, published_at) VALUES ('2026-11-22', 1, 'r', NOW(3))",
+  )
   expect(await migrateDatabase(url)).toContain("0000_ledger_and_revenue")
   expect(await listTables()).toEqual(expect.arrayContaining(["daybook_migrations", "revenue", "revenue_versions"]))
   expect(await select("SELECT COUNT(*) AS days FROM published_days")).toEqual([{ days: 1 }])

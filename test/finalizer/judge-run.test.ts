@@ -54,7 +54,7 @@ function soundEvidence() {
     shards,
     manifests: { byIndex: new Map<number, Manifest | string>(manifests.entries()), foreign: [] as string[] },
     rows: ranges.map(() => ({ rows: 10n, purchases: 20n, amountCents: 30n, checksum: 40n })),
-    source: ranges.map(() => ({ purchases: 20n, amountCents: 30n })),
+    source: ranges.map(() => ({ purchases: 20n, amountCents: 30n, checksum: 40n })),
     guests: { purchases: 1n, amountCents: 2n },
   }
 }

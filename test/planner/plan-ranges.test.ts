@@ -2,8 +2,7 @@ import * as fc from "fast-check"
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { planRanges } from "../../services/planner/plan-ranges.ts"
 import { findTilingFault } from "../../shared/range.ts"
-import type { ShopDay } from "../../shared/shop-day.ts"
-import { sumGuests, sumSource } from "../../shared/sum-source.ts"
+import { type CheckedDay, sumGuests, sumSource } from "../../shared/sum-source.ts"
 import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../test-database.ts"
 
 let database: TestDatabase
@@ -30,8 +29,8 @@ const userIds = fc.oneof(
 const buyers = fc.array(fc.record({ user: userIds, purchases: fc.nat({ max: 12 }) }), { maxLength: 40 })
 
 describe.each(reads)("read by $sourceWay", (read) => {
-  const day: ShopDay = { ...utc, ...read }
-  const berlinDay: ShopDay = { ...berlin, ...read }
+  const day: CheckedDay = { ...utc, ...read, checksumMultipliers: null }
+  const berlinDay: CheckedDay = { ...berlin, ...read, checksumMultipliers: null }
 
   test("shards tile the id space, lose no purchase, and are equal to within one user's purchases", async () => {
     await fc.assert(
@@ -83,7 +82,7 @@ describe.each(reads)("read by $sourceWay", (read) => {
     )
     const ranges = await Array.fromAsync(planRanges(database.db, day, { shardPurchases: 1 }))
     expect(ranges).toHaveLength(1)
-    expect(await sumSource(database.db, day, ranges)).toEqual([{ purchases: 1n, amountCents: 7n }])
+    expect(await sumSource(database.db, day, ranges)).toMatchObject([{ purchases: 1n, amountCents: 7n }])
     expect(await sumGuests(database.db, day)).toEqual({ purchases: 2n, amountCents: 70n })
   })
 
