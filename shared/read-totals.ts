@@ -35,6 +35,7 @@ async function readBatches(db: Database, day: ShopDay, range: Range, limit: numb
 }
 
 async function selectTotals(db: Database, query: SQL): Promise<UserTotals[]> {
-  const rows = allRows<{ userId: string; amount: string; purchases: string }>(await db.execute(query))
-  return rows.map(({ userId, amount, purchases }) => [String(userId), String(amount), String(purchases)])
+  // The driver hands an INT on as a number, and what has 64 bits or more as digits.
+  const rows = allRows<{ userId: string; amount: string; purchases: string | number }>(await db.execute(query))
+  return rows.map(({ userId, amount, purchases }) => [userId, amount, String(purchases)])
 }

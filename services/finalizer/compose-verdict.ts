@@ -49,7 +49,8 @@ export function composeVerdict(
         amountCents: String(addUp(evidence.source, (totals) => totals.amountCents)),
       },
       guests: { purchases: evidence.guests.purchases, amountCents: String(evidence.guests.amountCents) },
-      faults,
+      faults: faults.map(toFault),
+      ...(run.verifyingAt ? { verifyingAt: run.verifyingAt.toISOString() } : {}),
     },
     2,
   )
@@ -79,7 +80,22 @@ export function composeMessage(verdict: Verdict, bucketName: string): MessageIni
     corrupt: indexesOf("corrupt"),
     drifted: indexesOf("drifted"),
     ...(verdict.retry ? { retry: { topic: verdict.retry.topic, data: verdict.retry.data } } : {}),
+    ...(verdict.verifyingAt === undefined ? {} : { verifyingAt: verdict.verifyingAt }),
     document: `gs://${bucketName}/${verdictPath(verdict.runId)}`,
+  }
+}
+
+function toFault({ index, fault, reason, usersDiffering, users = [] }: Fault) {
+  return {
+    fault,
+    reason,
+    ...(index === undefined ? {} : { index }),
+    ...(usersDiffering === undefined ? {} : { usersDiffering }),
+    users: users.map(({ userId, before, after }) => ({
+      userId,
+      ...(before ? { before } : {}),
+      ...(after ? { after } : {}),
+    })),
   }
 }
 

@@ -14,6 +14,7 @@ import { inSpan, noteFields } from "../../shared/tracing.ts"
 import { composeMessage, composeVerdict } from "./compose-verdict.ts"
 import { gatherEvidence } from "./gather-evidence.ts"
 import { judgeRun } from "./judge-run.ts"
+import { nameUsers } from "./name-users.ts"
 
 export interface FinalizeContext {
   db: Database
@@ -59,12 +60,13 @@ async function decide(context: FinalizeContext, runId: string): Promise<void> {
   const evidence = await inSpan("gather evidence", {}, () =>
     gatherEvidence(context.db, context.source, context.bucket, run, context),
   )
-  const faults = judgeRun(run, evidence)
+  const faults = await nameUsers(context.db, context.source, run, evidence.shards, judgeRun(run, evidence))
   const verdict = composeVerdict(run, dispatch?.requestId ?? run.requestId, evidence, faults, context.now())
   const state = faults.length === 0 ? "complete" : "incomplete"
   if (await decideRun(context.db, run, { state, verdict })) {
     noteFields({ verdict: state })
-    context.log[state === "complete" ? "info" : "error"]({ faults: faults.slice(0, 10) }, "a run has its verdict")
+    const told = faults.slice(0, 10).map(({ index, fault, reason }) => ({ index, fault, reason }))
+    context.log[state === "complete" ? "info" : "error"]({ faults: told }, "a run has its verdict")
   }
 }
 

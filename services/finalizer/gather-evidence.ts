@@ -28,7 +28,18 @@ export interface Evidence {
   guests: SourceTotals
 }
 
-/** Looks at plan, manifests, rows and source of a run that is closed. */
+/**
+ * Looks at plan, manifests, rows and source of a run that is closed. What equal values prove:
+ *
+ * The rows of a user were computed from the shop as it was at some time before the run was closed (`verifyingAt`): from
+ * then on every unfinished claim is fenced. The shop is read again here, after that time. A user whose count and amount
+ * are the same at both times has had them all the while, and so at `verifyingAt`; this holds for all users of all shards
+ * together, each read whenever it was its turn. So a complete day is the shop as it was when verification began: a
+ * consistent cut, though no two shards were ever read at the same time and nothing was locked. What is not seen is a
+ * change and its exact reversal between both looks: the published day is the same with it and without it.
+ *
+ * It is the argument by which two equal collects are a snapshot (Afek et al., "Atomic snapshots of shared memory", 1993).
+ */
 export async function gatherEvidence(
   db: Database,
   source: Database,

@@ -1,4 +1,5 @@
 import type { Manifest } from "../../schemas/documents/manifest_pb.ts"
+import type { UserChange } from "../../shared/compare-totals.ts"
 import type { Run } from "../../shared/ledger/runs.ts"
 import type { Shard } from "../../shared/ledger/shards.ts"
 import { findTilingFault, formatRange, sameRange } from "../../shared/range.ts"
@@ -12,6 +13,9 @@ export interface Fault {
   index?: number
   fault: "missing" | "failed" | "corrupt" | "drifted"
   reason: string
+  /** Of a drifted shard that was looked through: how many users differ, and the first of them. */
+  usersDiffering?: bigint
+  users?: UserChange[]
 }
 
 /**

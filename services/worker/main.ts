@@ -95,6 +95,7 @@ async function runTask(config: WorkerConfig, task: TaskAttempt, log: Log, signal
   const context = {
     db,
     source: source.db === db ? undefined : source.pool,
+    shop: source.db,
     bucket: openBucket(config),
     reports: pubsub.topic(topics.shardReports, { batching: { maxMessages: 1 } }),
     log,

@@ -4,7 +4,7 @@ import type { Pool } from "mysql2"
 import { formatJson } from "../../schemas/json.ts"
 import { ShardReportSchema } from "../../schemas/messages/shard_report_pb.ts"
 import type { Database } from "../../shared/database.ts"
-import { describeError, StaleEpochError } from "../../shared/errors.ts"
+import { describeError, PermanentError, StaleEpochError } from "../../shared/errors.ts"
 import type { Run } from "../../shared/ledger/runs.ts"
 import { type Claim, failShard, findShard, type Shard, type TaskAttempt } from "../../shared/ledger/shards.ts"
 import type { Log } from "../../shared/log.ts"
@@ -16,12 +16,15 @@ import { currentSpan, inSpan, noteFields } from "../../shared/tracing.ts"
 import { isTransient } from "../../shared/transient.ts"
 import type { Work } from "./claim-items.ts"
 import { computeShard } from "./compute-shard.ts"
+import { findUnfitUser } from "./find-unfit-user.ts"
 import { writeManifest } from "./write-manifest.ts"
 
 export interface WorkContext {
   db: Database
   /** Where the shop is read, if not in the database. */
   source: Pool | undefined
+  /** The same for single statements; the database itself unless the shop is elsewhere. */
+  shop: Database
   bucket: Bucket
   reports: Topic
   log: Log
@@ -83,7 +86,7 @@ async function settleShard(context: WorkContext, claim: Claim, crashes: number):
   const { db, source, run, task, signal } = context
   if (crashes >= context.crashesMax) {
     const error = `its task died ${crashes} times while computing it: see the logs of task ${task.taskIndex} of execution ${task.execution}`
-    await failClaim(context, claim, error)
+    await failClaim(context, claim, new PermanentError(error))
     return
   }
   const compute = () => computeShard(db, run, claim, source)
@@ -93,14 +96,18 @@ async function settleShard(context: WorkContext, claim: Claim, crashes: number):
     )
   } catch (error) {
     if (error instanceof StaleEpochError || signal.aborted || isTransient(error)) throw error
-    await failClaim(context, claim, describeError(error))
+    await failClaim(context, claim, error)
   }
 }
 
-async function failClaim(context: WorkContext, claim: Claim, reason: string): Promise<void> {
-  const { db, run } = context
+async function failClaim(context: WorkContext, claim: Claim, cause: unknown): Promise<void> {
+  const { db, run, shop } = context
   const shard = await retry(context, `read shard ${claim.shardIndex}`, () => findShard(db, run.runId, claim.shardIndex))
-  const error = shard ? `${formatRange(shardRange(shard))}: ${reason}` : reason
+  const range = shard ? shardRange(shard) : {}
+  const unfit = await retry(context, "find the user whose sum does not fit", () =>
+    findUnfitUser(shop, run, range, cause),
+  )
+  const error = `${formatRange(range)}: ${unfit ?? describeError(cause)}`
   context.log.error({ error }, "a shard has failed")
   await retry(context, `mark shard ${claim.shardIndex} failed`, () => failShard(db, claim, error))
 }

@@ -1,0 +1,64 @@
+import { compareTotals, type Spent, type UserChange } from "../../shared/compare-totals.ts"
+import type { Database } from "../../shared/database.ts"
+import type { Run } from "../../shared/ledger/runs.ts"
+import type { Shard } from "../../shared/ledger/shards.ts"
+import type { Range } from "../../shared/range.ts"
+import { readSource } from "../../shared/read-source.ts"
+import { readRowTotals, readShopTotals } from "../../shared/read-totals.ts"
+import { shardRange } from "../../shared/shard-range.ts"
+import type { Fault } from "./judge-run.ts"
+
+// Enough for a person to see what happened; the rerun takes in all of them whether they are named or not.
+const USERS_NAMED_MAX = 20
+const USERS_IN_REASON_MAX = 2
+
+// Each is read once more. Where more shards have drifted than this, something has happened to the whole day, which the
+// first of them tell as well.
+const SHARDS_EXAMINED_MAX = 100
+
+/** Says of each drifted shard which users differ, in its reason and by themselves. */
+export async function nameUsers(
+  db: Database,
+  source: Database,
+  run: Run,
+  shards: Shard[],
+  faults: Fault[],
+): Promise<Fault[]> {
+  const ranges = new Map(shards.map((shard) => [shard.shardIndex, shardRange(shard)]))
+  const named: Fault[] = []
+  let examined = 0
+  for (const fault of faults) {
+    const range = fault.index === undefined ? undefined : ranges.get(fault.index)
+    const isExamined = fault.fault === "drifted" && range && examined++ < SHARDS_EXAMINED_MAX
+    named.push(isExamined ? { ...fault, ...(await examineShard(db, source, run, range, fault.reason)) } : fault)
+  }
+  return named
+}
+
+async function examineShard(db: Database, source: Database, run: Run, range: Range, reason: string) {
+  const users: UserChange[] = []
+  let usersDiffering = 0n
+  const readShop = readShopTotals(source, run)
+  // What the shop fails with must be told from what the database fails with.
+  const readAfter = (of: Range, limit: number) => readSource(() => readShop(of, limit))
+  for await (const change of compareTotals(readRowTotals(db, run), readAfter, range)) {
+    usersDiffering++
+    if (users.length < USERS_NAMED_MAX) users.push(change)
+  }
+  return { reason: `${reason}; ${describeUsers(users, usersDiffering)}`, usersDiffering, users }
+}
+
+function describeUsers(users: UserChange[], count: bigint): string {
+  if (count === 0n) return "when its users were looked at, the shop was again as it was computed"
+  const first = users.slice(0, USERS_IN_REASON_MAX).map(describeUser).join(", ")
+  const what = count === 1n ? "1 user differs" : `${count} users differ`
+  return `${what}: ${first}${count > USERS_IN_REASON_MAX ? ", …" : ""}`
+}
+
+function describeUser({ userId, before, after }: UserChange): string {
+  return `${userId} (Revenue has ${describeSpent(before)}, the shop ${describeSpent(after)})`
+}
+
+function describeSpent(spent: Spent | undefined): string {
+  return spent ? `${spent.amountCents} of ${spent.purchases}` : "nothing"
+}

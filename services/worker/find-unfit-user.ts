@@ -1,0 +1,47 @@
+import { type SQL, sql } from "drizzle-orm"
+import { purchases } from "../../schemas/database/shop.ts"
+import { allRows, type Database } from "../../shared/database.ts"
+import type { Range } from "../../shared/range.ts"
+import { fromPurchases, type ShopDay } from "../../shared/shop-day.ts"
+import { listPieces } from "../../shared/shop-pieces.ts"
+
+// ER_WARN_DATA_OUT_OF_RANGE: "Out of range value for column 'amount_cents' at row 1" names no user.
+const OUT_OF_RANGE = 1264
+
+const AMOUNT_MIN = "-9223372036854775808"
+const AMOUNT_MAX = "9223372036854775807"
+
+/**
+ * Finds the user for whose sake a shard could not be written: a sum that does not fit into 64 bits. Returns what is to
+ * be said about it; undefined if the shard failed for another reason.
+ */
+export async function findUnfitUser(
+  shop: Database,
+  day: ShopDay,
+  range: Range,
+  error: unknown,
+): Promise<string | undefined> {
+  if (!isOutOfRange(error)) return undefined
+  for await (const piece of listPieces(shop, day, range)) {
+    const [row] = allRows<{ userId: string; amount: string; count: string }>(
+      await shop.execute(selectUnfit(day, piece)),
+    )
+    if (!row) continue
+    return `user ${row.userId} spent ${row.amount} in ${row.count} purchases, which does not fit into 64 bits: correct them in the shop and rerun the shard`
+  }
+  return undefined
+}
+
+function selectUnfit(day: ShopDay, piece: SQL): SQL {
+  const { userId, amountCents } = purchases
+  return sql`SELECT ${userId} AS userId, SUM(${amountCents}) AS amount, COUNT(*) AS count ${fromPurchases(day)} WHERE ${piece}
+    GROUP BY ${userId} HAVING SUM(${amountCents}) NOT BETWEEN ${sql.raw(AMOUNT_MIN)} AND ${sql.raw(AMOUNT_MAX)}
+    ORDER BY ${userId} LIMIT 1`
+}
+
+function isOutOfRange(error: unknown): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if ((cause as { errno?: unknown }).errno === OUT_OF_RANGE) return true
+  }
+  return false
+}

@@ -1,0 +1,62 @@
+import { afterAll, beforeAll, expect, test } from "vitest"
+import type { Fault } from "../../services/finalizer/judge-run.ts"
+import { nameUsers } from "../../services/finalizer/name-users.ts"
+import type { Run } from "../../shared/ledger/runs.ts"
+import type { Shard } from "../../shared/ledger/shards.ts"
+import { insertTotals } from "../../shared/revenue-rows.ts"
+import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../test-database.ts"
+import { newRun } from "../test-run.ts"
+
+const at = "2026-11-22 10:00:00"
+const run = { ...newRun({ requestId: "1" }), version: 1 } as Run
+const shards = [
+  { shardIndex: 0, rangeFrom: null, rangeTo: 100n },
+  { shardIndex: 1, rangeFrom: 100n, rangeTo: null },
+] as Shard[]
+const drifted = (index: number): Fault => ({ index, fault: "drifted", reason: "the sums differ" })
+let database: TestDatabase
+
+beforeAll(async () => {
+  database = await createTestDatabase()
+  await database.query(...shopTables)
+  const users = Array.from({ length: 50 }, (_, user): [number, number, string] => [user + 1, 10, at])
+  await database.query(insertPurchases([...users, [200, 7, at]]))
+  await insertTotals(database.db, run, run, {})
+})
+afterAll(() => database.drop())
+
+const name = (...faults: Fault[]) => nameUsers(database.db, database.db, run, shards, faults)
+
+test("a purchase given to another user names both, with what Revenue and the shop have of them", async () => {
+  await database.query("UPDATE purchases SET user_id = 4 WHERE user_id = 3")
+  const [fault, other] = await name(drifted(0), { index: 1, fault: "corrupt", reason: "rows differ" })
+  expect(fault).toEqual({
+    index: 0,
+    fault: "drifted",
+    reason:
+      "the sums differ; 2 users differ: 3 (Revenue has 10 of 1, the shop nothing), 4 (Revenue has 10 of 1, the shop 20 of 2)",
+    usersDiffering: 2n,
+    users: [
+      { userId: 3n, before: { amountCents: "10", purchases: 1n }, after: undefined },
+      { userId: 4n, before: { amountCents: "10", purchases: 1n }, after: { amountCents: "20", purchases: 2n } },
+    ],
+  })
+  expect(other).toEqual({ index: 1, fault: "corrupt", reason: "rows differ" })
+})
+
+test("the first twenty are named and all are counted", async () => {
+  await database.query("UPDATE purchases SET amount_cents = 11 WHERE user_id BETWEEN 20 AND 50")
+  const [fault] = await name(drifted(0))
+  expect(fault?.usersDiffering).toBe(33n)
+  expect(fault?.users?.map(({ userId }) => userId)).toEqual([
+    3n,
+    4n,
+    ...Array.from({ length: 18 }, (_, n) => BigInt(20 + n)),
+  ])
+})
+
+test("a shop that is as it was again is said to be", async () => {
+  const [fault] = await name(drifted(1))
+  expect(fault).toMatchObject({ usersDiffering: 0n, users: [] })
+  expect(fault?.reason).toContain("the shop was again as it was computed")
+})
