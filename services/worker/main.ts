@@ -18,8 +18,8 @@ import { parseTraceParent } from "../../shared/trace-parent.ts"
 import { continueTrace, inSpan } from "../../shared/tracing.ts"
 import { claimItems } from "./claim-items.ts"
 import { readWorkerConfig, type WorkerConfig } from "./config.ts"
+import { performWork } from "./perform-work.ts"
 import { openItemSource } from "./pull-item.ts"
-import { startWork } from "./work.ts"
 
 // One connection, and one to the source where that is another server: a task does one thing at a time.
 const CONNECTIONS_MAX = 1
@@ -108,17 +108,7 @@ async function runTask(config: WorkerConfig, task: TaskAttempt, log: Log, signal
   const terminated = new Promise<"terminated">((resolve) =>
     signal.addEventListener("abort", () => resolve("terminated"), { once: true }),
   )
-  const finished = (async () => {
-    // While the database computes a shard, the one before is told: never more than that one is under way.
-    let told = Promise.resolve()
-    for await (const piece of work) {
-      const next = startWork(context, piece)
-      await Promise.all([next.settled, told])
-      told = next.told
-    }
-    await told
-  })()
-  const outcome = await Promise.race([finished, terminated])
+  const outcome = await Promise.race([performWork(context, work), terminated])
   if (outcome === "terminated" || signal.aborted) {
     log.warn("stopped before its work was done; the next attempt takes it up")
     return EXIT_TERMINATED

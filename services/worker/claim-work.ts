@@ -1,0 +1,49 @@
+import type { Database } from "../../shared/database.ts"
+import { type Claim, claimShard, type Shard, type TaskAttempt } from "../../shared/ledger/shards.ts"
+import type { Log } from "../../shared/log.ts"
+import { retryTransient } from "../../shared/retry.ts"
+import type { ItemSource } from "./pull-item.ts"
+
+/** What a task is to do next with a shard. */
+export type Work =
+  /** Claimed: compute it. `crashes` is how often an attempt has died with it. */
+  | { kind: "compute"; claim: Claim; crashes: number }
+  /** Done or failed by an earlier attempt, which may not have reported it: write its manifest and report it. */
+  | { kind: "report"; claim: Claim }
+
+export interface ClaimContext {
+  db: Database
+  runId: string
+  dispatch: number
+  task: TaskAttempt
+  /** The run's subscription. */
+  items: ItemSource
+  /** Work items to take from it at once. */
+  itemsMax: number
+  /** Whether there are more shards than tasks: else each is some task's own, and the subscription need not be asked. */
+  isShared: boolean
+  log: Log
+  signal: AbortSignal
+}
+
+/** Claims a shard that nobody has had in this dispatch, so that it has no crashes; nothing if somebody else has it. */
+export async function claimNew(
+  context: ClaimContext,
+  shard: Pick<Shard, "runId" | "shardIndex" | "dispatch">,
+): Promise<Work[]> {
+  const claim = await claimAgain(context, shard)
+  return claim ? [{ kind: "compute", claim, crashes: 0 }] : []
+}
+
+/** Claims a shard, whoever of this task's attempts has had it; undefined if it is somebody else's. */
+export function claimAgain(
+  context: ClaimContext,
+  shard: Pick<Shard, "runId" | "shardIndex" | "dispatch">,
+): Promise<Claim | undefined> {
+  return ask(context, `claim shard ${shard.shardIndex}`, () => claimShard(context.db, shard, context.task))
+}
+
+/** Asks the ledger, again if need be. */
+export function ask<T>(context: ClaimContext, what: string, call: () => Promise<T>): Promise<T> {
+  return retryTransient(`${what} of run ${context.runId}`, call, context)
+}

@@ -1,0 +1,47 @@
+import { describeError, PermanentError, StaleEpochError } from "../../shared/errors.ts"
+import { type Claim, failShard, findShard } from "../../shared/ledger/shards.ts"
+import { formatRange } from "../../shared/range.ts"
+import { retryTransient } from "../../shared/retry.ts"
+import { shardRange } from "../../shared/shard-range.ts"
+import { inSpan } from "../../shared/tracing.ts"
+import { isTransient } from "../../shared/transient.ts"
+import { computeShard } from "./compute-shard.ts"
+import { findUnfitUser } from "./find-unfit-user.ts"
+import type { WorkContext } from "./work-context.ts"
+
+/** Computes a claimed shard, or marks it failed with the reason. Throws what a later attempt may get past. */
+export async function computeOrFail(context: WorkContext, claim: Claim, crashes: number): Promise<void> {
+  const { db, source, run, task, signal } = context
+  if (crashes >= context.crashesMax) {
+    const error = `its task died ${crashes} times while computing it: see the logs of task ${task.taskIndex} of execution ${task.execution}`
+    await failClaim(context, claim, new PermanentError(error))
+    return
+  }
+  const compute = () => computeShard(db, run, claim, source)
+  try {
+    await inSpan("compute shard", {}, () =>
+      retryTransient(`compute shard ${claim.shardIndex} of run ${run.runId}`, compute, context),
+    )
+  } catch (error) {
+    if (error instanceof StaleEpochError || signal.aborted || isTransient(error)) throw error
+    await failClaim(context, claim, error)
+  }
+}
+
+async function failClaim(context: WorkContext, claim: Claim, cause: unknown): Promise<void> {
+  const { db, run, shop } = context
+  const shard = await retryTransient(
+    `read shard ${claim.shardIndex}`,
+    () => findShard(db, run.runId, claim.shardIndex),
+    context,
+  )
+  const range = shard ? shardRange(shard) : {}
+  const unfit = await retryTransient(
+    "find the user whose sum does not fit",
+    () => findUnfitUser(shop, run, range, cause),
+    context,
+  )
+  const error = `${formatRange(range)}: ${unfit ?? describeError(cause)}`
+  context.log.error({ error }, "a shard has failed")
+  await retryTransient(`mark shard ${claim.shardIndex} failed`, () => failShard(db, claim, error), context)
+}

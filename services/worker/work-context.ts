@@ -1,0 +1,24 @@
+import type { Topic } from "@google-cloud/pubsub"
+import type { Bucket } from "@google-cloud/storage"
+import type { Pool } from "mysql2"
+import type { Database } from "../../shared/database.ts"
+import type { Run } from "../../shared/ledger/runs.ts"
+import type { TaskAttempt } from "../../shared/ledger/shards.ts"
+import type { Log } from "../../shared/log.ts"
+
+/** What a task works with, from its start to its end. */
+export interface WorkContext {
+  db: Database
+  /** Where the shop is read, if not in the database. */
+  source: Pool | undefined
+  /** The same for single statements; the database itself unless the shop is elsewhere. */
+  shop: Database
+  bucket: Bucket
+  reports: Topic
+  log: Log
+  run: Run
+  task: TaskAttempt
+  crashesMax: number
+  /** At its abort, the transaction under way is rolled back and retries end. */
+  signal: AbortSignal
+}
