@@ -9,8 +9,3 @@ export const topics = {
   dayChanges: "day-changes",
   deadLetters: "dead-letters",
 } as const
-
-/** The pull subscription that belongs to one run. */
-export function runSubscription(runId: string): string {
-  return `run-${runId}`
-}

@@ -11,9 +11,7 @@ import {
   sourceSettings,
   tracingSettings,
 } from "../../shared/settings.ts"
-
-// Cloud Run refuses more tasks in one execution: https://cloud.google.com/run/quotas
-const TASKS_LIMIT = 10_000
+import { TASKS_LIMIT } from "./task-limits.ts"
 
 const SHARD_PURCHASES_LIMIT = 1_000_000_000
 

@@ -14,7 +14,8 @@ import { openTokenVerifier } from "../../shared/verify-push-token.ts"
 import { readPlannerConfig } from "./config.ts"
 import { SHARDS_MAX } from "./plan-ranges.ts"
 import { takeRerunRequest } from "./rerun-shards.ts"
-import { type RunContext, takeRunRequest } from "./start-run.ts"
+import type { RunContext } from "./run-context.ts"
+import { takeRunRequest } from "./start-run.ts"
 
 /** The planner: turns requests into runs and reruns. */
 export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<number> {

@@ -8,8 +8,8 @@ import type { PushMessage } from "../../shared/push-server.ts"
 import { topics } from "../../shared/topics.ts"
 import { noteFields } from "../../shared/tracing.ts"
 import { findRejection, rejectRequest } from "./reject-request.ts"
-import { releaseSubscription, startDispatch } from "./start-dispatch.ts"
-import type { RunContext } from "./start-run.ts"
+import { resumeDispatch } from "./resume-dispatch.ts"
+import type { RunContext } from "./run-context.ts"
 
 /** Turns a rerun request into the next dispatch of an incomplete run, or rejects it. May be repeated after a crash. */
 export async function takeRerunRequest(context: RunContext, message: PushMessage): Promise<void> {
@@ -18,14 +18,9 @@ export async function takeRerunRequest(context: RunContext, message: PushMessage
     const request = parseJson(RerunRequestSchema, message.data)
     run = await findRequestedRun(context, request)
     noteFields({ runId: run.runId })
-    const opened = await findDispatchOfRequest(context.db, run.runId, message.id)
-    if (!opened) await openRerun(context, run, request, message)
-    const current = await findRun(context.db, run.runId)
-    const dispatch = opened ?? (await findDispatchOfRequest(context.db, run.runId, message.id))
-    if (dispatch && current?.state === "running" && current.dispatch === dispatch.dispatch) {
-      await startDispatch(context, current, dispatch)
-    }
-    await releaseSubscription(context, run.runId)
+    const isOpen = (await findDispatchOfRequest(context.db, run.runId, message.id)) !== undefined
+    if (!isOpen) await openRerun(context, run, request, message)
+    await resumeDispatch(context, run.runId, message.id)
   } catch (error) {
     if (!(error instanceof PermanentError || error instanceof MalformedError)) throw error
     await rejectRequest(context, topics.rerunRequests, message, {

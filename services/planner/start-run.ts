@@ -2,7 +2,6 @@ import { MalformedError, parseJson } from "../../schemas/json.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
 import { drawMultipliers } from "../../shared/checksum.ts"
 import { PermanentError } from "../../shared/errors.ts"
-import { findDispatch } from "../../shared/ledger/dispatches.ts"
 import { abandonRun } from "../../shared/ledger/plan.ts"
 import { createRun, findRun, type Run } from "../../shared/ledger/runs.ts"
 import type { PushMessage } from "../../shared/push-server.ts"
@@ -11,14 +10,11 @@ import { topics } from "../../shared/topics.ts"
 import { inSpan, noteFields } from "../../shared/tracing.ts"
 import { checkReplica } from "./check-replica.ts"
 import { chooseRead } from "./inspect-source.ts"
-import { type PlanContext, planRun } from "./plan-run.ts"
-import { findRejection, type RejectionContext, rejectRequest } from "./reject-request.ts"
+import { planRun } from "./plan-run.ts"
+import { findRejection, rejectRequest } from "./reject-request.ts"
+import { resumeDispatch } from "./resume-dispatch.ts"
 import { resolveRevenueDay } from "./revenue-day.ts"
-import { releaseSubscription, startDispatch } from "./start-dispatch.ts"
-
-export interface RunContext extends PlanContext, RejectionContext {
-  timeZone: string
-}
+import type { RunContext } from "./run-context.ts"
 
 /** Turns a run request into a run at work, or rejects it. May be repeated after a crash at any point. */
 export async function takeRunRequest(context: RunContext, message: PushMessage): Promise<void> {
@@ -73,11 +69,6 @@ async function beginRun(
 
 /** Takes a run as far as its execution, from wherever it stands; does nothing if it is further. */
 async function startRun(context: RunContext, run: Run): Promise<void> {
-  if (run.state === "planning") {
-    await inSpan("plan run", {}, () => planRun(context, run))
-  } else if (run.state === "running" && run.dispatch === 0) {
-    const dispatch = await findDispatch(context.db, run.runId, 0)
-    if (dispatch) await startDispatch(context, run, dispatch)
-  }
-  await releaseSubscription(context, run.runId)
+  if (run.state === "planning") await inSpan("plan run", {}, () => planRun(context, run))
+  else await resumeDispatch(context, run.runId, run.requestId)
 }

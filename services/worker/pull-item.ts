@@ -5,7 +5,7 @@ import { WorkItemSchema } from "../../schemas/messages/work_item_pb.ts"
 import { describeError } from "../../shared/errors.ts"
 import type { Log } from "../../shared/log.ts"
 import { retryTransient } from "../../shared/retry.ts"
-import { runSubscription } from "../../shared/topics.ts"
+import { runSubscription } from "../../shared/run-subscription.ts"
 
 type ClientOptions = NonNullable<ConstructorParameters<typeof v1.SubscriberClient>[0]>
 

@@ -1,8 +1,8 @@
-import { and, asc, eq, inArray, isNull, sql } from "drizzle-orm"
+import { and, eq, inArray, isNull, sql } from "drizzle-orm"
 import { dispatches, runs, shards } from "../../schemas/database/ledger.ts"
 import { type Database, matchedRows } from "../database.ts"
 import type { Run } from "./runs.ts"
-import { reofferShard, type Shard } from "./shards.ts"
+import { reofferShard } from "./shards.ts"
 
 export type Dispatch = typeof dispatches.$inferSelect
 
@@ -25,15 +25,6 @@ export async function findDispatchOfRequest(
     .from(dispatches)
     .where(and(eq(dispatches.runId, runId), eq(dispatches.requestId, requestId)))
   return row
-}
-
-/** The shards of a dispatch that nobody has claimed yet, in the order of their positions. */
-export async function listOffered(db: Database, runId: string, dispatch: number): Promise<Shard[]> {
-  return db
-    .select()
-    .from(shards)
-    .where(and(eq(shards.runId, runId), eq(shards.dispatch, dispatch), eq(shards.state, "offered")))
-    .orderBy(asc(shards.position))
 }
 
 /**

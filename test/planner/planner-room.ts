@@ -7,7 +7,7 @@ import { type RunVerdict, RunVerdictSchema } from "../../schemas/messages/run_ve
 import { startPubSub } from "../../services/local/pubsub/server.ts"
 import { startRunJobs } from "../../services/local/run-jobs/server.ts"
 import { startStorage } from "../../services/local/storage/server.ts"
-import type { RunContext } from "../../services/planner/start-run.ts"
+import type { RunContext } from "../../services/planner/run-context.ts"
 import { openPubSub } from "../../shared/pubsub-client.ts"
 import type { PushMessage } from "../../shared/push-server.ts"
 import { openJobs } from "../../shared/run-client.ts"

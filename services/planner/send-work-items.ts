@@ -1,0 +1,31 @@
+import type { PubSub } from "@google-cloud/pubsub"
+import { formatJson } from "../../schemas/json.ts"
+import { WorkItemSchema } from "../../schemas/messages/work_item_pb.ts"
+import type { Run } from "../../shared/ledger/runs.ts"
+import { topics } from "../../shared/topics.ts"
+import { traceAttributes } from "../../shared/trace-parent.ts"
+import { currentSpan } from "../../shared/tracing.ts"
+import type { OfferedShard } from "./offer.ts"
+
+/** Sends a work item for each of these shards. */
+export async function sendWorkItems(pubsub: PubSub, run: Run, dispatch: number, shards: OfferedShard[]): Promise<void> {
+  const topic = pubsub.topic(topics.workItems, { batching: { maxMessages: 1_000, maxMilliseconds: 5 } })
+  const sent = shards.map((shard) => {
+    const data = formatJson(WorkItemSchema, {
+      runId: run.runId,
+      dispatch,
+      index: shard.shardIndex,
+      date: run.revenueDate,
+      ...(shard.rangeFrom === null ? {} : { from: shard.rangeFrom }),
+      ...(shard.rangeTo === null ? {} : { to: shard.rangeTo }),
+    })
+    const attributes = {
+      runId: run.runId,
+      dispatch: String(dispatch),
+      index: String(shard.shardIndex),
+      ...traceAttributes(currentSpan()),
+    }
+    return topic.publishMessage({ data: Buffer.from(data), attributes })
+  })
+  await Promise.all(sent)
+}
