@@ -4,8 +4,13 @@ export const planPath = (runId: string) => `${runFolder(runId)}/plan.json`
 export const dispatchPath = (runId: string, dispatch: number) => `${runFolder(runId)}/dispatch-${dispatch}.json`
 export const manifestFolder = (runId: string) => `${runFolder(runId)}/shards/`
 export const manifestPath = (runId: string, index: number) => `${manifestFolder(runId)}${index}.json`
+export const changesPath = (runId: string) => `${runFolder(runId)}/changes.jsonl`
 export const verdictPath = (runId: string) => `${runFolder(runId)}/verdict.json`
 export const rejectionPath = (topic: string, messageId: string) => `rejections/${topic}/${messageId}.json`
+
+/** An audit's document is named by when it ended, and by its request: two may end in the same millisecond. */
+export const auditPath = (date: string, auditedAt: Date, requestId: string) =>
+  `audits/${date}/${auditedAt.toISOString().replaceAll(":", "-")}-${requestId}.json`
 
 export function runFolder(runId: string): string {
   return `runs/${runId.slice(0, "YYYY-MM-DD".length)}/${runId}`

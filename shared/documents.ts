@@ -1,9 +1,15 @@
 import { createHash } from "node:crypto"
+import { Readable } from "node:stream"
+import { pipeline } from "node:stream/promises"
 import type { Bucket } from "@google-cloud/storage"
+import pMap from "p-map"
 import { type RetryOptions, retryTransient } from "./retry.ts"
 
 // Each loss of the race means that somebody else replaced the document in between.
 const REPLACE_TRIES_MAX = 10
+
+// Small requests: the time goes into round trips.
+const DELETES_AT_ONCE = 32
 
 /** Reads a document; undefined if there is none. */
 export async function readDocument(bucket: Bucket, path: string, options: RetryOptions): Promise<string | undefined> {
@@ -48,7 +54,50 @@ export async function replaceDocument(
     if (existing && !supersedes(existing.text)) return false
     generation = existing?.generation ?? "0"
   }
-  throw new Error(`gs://${bucket.name}/${path} was replaced by others ${REPLACE_TRIES_MAX} times in a row`)
+  throw isContested(bucket, path)
+}
+
+function isContested(bucket: Bucket, path: string): Error {
+  return new Error(`gs://${bucket.name}/${path} was replaced by others ${REPLACE_TRIES_MAX} times in a row`)
+}
+
+/**
+ * Writes a document of any size as it is made, over what is there. `makeContent` is called for each try. What is written
+ * by several at once is one of theirs, whole.
+ */
+export async function streamDocument(
+  bucket: Bucket,
+  path: string,
+  makeContent: () => AsyncIterable<string>,
+  options: RetryOptions,
+): Promise<void> {
+  for (let attempt = 0; attempt < REPLACE_TRIES_MAX; attempt++) {
+    const generation = (await readMetadata(bucket, path, options))?.generation ?? "0"
+    const isWritten = await write(bucket, path, options, () =>
+      pipeline(
+        Readable.from(makeContent()),
+        bucket.file(path).createWriteStream({
+          resumable: false,
+          contentType: "application/x-ndjson",
+          preconditionOpts: { ifGenerationMatch: generation },
+        }),
+      ),
+    )
+    if (isWritten) return
+  }
+  throw isContested(bucket, path)
+}
+
+/** Deletes all documents below a folder; returns how many there were. Done again, it deletes what is left. */
+export async function deleteDocuments(bucket: Bucket, folder: string, options: RetryOptions): Promise<number> {
+  const documents = await listDocuments(bucket, folder, options)
+  await pMap(documents, ({ path }) => deleteDocument(bucket, path, options), { concurrency: DELETES_AT_ONCE })
+  return documents.length
+}
+
+/** Deletes a document; one that is gone already is deleted. */
+export async function deleteDocument(bucket: Bucket, path: string, options: RetryOptions): Promise<void> {
+  await readExisting(bucket, path, options, () => bucket.file(path).delete())
 }
 
 /** A document as a listing of its folder tells of it. */
@@ -75,7 +124,15 @@ export function holdsText({ md5 }: ListedDocument, text: string): boolean {
   return md5 !== undefined && md5 === createHash("md5").update(text).digest("base64")
 }
 
-/** A document with the generation that a conditional write over it must name. */
+/** The generation that a conditional write over a document must name. */
+async function readMetadata(bucket: Bucket, path: string, options: RetryOptions) {
+  return readExisting(bucket, path, options, async () => {
+    const [{ generation }] = await bucket.file(path).getMetadata()
+    return { generation: String(generation) }
+  })
+}
+
+/** A document with that generation. */
 async function readGeneration(bucket: Bucket, path: string, options: RetryOptions) {
   return readExisting(bucket, path, options, async () => {
     const [metadata] = await bucket.file(path).getMetadata()
@@ -109,15 +166,26 @@ async function save(
   generation: string,
   options: RetryOptions,
 ): Promise<boolean> {
+  return write(bucket, path, options, () =>
+    bucket.file(path).save(text, {
+      resumable: false,
+      contentType: "application/json",
+      preconditionOpts: { ifGenerationMatch: generation },
+    }),
+  )
+}
+
+async function write(
+  bucket: Bucket,
+  path: string,
+  options: RetryOptions,
+  send: () => Promise<unknown>,
+): Promise<boolean> {
   return retryTransient(
     `write gs://${bucket.name}/${path}`,
     async () => {
       try {
-        await bucket.file(path).save(text, {
-          resumable: false,
-          contentType: "application/json",
-          preconditionOpts: { ifGenerationMatch: generation },
-        })
+        await send()
         return true
       } catch (error) {
         if (hasCode(error, 412)) return false

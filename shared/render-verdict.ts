@@ -1,4 +1,5 @@
 import type { Verdict, Verdict_Fault } from "../schemas/documents/verdict_pb.ts"
+import { renderChanges } from "./render-changes.ts"
 import { formatAmount, formatCount, formatNumberOf } from "./render-numbers.ts"
 import { renderTable } from "./render-table.ts"
 
@@ -11,6 +12,7 @@ export function renderVerdict(verdict: Verdict): string[] {
     `${verdict.verdict}: ${verdict.date} version ${verdict.version}, ${formatNumberOf(verdict.shards, "shard")}, run ${verdict.runId}`,
     ...(verdict.reason === undefined ? [] : [`  ${verdict.reason}`]),
     ...renderTotals(verdict).map((line) => `  ${line}`),
+    ...renderVersionChanges(verdict.changes).map((line) => `  ${line}`),
     ...renderFaults(verdict.faults).map((line) => `  ${line}`),
   ]
 }
@@ -35,6 +37,18 @@ function renderRow(name: string, totals: Verdict["revenue"]): string[] {
     totals?.rows === undefined ? "" : formatCount(totals.rows),
     totals ? formatCount(totals.purchases) : "unknown",
     totals ? formatAmount(totals.amountCents) : "unknown",
+  ]
+}
+
+/** What a version changes of the one that it replaces. */
+export function renderVersionChanges(changes: Verdict["changes"]): string[] {
+  if (!changes) return []
+  const { added, changed, removed, fromVersion, largest, document } = changes
+  const counts = `${formatCount(added)} users added, ${formatCount(changed)} changed, ${formatCount(removed)} removed`
+  return [
+    `compared with version ${fromVersion}: ${counts}`,
+    ...(largest.length > 0 ? renderChanges(largest) : []),
+    ...(document === undefined ? [] : [`all of them: ${document}`]),
   ]
 }
 

@@ -72,6 +72,13 @@ export const tracingSettings = {
   OTEL_SERVICE_NAME: v.optional(text("the name of this service in traces")),
 }
 
+export const retentionSettings = {
+  RETENTION_DAYS: v.optional(
+    wholeNumber("days for which runs that readers do not see any more are kept; 0 for ever", 0, 100_000),
+    "400",
+  ),
+}
+
 export const logSettings = {
   LOG_LEVEL: v.optional(v.picklist(["debug", "info", "warn", "error"], "is not debug, info, warn or error"), "info"),
 }

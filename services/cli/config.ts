@@ -1,11 +1,21 @@
 import * as v from "valibot"
 import { readConfig, text } from "../../shared/read-config.ts"
-import { bucketSettings, databaseSettings, googleSettings } from "../../shared/settings.ts"
+import { bucketSettings, databaseSettings, googleSettings, retentionSettings } from "../../shared/settings.ts"
 
 // Each command asks for no more than it uses: to publish a request takes no database.
 
 export type WatchConfig = ReturnType<typeof readWatchConfig>
 export type StatusConfig = ReturnType<typeof readStatusConfig>
+
+/** To compare versions. */
+export function readDatabaseConfig(env: NodeJS.ProcessEnv) {
+  return readConfig(databaseSettings, env)
+}
+
+/** To forget what is old. */
+export function readRetentionConfig(env: NodeJS.ProcessEnv) {
+  return readConfig({ ...databaseSettings, ...bucketSettings, ...retentionSettings }, env)
+}
 
 /** To publish a request. */
 export function readPublishConfig(env: NodeJS.ProcessEnv) {

@@ -90,6 +90,42 @@ function createProgram(terminal: Terminal, exit: (code: number) => void): Comman
     )
 
   program
+    .command("diff")
+    .description("show which users' revenue differs between two versions of a date")
+    .argument("<date>", "YYYY-MM-DD", parseExactDate)
+    .argument("[before]", "a version; by default the newest below the other", parseVersion)
+    .argument("[after]", "a version; by default the one that readers see", parseVersion)
+    .option("--all", "print every user who differs, a line of JSON each, instead of the twenty who differ most")
+    .addOption(jsonOption())
+    .addHelpText("after", diffHelp)
+    .action(
+      async (
+        date: string,
+        before: number | undefined,
+        after: number | undefined,
+        flags: { all?: boolean; json?: boolean },
+        command: Command,
+      ) => {
+        if (before !== undefined && after === undefined) command.error("error: name both versions or none")
+        const { all = false, json = false } = flags
+        const versions = before === undefined || after === undefined ? undefined : { before, after }
+        const { diffVersions } = await import("./diff-versions.ts")
+        exit(await diffVersions(date, versions, { all, json }, terminal))
+      },
+    )
+
+  program
+    .command("retention")
+    .description("delete what is older than RETENTION_DAYS and not behind anything that readers see")
+    .option("--dry-run", "only list it")
+    .addOption(jsonOption())
+    .addHelpText("after", retentionHelp)
+    .action(async ({ dryRun = false, json = false }: { dryRun?: boolean; json?: boolean }) => {
+      const { applyRetention } = await import("./apply-retention.ts")
+      exit(await applyRetention({ dryRun, json }, terminal))
+    })
+
+  program
     .command("rerun")
     .description("ask for shards of an incomplete run to be computed again")
     .argument("<run>", "a date (its newest run) or a run's id", parseRun)
@@ -126,6 +162,15 @@ function parseDate(text: string): string {
   throw new InvalidArgumentError('It is neither of the form YYYY-MM-DD nor "yesterday".')
 }
 
+function parseExactDate(text: string): string {
+  if (isDate(text)) return text
+  throw new InvalidArgumentError("It is not of the form YYYY-MM-DD.")
+}
+
+function parseVersion(text: string): number {
+  return parseWhole(text, 1, 2 ** 31 - 1)
+}
+
 function parseRun(text: string): RunName {
   const name = parseRunName(text)
   if (name) return name
@@ -153,8 +198,8 @@ Exit codes:
 
 Environment (npm run local prints it for a local cloud):
   GOOGLE_CLOUD_PROJECT    start, rerun: the project of the topics
-  DATABASE_URL            status, --wait: mysql://user:password@host:port/database
-  BUCKET                  status, --wait: the bucket of plans, manifests and verdicts
+  DATABASE_URL            status, diff, retention, --wait: mysql://user:password@host:port/database
+  BUCKET                  status, retention, --wait: the bucket of plans, manifests and verdicts
   PUBSUB_EMULATOR_HOST    host:port of a local Pub/Sub, instead of Google's
   STORAGE_EMULATOR_HOST   http://host:port of a local Cloud Storage, instead of Google's
   LOCAL_FOLDER            the data folder of a local cloud, to say where its files are
@@ -178,6 +223,23 @@ Examples:
   npm run daybook -- status
   npm run daybook -- status 2026-11-22 --watch
   npm run daybook -- status 2026-11-22-1234567890 --json`
+
+const diffHelp = `
+Exits 0 whether or not anything differs. The rows of the newest KEEP_VERSIONS versions of a date are there.
+
+Examples:
+  npm run daybook -- diff 2026-11-22
+  npm run daybook -- diff 2026-11-22 1 3
+  npm run -s daybook -- diff 2026-11-22 --all | jq -r .userId`
+
+const retentionHelp = `
+Ledger rows and documents of runs decided more than RETENTION_DAYS ago (400; 0 keeps them for ever) are deleted, if their
+Revenue rows are gone already. Never the run that readers see, the newest of a date, or the newest audit of a date. The
+finalizer's sweep does the same by itself.
+
+Examples:
+  npm run daybook -- retention --dry-run
+  RETENTION_DAYS=90 npm run daybook -- retention --dry-run --json`
 
 const rerunHelp = `
 Examples:

@@ -1,12 +1,19 @@
 import type { MessageInitShape } from "@bufbuild/protobuf"
-import { type Verdict, VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
+import {
+  type Verdict,
+  type Verdict_Amount,
+  type Verdict_Changes,
+  VerdictSchema,
+} from "../../schemas/documents/verdict_pb.ts"
 import { formatJson } from "../../schemas/json.ts"
 import { RerunRequestSchema } from "../../schemas/messages/rerun_request_pb.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
 import type { RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
+import type { UserChange } from "../../shared/compare-totals.ts"
 import { verdictPath } from "../../shared/document-paths.ts"
 import type { Run } from "../../shared/ledger/runs.ts"
 import { topics } from "../../shared/topics.ts"
+import type { VersionChanges } from "./compare-versions.ts"
 import type { Evidence } from "./gather-evidence.ts"
 import type { Fault } from "./judge-run.ts"
 
@@ -20,6 +27,7 @@ export function composeVerdict(
   evidence: Evidence,
   faults: Fault[],
   decidedAt: Date,
+  changes?: VersionChanges,
 ): string {
   const manifests = [...evidence.manifests.byIndex.values()].filter((manifest) => typeof manifest !== "string")
   return formatJson(
@@ -50,6 +58,7 @@ export function composeVerdict(
       },
       guests: { purchases: evidence.guests.purchases, amountCents: String(evidence.guests.amountCents) },
       faults: faults.map(toFault),
+      ...(changes ? { changes: toChanges(changes) } : {}),
       ...(run.verifyingAt ? { verifyingAt: run.verifyingAt.toISOString() } : {}),
     },
     2,
@@ -80,6 +89,7 @@ export function composeMessage(verdict: Verdict, bucketName: string): MessageIni
     corrupt: indexesOf("corrupt"),
     drifted: indexesOf("drifted"),
     ...(verdict.retry ? { retry: { topic: verdict.retry.topic, data: verdict.retry.data } } : {}),
+    ...(verdict.changes ? { changes: toMessageChanges(verdict.changes) } : {}),
     ...(verdict.verifyingAt === undefined ? {} : { verifyingAt: verdict.verifyingAt }),
     document: `gs://${bucketName}/${verdictPath(verdict.runId)}`,
   }
@@ -91,12 +101,45 @@ function toFault({ index, fault, reason, usersDiffering, users = [] }: Fault) {
     reason,
     ...(index === undefined ? {} : { index }),
     ...(usersDiffering === undefined ? {} : { usersDiffering }),
-    users: users.map(({ userId, before, after }) => ({
-      userId,
-      ...(before ? { before } : {}),
-      ...(after ? { after } : {}),
-    })),
+    users: users.map(toUserChange),
   }
+}
+
+function toChanges({ document, ...changes }: VersionChanges) {
+  return {
+    ...changes,
+    amountCentsBefore: String(changes.amountCentsBefore),
+    amountCentsAfter: String(changes.amountCentsAfter),
+    largest: changes.largest.map(toUserChange),
+    ...(document === undefined ? {} : { document }),
+  }
+}
+
+function toUserChange({ userId, before, after }: UserChange) {
+  return { userId, ...(before ? { before } : {}), ...(after ? { after } : {}) }
+}
+
+/** The same fields; of another type, as each contract is a file of its own. */
+function toMessageChanges(changes: Verdict_Changes) {
+  const { fromVersion, added, changed, removed, amountCentsBefore, amountCentsAfter, largest, document } = changes
+  return {
+    fromVersion,
+    added,
+    changed,
+    removed,
+    amountCentsBefore,
+    amountCentsAfter,
+    largest: largest.map(({ userId, before, after }) => ({
+      userId,
+      ...(before ? { before: toAmount(before) } : {}),
+      ...(after ? { after: toAmount(after) } : {}),
+    })),
+    ...(document === undefined ? {} : { document }),
+  }
+}
+
+function toAmount({ amountCents, purchases }: Verdict_Amount) {
+  return { amountCents, purchases }
 }
 
 /** `2 shards missing, 1 failed; first: shard 3: no task claimed it`. */

@@ -11,6 +11,7 @@ import type { Log } from "../../shared/log.ts"
 import { deleteRunSubscription } from "../../shared/run-subscription.ts"
 import { sendVerdict } from "../../shared/send-verdict.ts"
 import { inSpan, noteFields } from "../../shared/tracing.ts"
+import { compareVersions } from "./compare-versions.ts"
 import { composeMessage, composeVerdict } from "./compose-verdict.ts"
 import { gatherEvidence } from "./gather-evidence.ts"
 import { judgeRun } from "./judge-run.ts"
@@ -61,7 +62,11 @@ async function decide(context: FinalizeContext, runId: string): Promise<void> {
     gatherEvidence(context.db, context.source, context.bucket, run, context),
   )
   const faults = await nameUsers(context.db, context.source, run, evidence.shards, judgeRun(run, evidence))
-  const verdict = composeVerdict(run, dispatch?.requestId ?? run.requestId, evidence, faults, context.now())
+  const { db, bucket } = context
+  // Before anything is decided: what readers saw until now is still there.
+  const changes = faults.length > 0 ? undefined : await compareVersions(db, bucket, run, evidence, context)
+  const requestId = dispatch?.requestId ?? run.requestId
+  const verdict = composeVerdict(run, requestId, evidence, faults, context.now(), changes)
   const state = faults.length === 0 ? "complete" : "incomplete"
   if (await decideRun(context.db, run, { state, verdict })) {
     noteFields({ verdict: state })

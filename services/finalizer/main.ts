@@ -34,6 +34,9 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
     job: config.WORKER_JOB,
     underWay: new Map(),
     planningMsMax: config.PLANNING_MINUTES_MAX * 60_000,
+    versionsKept: config.KEEP_VERSIONS,
+    retention: config,
+    nextRetentionAt: new Date(0),
     now: () => new Date(),
   }
   const server = await startPushServer({

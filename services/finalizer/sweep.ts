@@ -1,6 +1,7 @@
 import type { ExecutionsClient } from "@google-cloud/run"
 import { DispatchSchema } from "../../schemas/documents/dispatch_pb.ts"
 import { parseDocument } from "../../schemas/json.ts"
+import { deleteExpired, findExpired, type RetentionSettings } from "../../shared/apply-retention.ts"
 import { dispatchPath } from "../../shared/document-paths.ts"
 import { readDocument } from "../../shared/documents.ts"
 import { describeError } from "../../shared/errors.ts"
@@ -17,6 +18,11 @@ export interface SweepContext extends FinalizeContext {
   /** Full name of the worker's job. */
   job: string
   planningMsMax: number
+  /** How many versions of a date keep their rows. */
+  versionsKept: number
+  retention: RetentionSettings
+  /** When it is worth a look again whether anything is older than it has to be kept. */
+  nextRetentionAt: Date
 }
 
 // A batch is one short transaction: replicas and other writers are not kept waiting.
@@ -24,6 +30,12 @@ const ROWS_PER_DELETE = 5_000
 
 // A sweep is called every minute; what it does not get to, the next one does.
 const DELETES_PER_SWEEP_MAX = 200
+
+// A few documents each; a backlog is gone after some sweeps.
+const EXPIRED_PER_SWEEP_MAX = 20
+
+// Nothing is due to the minute.
+const RETENTION_PAUSE_MS = 3_600_000
 
 const NOT_FOUND = 5
 
@@ -46,6 +58,7 @@ export async function sweep(context: SweepContext): Promise<void> {
     }
   }
   await pruneVersions(context)
+  await forgetExpired(context)
   if (failures.length > 0) throw new AggregateError(failures)
 }
 
@@ -103,9 +116,26 @@ async function isExecutionOver(context: SweepContext, execution: string): Promis
   )
 }
 
+/** What cannot be deleted, such as in a bucket with a retention policy, keeps nothing else waiting. */
+async function forgetExpired(context: SweepContext): Promise<void> {
+  const { db, bucket, retention, log } = context
+  const now = context.now()
+  if (now < context.nextRetentionAt) return
+  try {
+    const expired = await findExpired(db, retention, now, EXPIRED_PER_SWEEP_MAX)
+    await deleteExpired(db, bucket, expired, retention, now, context)
+    for (const { runId } of expired.runs) log.info({ runId }, "a run older than RETENTION_DAYS is forgotten")
+    if (expired.runs.length + expired.audits.length === 0) {
+      context.nextRetentionAt = new Date(now.getTime() + RETENTION_PAUSE_MS)
+    }
+  } catch (error) {
+    log.warn({ error: describeError(error) }, "what is older than RETENTION_DAYS cannot be deleted")
+  }
+}
+
 async function pruneVersions(context: SweepContext): Promise<void> {
   let deletes = 0
-  for (const run of await listPrunableRuns(context.db)) {
+  for (const run of await listPrunableRuns(context.db, context.versionsKept)) {
     for (;;) {
       if (deletes++ >= DELETES_PER_SWEEP_MAX) return
       if ((await deleteRows(context.db, run, ROWS_PER_DELETE)) < ROWS_PER_DELETE) break

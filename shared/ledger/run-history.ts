@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, inArray, sql } from "drizzle-orm"
+import { and, asc, desc, eq, inArray, isNull, sql } from "drizzle-orm"
 import { dispatches, type RunState, runs, shards } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../database.ts"
@@ -62,6 +62,16 @@ export async function listNewestRuns(db: Database, limit: number): Promise<RunSu
     tookMs: Number(tookUs) / 1_000,
     ageMs: Number(ageUs) / 1_000,
   }))
+}
+
+/** The versions of a date whose rows are still there, the lowest first. A run at work has none yet, or not all. */
+export async function listVersions(db: Database, date: string): Promise<number[]> {
+  const rows = await db
+    .select({ version: runs.version })
+    .from(runs)
+    .where(and(eq(runs.revenueDate, date), inArray(runs.state, ["complete", "incomplete"]), isNull(runs.prunedAt)))
+    .orderBy(asc(runs.version))
+  return rows.map(({ version }) => version)
 }
 
 /** All offerings of a run's shards, oldest first. */

@@ -1,4 +1,4 @@
-import { and, desc, eq, inArray, isNull, max, ne, sql } from "drizzle-orm"
+import { and, desc, eq, inArray, isNull, max, sql } from "drizzle-orm"
 import { type RunState, runs } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import { type Database, isDuplicateKey, matchedRows } from "../database.ts"
@@ -136,8 +136,11 @@ export async function markAnnounced(db: Database, run: Pick<Run, "runId" | "disp
     .where(and(eq(runs.runId, run.runId), eq(runs.dispatch, run.dispatch), isNull(runs.announcedAt)))
 }
 
-/** Finished runs whose rows can never be shown again: older than the date's published run, or than its newest. */
-export async function listPrunableRuns(db: Database): Promise<Run[]> {
+/**
+ * Finished runs whose rows are not needed any more: not shown, and not among the newest versions of their date, of which
+ * `versionsKept` are kept so that they can be compared.
+ */
+export async function listPrunableRuns(db: Database, versionsKept: number): Promise<Run[]> {
   const newest = db
     .select({ revenueDate: runs.revenueDate, version: max(runs.version).as("newest_version") })
     .from(runs)
@@ -152,7 +155,7 @@ export async function listPrunableRuns(db: Database): Promise<Run[]> {
       and(
         inArray(runs.state, ["complete", "incomplete"]),
         isNull(runs.prunedAt),
-        ne(runs.version, newest.version),
+        sql`${runs.version} <= ${newest.version} - ${versionsKept}`,
         sql`${runs.version} <> COALESCE(${publishedDays.version}, 0)`,
       ),
     )

@@ -79,14 +79,19 @@ test("a decision for an older dispatch is not taken", async () => {
   expect((await findRun(database.db, run.runId))?.state).toBe("verifying")
 })
 
-test("prunable are finished versions that are neither published nor the newest of their date", async () => {
+test("prunable are finished versions that readers do not see and that are not among the newest of their date", async () => {
   const runs: Run[] = []
   for (const state of ["complete", "incomplete", "complete", "incomplete", "incomplete"] as const) {
     const run = await beginRun(database.db, cutAt())
     await finish(run, state)
     runs.push(run)
   }
-  const prunable = (await listPrunableRuns(database.db)).map((run) => run.version)
-  expect(prunable.toSorted()).toEqual([1, 2, 4])
+  const prunable = async (kept: number) =>
+    (await listPrunableRuns(database.db, kept)).map((run) => run.version).toSorted()
+  // Readers see the third.
+  expect(await prunable(1)).toEqual([1, 2, 4])
+  expect(await prunable(2)).toEqual([1, 2])
+  expect(await prunable(4)).toEqual([1])
+  expect(await prunable(100)).toEqual([])
   expect(runs[0]?.revenueDate).toBe(testDate)
 })

@@ -1,0 +1,89 @@
+import type { Bucket } from "@google-cloud/storage"
+import type { Database } from "../../shared/database.ts"
+import { changesPath } from "../../shared/document-paths.ts"
+import { streamDocument } from "../../shared/documents.ts"
+import { findPublishedDay } from "../../shared/ledger/published-days.ts"
+import type { Run } from "../../shared/ledger/runs.ts"
+import { formatChange, listChanges } from "../../shared/list-changes.ts"
+import type { Range } from "../../shared/range.ts"
+import type { RetryOptions } from "../../shared/retry.ts"
+import { type RowTotals, sumRows } from "../../shared/revenue-rows.ts"
+import { shardRange } from "../../shared/shard-range.ts"
+import { type ChangeTally, createTally } from "../../shared/tally-changes.ts"
+import type { Evidence } from "./gather-evidence.ts"
+
+/** What a version changes of the one that readers see before it is published. */
+export interface VersionChanges extends ChangeTally {
+  fromVersion: number
+  /** Minor units. */
+  amountCentsBefore: bigint
+  amountCentsAfter: bigint
+  /** gs:// URI of the document with every change; undefined if nothing differs. */
+  document: string | undefined
+}
+
+/**
+ * Compares the rows of a run whose evidence is sound with those of the version that it is about to replace; undefined if
+ * readers see none. The old rows are added up by the new run's ranges and checksums, and users are looked at only where
+ * these differ. Until the run is decided readers see no other version, for a date has one unfinished run at a time.
+ */
+export async function compareVersions(
+  db: Database,
+  bucket: Bucket,
+  run: Run,
+  evidence: Pick<Evidence, "shards" | "rows">,
+  options: RetryOptions,
+): Promise<VersionChanges | undefined> {
+  const shown = await findPublishedDay(db, run.revenueDate)
+  if (!shown || shown.version >= run.version) return undefined
+  const ranges = evidence.shards.map(shardRange)
+  const old = { ...run, version: shown.version }
+  const oldTotals = await sumRows(db, old, ranges)
+  const differing = ranges.filter((_range, at) => !isSame(oldTotals[at], evidence.rows[at]))
+  const path = changesPath(run.runId)
+  const tally =
+    differing.length > 0 ? await writeChanges(db, bucket, path, run, shown.version, differing, options) : createTally()
+  const { added, changed, removed, largest } = tally
+  return {
+    fromVersion: shown.version,
+    added,
+    changed,
+    removed,
+    largest,
+    amountCentsBefore: addUp(oldTotals),
+    amountCentsAfter: addUp(evidence.rows),
+    document: differing.length > 0 ? `gs://${bucket.name}/${path}` : undefined,
+  }
+}
+
+/** Writes every change as it is found, a line each, and adds them up. */
+async function writeChanges(
+  db: Database,
+  bucket: Bucket,
+  path: string,
+  run: Run,
+  shownVersion: number,
+  ranges: Range[],
+  options: RetryOptions,
+): Promise<ChangeTally> {
+  let tally = createTally()
+  async function* lines() {
+    // Each try writes, and counts, from the beginning.
+    tally = createTally()
+    const versions = { before: shownVersion, after: run.version }
+    for await (const change of listChanges(db, run.revenueDate, versions, ranges)) {
+      tally.add(change)
+      yield `${formatChange(change)}\n`
+    }
+  }
+  await streamDocument(bucket, path, lines, options)
+  return tally
+}
+
+function isSame(a: RowTotals | undefined, b: RowTotals | undefined): boolean {
+  return a?.rows === b?.rows && a?.purchases === b?.purchases && a?.checksum === b?.checksum
+}
+
+function addUp(totals: RowTotals[]): bigint {
+  return totals.reduce((sum, { amountCents }) => sum + amountCents, 0n)
+}

@@ -1,0 +1,99 @@
+import { and, eq, inArray, isNotNull, lt, max, ne, sql } from "drizzle-orm"
+import { audits, dayChanges, dispatches, runs, shards } from "../../schemas/database/ledger.ts"
+import { publishedDays } from "../../schemas/database/revenue.ts"
+import { type Database, matchedRows } from "../database.ts"
+
+/** A run of which nothing is needed any more. */
+export interface ExpiredRun {
+  runId: string
+  revenueDate: string
+  version: number
+}
+
+/** An audit of which nothing is needed any more. */
+export interface ExpiredAudit {
+  auditId: string
+  revenueDate: string
+  requestId: string
+  auditedAt: Date | null
+}
+
+// Each is one short transaction: replicas and other writers are not kept waiting.
+const SHARDS_PER_DELETE = 5_000
+const CHANGES_PER_DELETE = 1_000
+
+/**
+ * Finds runs decided before a time whose rows are deleted already, the oldest first. Never the one that readers see, nor
+ * the newest of its date, from which the numbers of versions go on.
+ */
+export async function findExpiredRuns(db: Database, before: Date, limit: number): Promise<ExpiredRun[]> {
+  const newest = db
+    .select({ revenueDate: runs.revenueDate, version: max(runs.version).as("newest_version") })
+    .from(runs)
+    .groupBy(runs.revenueDate)
+    .as("newest")
+  return db
+    .select({ runId: runs.runId, revenueDate: runs.revenueDate, version: runs.version })
+    .from(runs)
+    .innerJoin(newest, eq(newest.revenueDate, runs.revenueDate))
+    .leftJoin(publishedDays, eq(publishedDays.revenueDate, runs.revenueDate))
+    .where(
+      and(
+        inArray(runs.state, ["complete", "incomplete"]),
+        lt(runs.decidedAt, before),
+        isNotNull(runs.announcedAt),
+        isNotNull(runs.prunedAt),
+        ne(runs.version, newest.version),
+        sql`${runs.version} <> COALESCE(${publishedDays.version}, 0)`,
+      ),
+    )
+    .orderBy(runs.decidedAt)
+    .limit(limit)
+}
+
+/** Forgets a run. Its own row goes last, so that what is cut short is found again. */
+export async function deleteRun(db: Database, runId: string): Promise<void> {
+  const ofRun = eq(shards.runId, runId)
+  while (matchedRows(await db.delete(shards).where(ofRun).limit(SHARDS_PER_DELETE)) === SHARDS_PER_DELETE);
+  await db.delete(dispatches).where(eq(dispatches.runId, runId))
+  await db.delete(runs).where(eq(runs.runId, runId))
+}
+
+/** Finds audits that ended before a time, but the newest of their date. */
+export async function findExpiredAudits(db: Database, before: Date, limit: number): Promise<ExpiredAudit[]> {
+  const newest = db
+    .select({ revenueDate: audits.revenueDate, auditedAt: max(audits.auditedAt).as("newest_audit") })
+    .from(audits)
+    .groupBy(audits.revenueDate)
+    .as("newest")
+  const { auditId, revenueDate, requestId, auditedAt } = audits
+  return db
+    .select({ auditId, revenueDate, requestId, auditedAt })
+    .from(audits)
+    .innerJoin(newest, eq(newest.revenueDate, audits.revenueDate))
+    .where(
+      and(
+        inArray(audits.state, ["same", "drifted"]),
+        lt(audits.auditedAt, before),
+        isNotNull(audits.announcedAt),
+        ne(audits.repair, "due"),
+        ne(audits.auditedAt, newest.auditedAt),
+      ),
+    )
+    .orderBy(audits.auditedAt)
+    .limit(limit)
+}
+
+export async function deleteAudit(db: Database, auditId: string): Promise<void> {
+  await db.delete(audits).where(eq(audits.auditId, auditId))
+}
+
+/** Counts what changed on published days, and was sent, before a time. */
+export async function countExpiredChanges(db: Database, before: Date): Promise<number> {
+  return db.$count(dayChanges, lt(dayChanges.sentAt, before))
+}
+
+/** Deletes some of it; returns how many. */
+export async function deleteExpiredChanges(db: Database, before: Date): Promise<number> {
+  return matchedRows(await db.delete(dayChanges).where(lt(dayChanges.sentAt, before)).limit(CHANGES_PER_DELETE))
+}
