@@ -121,7 +121,7 @@ if [[ -n "$source_secret" ]]; then
 fi
 
 say "topics: the build adds schemas and subscriptions"
-for topic in run-requests rerun-requests work-items shard-reports run-verdicts dead-letters; do
+for topic in run-requests rerun-requests audit-requests work-items shard-reports run-verdicts day-changes dead-letters; do
   ensure gcloud pubsub topics describe "$topic" --project="$project" -- \
     gcloud pubsub topics create "$topic" --project="$project"
 done

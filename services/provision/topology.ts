@@ -57,16 +57,24 @@ export interface TopologyOptions {
 const contracts = {
   [topics.runRequests]: "run_request",
   [topics.rerunRequests]: "rerun_request",
+  [topics.auditRequests]: "audit_request",
   [topics.workItems]: "work_item",
   [topics.shardReports]: "shard_report",
   [topics.runVerdicts]: "run_verdict",
+  [topics.dayChanges]: "day_change",
 }
 
 // By them bills and consoles tell what is Daybook's: https://cloud.google.com/pubsub/docs/labels
 const labels = { app: "daybook" }
 
 // A few small messages a day, that somebody may want to see again. Work items and reports are many, and of no use later.
-const kept: string[] = [topics.runRequests, topics.rerunRequests, topics.runVerdicts]
+const kept: string[] = [
+  topics.runRequests,
+  topics.rerunRequests,
+  topics.auditRequests,
+  topics.runVerdicts,
+  topics.dayChanges,
+]
 
 // Planning or verifying a big day takes minutes, and the push is answered at its end. Google's most.
 const PUSH_ACK_DEADLINE_SECONDS = 600

@@ -29,6 +29,8 @@ test("an empty project gets every schema, topic and subscription", async () => {
   const changes = await applyTopology(settings, describeTopology(urls))
   expect(changes.every((change) => change.action === "create")).toBe(true)
   expect(namesOf(changes, "topic")).toEqual([
+    "audit-requests",
+    "day-changes",
     "dead-letters",
     "rerun-requests",
     "run-requests",
