@@ -153,7 +153,7 @@ test("its own database, the bucket and the logs are there again for the next clo
   const first = await startCloud({ folder: place, sweepSeconds: 0 })
   const publish =
     "INSERT INTO published_days (revenue_date, version, run_id, published_at) VALUES ('2026-11-22', 1, 'r', NOW(3))"
-  await queryOn(first.env["DATABASE_URL"] ?? "", publish)
+  await queryOn(first.env["DATABASE_URL"] ?? "", insertDay)
   await openBucket({ BUCKET: "daybook", STORAGE_EMULATOR_HOST: first.storage.url })
     .file("kept")
     .save("x", { resumable: false })

@@ -5,7 +5,7 @@ import { date, type Pipeline, purchasesOf, startPipeline } from "./start-pipelin
 let pipeline: Pipeline
 
 beforeAll(async () => {
-  pipeline = await startPipeline()
+  pipeline = await startPipeline({ settings: { KEEP_VERSIONS: "1" } })
   await pipeline.query(...purchasesOf(200, 5))
   await pipeline.query(...purchasesOf(30, 2, "2026-11-21"))
   // Ids at both ends of what a BIGINT holds.
