@@ -151,7 +151,7 @@ test("an abort while it starts leaves nothing running", async () => {
 test("its own database, the bucket and the logs are there again for the next cloud on the folder", async () => {
   const place = await makeFolder()
   const first = await startCloud({ folder: place, sweepSeconds: 0 })
-  const publish =
+  const insertDay =
     "INSERT INTO published_days (revenue_date, version, run_id, published_at) VALUES ('2026-11-22', 1, 'r', NOW(3))"
   await queryOn(first.env["DATABASE_URL"] ?? "", insertDay)
   await openBucket({ BUCKET: "daybook", STORAGE_EMULATOR_HOST: first.storage.url })
