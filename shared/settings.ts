@@ -72,6 +72,16 @@ export const tracingSettings = {
   OTEL_SERVICE_NAME: v.optional(text("the name of this service in traces")),
 }
 
+export const daySettings = {
+  REVENUE_TIME_ZONE: v.optional(
+    v.pipe(
+      text("the IANA time zone in which a revenue date is a day"),
+      v.check(isTimeZone, "is not an IANA time zone such as Europe/Berlin"),
+    ),
+    "UTC",
+  ),
+}
+
 export const retentionSettings = {
   RETENTION_DAYS: v.optional(
     wholeNumber("days for which runs that readers do not see any more are kept; 0 for ever", 0, 100_000),
@@ -81,4 +91,12 @@ export const retentionSettings = {
 
 export const logSettings = {
   LOG_LEVEL: v.optional(v.picklist(["debug", "info", "warn", "error"], "is not debug, info, warn or error"), "info"),
+}
+
+function isTimeZone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== ""
+  } catch {
+    return false
+  }
 }

@@ -1,3 +1,6 @@
+/** The attribute of a run request that names the audit whose finding the run is to repair. */
+export const REPAIR_ATTRIBUTE = "repairOf"
+
 /** The topics, by what they carry. Their contracts are schemas/messages/*.proto. */
 export const topics = {
   runRequests: "run-requests",

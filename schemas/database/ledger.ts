@@ -115,10 +115,10 @@ export const dispatches = mysqlTable(
 )
 
 /**
- * waiting → auditing → same | drifted | outdated. An audit compares a published version with the shop as it is now,
- * shard by shard; outdated: readers see another version by now, so there is nothing to say of this one.
+ * waiting → auditing → same | drifted | outdated | failed. An audit compares a published version with the shop as it is
+ * now, shard by shard; outdated: readers see another version by now, so there is nothing to say of this one.
  */
-export const auditStates = ["waiting", "auditing", "same", "drifted", "outdated"] as const
+export const auditStates = ["waiting", "auditing", "same", "drifted", "outdated", "failed"] as const
 export type AuditState = (typeof auditStates)[number]
 
 /**
@@ -158,6 +158,7 @@ export const audits = mysqlTable(
     index("audits_request").on(table.requestId),
     index("audits_state").on(table.state, table.requestedAt),
     index("audits_repair").on(table.repair),
+    index("audits_announced").on(table.announcedAt),
   ],
 )
 

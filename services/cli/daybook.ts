@@ -90,6 +90,20 @@ function createProgram(terminal: Terminal, exit: (code: number) => void): Comman
     )
 
   program
+    .command("audit")
+    .description("ask for published days to be compared with the shop as it is now")
+    .argument("<dates>", "YYYY-MM-DD, or FROM..TO", parseDates)
+    .option("--wait", "show progress until all are audited; exit 0 only if none has drifted")
+    .addOption(timeoutOption())
+    .addOption(jsonOption())
+    .addHelpText("after", auditHelp)
+    .action(async (dates: { from: string; to: string }, flags: SendFlags, command: Command) => {
+      const options = readSendFlags(flags, command)
+      const { auditDays } = await import("./audit-days.ts")
+      exit(await auditDays(dates, options, terminal))
+    })
+
+  program
     .command("diff")
     .description("show which users' revenue differs between two versions of a date")
     .argument("<date>", "YYYY-MM-DD", parseExactDate)
@@ -167,6 +181,12 @@ function parseExactDate(text: string): string {
   throw new InvalidArgumentError("It is not of the form YYYY-MM-DD.")
 }
 
+function parseDates(text: string): { from: string; to: string } {
+  const [from = "", to = from, ...more] = text.split("..")
+  if (more.length === 0 && isDate(from) && isDate(to)) return { from, to }
+  throw new InvalidArgumentError("It is neither of the form YYYY-MM-DD nor YYYY-MM-DD..YYYY-MM-DD.")
+}
+
 function parseVersion(text: string): number {
   return parseWhole(text, 1, 2 ** 31 - 1)
 }
@@ -197,7 +217,7 @@ Exit codes:
   130  interrupted; a run that was asked for goes on
 
 Environment (npm run local prints it for a local cloud):
-  GOOGLE_CLOUD_PROJECT    start, rerun: the project of the topics
+  GOOGLE_CLOUD_PROJECT    start, rerun, audit: the project of the topics
   DATABASE_URL            status, diff, retention, --wait: mysql://user:password@host:port/database
   BUCKET                  status, retention, --wait: the bucket of plans, manifests and verdicts
   PUBSUB_EMULATOR_HOST    host:port of a local Pub/Sub, instead of Google's
@@ -223,6 +243,14 @@ Examples:
   npm run daybook -- status
   npm run daybook -- status 2026-11-22 --watch
   npm run daybook -- status 2026-11-22-1234567890 --json`
+
+const auditHelp = `
+Only what readers see is audited: dates without a complete verdict are passed over. Nothing is changed but what is known
+of the days; a day of the last REPAIR_DAYS that has drifted is started anew by itself.
+
+Examples:
+  npm run daybook -- audit 2026-11-22 --wait
+  npm run daybook -- audit 2026-11-01..2026-11-22`
 
 const diffHelp = `
 Exits 0 whether or not anything differs. The rows of the newest KEEP_VERSIONS versions of a date are there.

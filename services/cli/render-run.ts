@@ -9,10 +9,11 @@ import type { RunDetail } from "./run-detail.ts"
 
 /** One run in detail, as lines for people. */
 export function renderRun(detail: RunDetail): string[] {
-  const { run, progress, verdict } = detail
+  const { run, progress, verdict, audit } = detail
   const facts = [
     ["date", `${run.revenueDate} in ${run.timeZone}, from ${formatAt(run.fromAt)} to ${formatAt(run.toAt)}`],
     ["version", `${run.version}, ${renderShown(detail)}`],
+    ...(audit ? [["audited", renderAudit(audit)]] : []),
     ["asked", `${formatAt(run.requestedAt)} by message ${run.requestId}`],
     ...(run.decidedAt ? [["decided", `${formatAt(run.decidedAt)}, after ${formatDuration(progress.elapsedMs)}`]] : []),
     ["shop", `read by ${run.sourceWay} of the index ${run.sourceIndex}`],
@@ -30,6 +31,11 @@ export function renderRun(detail: RunDetail): string[] {
     ...section("rerun", verdict ? renderRetry(verdict) : []),
     ...section("documents", renderTable(columns, listPlaces(detail))),
   ]
+}
+
+function renderAudit({ auditedAt, state, usersDiffering }: NonNullable<RunDetail["audit"]>): string {
+  const found = state === "same" ? "the shop is the same" : `the shop differs for ${formatCount(usersDiffering)} users`
+  return `${auditedAt ? formatAt(auditedAt) : ""}: ${found}`
 }
 
 function renderShown({ run, publishedVersion }: RunDetail): string {

@@ -1,8 +1,10 @@
 import { join } from "node:path"
+import { AuditSchema } from "../../schemas/documents/audit_pb.ts"
 import { type Verdict, VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { parseDocument } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database.ts"
 import { manifestFolder, planPath, runFolder, verdictPath } from "../../shared/document-paths.ts"
+import { findNewestAudit } from "../../shared/ledger/audits.ts"
 import type { Dispatch } from "../../shared/ledger/dispatches.ts"
 import { findPublishedVersion, listDispatches } from "../../shared/ledger/run-history.ts"
 import { findNewestRun, findRun, type Run } from "../../shared/ledger/runs.ts"
@@ -24,6 +26,8 @@ export interface RunDetail {
   run: Omit<Run, "verdict" | "unfinishedDate">
   progress: RunProgress
   publishedVersion: number | undefined
+  /** What the newest audit of the date found, if the run is what readers see. */
+  audit: { auditedAt: Date | null; state: string; usersDiffering: bigint } | undefined
   dispatches: Dispatch[]
   /** What the computed shards add up to. */
   totals: { rows: bigint; purchases: bigint; amountCents: bigint }
@@ -64,6 +68,7 @@ export async function readRunDetail(db: Database, runId: string, places: Places)
     run,
     progress,
     publishedVersion: await findPublishedVersion(db, run.revenueDate),
+    audit: await readNewestAudit(db, run),
     dispatches: await listDispatches(db, runId),
     totals: addUp(shards),
     faults: listFaults(verdict, shards, folder),
@@ -73,6 +78,13 @@ export async function readRunDetail(db: Database, runId: string, places: Places)
       ? { folder: join(folder, "bucket", bucket, runFolder(runId)), logs: join(folder, "logs") }
       : undefined,
   }
+}
+
+async function readNewestAudit(db: Database, run: Pick<Run, "runId" | "revenueDate">): Promise<RunDetail["audit"]> {
+  const audit = await findNewestAudit(db, run.revenueDate)
+  if (audit?.runId !== run.runId || !audit.document) return undefined
+  const { usersDiffering } = parseDocument(AuditSchema, audit.document)
+  return { auditedAt: audit.auditedAt, state: audit.state, usersDiffering }
 }
 
 function addUp(shards: Shard[]): RunDetail["totals"] {

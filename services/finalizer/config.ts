@@ -3,6 +3,7 @@ import { readConfig, wholeNumber } from "../../shared/read-config.ts"
 import {
   bucketSettings,
   databaseSettings,
+  daySettings,
   googleSettings,
   jobSettings,
   logSettings,
@@ -27,6 +28,12 @@ export function readFinalizerConfig(env: NodeJS.ProcessEnv) {
       ...logSettings,
       ...tracingSettings,
       ...retentionSettings,
+      ...daySettings,
+      AUDIT_DAYS: v.optional(wholeNumber("how many published days are audited each night; 0 for none", 0, 3_660), "7"),
+      REPAIR_DAYS: v.optional(
+        wholeNumber("how many of the newest dates are started anew where an audit finds drift; 0 for none", 0, 3_660),
+        "3",
+      ),
       ...pushSettings(env),
       PLANNING_MINUTES_MAX: v.optional(
         wholeNumber("minutes after which a run without an execution is given up", 1, 10_000),

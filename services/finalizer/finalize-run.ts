@@ -5,9 +5,11 @@ import { parseDocument } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database.ts"
 import { verdictPath } from "../../shared/document-paths.ts"
 import { replaceDocument } from "../../shared/documents.ts"
+import type { DayTotals } from "../../shared/ledger/day-changes.ts"
 import { findDispatch } from "../../shared/ledger/dispatches.ts"
 import { closeRun, decideRun, findRun, markAnnounced } from "../../shared/ledger/runs.ts"
 import type { Log } from "../../shared/log.ts"
+import type { RowTotals } from "../../shared/revenue-rows.ts"
 import { deleteRunSubscription } from "../../shared/run-subscription.ts"
 import { sendVerdict } from "../../shared/send-verdict.ts"
 import { inSpan, noteFields } from "../../shared/tracing.ts"
@@ -24,6 +26,8 @@ export interface FinalizeContext {
   bucket: Bucket
   pubsub: PubSub
   verdicts: Topic
+  /** Sends what has changed on published days. */
+  sendDayChanges: () => Promise<void>
   log: Log
   /** Runs that this process is finalizing: a delivery or sweep that comes meanwhile waits for the same outcome. */
   underWay: Map<string, Promise<void>>
@@ -68,7 +72,7 @@ async function decide(context: FinalizeContext, runId: string): Promise<void> {
   const requestId = dispatch?.requestId ?? run.requestId
   const verdict = composeVerdict(run, requestId, evidence, faults, context.now(), changes)
   const state = faults.length === 0 ? "complete" : "incomplete"
-  if (await decideRun(context.db, run, { state, verdict })) {
+  if (await decideRun(db, run, { state, verdict, totals: addUpRows(evidence.rows) })) {
     noteFields({ verdict: state })
     const told = faults.slice(0, 10).map(({ index, fault, reason }) => ({ index, fault, reason }))
     context.log[state === "complete" ? "info" : "error"]({ faults: told }, "a run has its verdict")
@@ -87,4 +91,14 @@ async function announce(context: FinalizeContext, runId: string): Promise<void> 
   const message = composeMessage(verdict, context.bucket.name)
   await inSpan("send run-verdicts", {}, () => sendVerdict(context.verdicts, message), { kind: "producer" })
   await markAnnounced(context.db, run)
+  if (run.state === "complete") await context.sendDayChanges()
+}
+
+function addUpRows(rows: RowTotals[]): DayTotals {
+  const add = (of: (totals: RowTotals) => bigint) => rows.reduce((sum, totals) => sum + of(totals), 0n)
+  return {
+    users: add((of) => of.rows),
+    purchases: add((of) => of.purchases),
+    amountCents: String(add((of) => of.amountCents)),
+  }
 }

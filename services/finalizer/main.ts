@@ -12,8 +12,14 @@ import { topics } from "../../shared/topics.ts"
 import { openTracing } from "../../shared/trace-exporter.ts"
 import { openTokenVerifier } from "../../shared/verify-push-token.ts"
 import { readFinalizerConfig } from "./config.ts"
+import { lookAgain } from "./look-again.ts"
+import { createChangeSender } from "./send-day-changes.ts"
 import { type SweepContext, sweep } from "./sweep.ts"
+import { takeAuditRequest } from "./take-audit-request.ts"
 import { takeShardReport } from "./take-report.ts"
+
+// Less than half of what Cloud Run and Pub/Sub give a push; the sweep goes on with what is left.
+const AUDITS_PER_MESSAGE_MS = 240_000
 
 /** The finalizer: takes reports, and gives every run its verdict. */
 export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<number> {
@@ -23,10 +29,12 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
   const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: config.DATABASE_CONNECTIONS })
   const source = await openSource(config, database, config.DATABASE_CONNECTIONS)
   const pubsub = openPubSub(config)
+  const dayChanges = pubsub.topic(topics.dayChanges, { batching: { maxMessages: 1 } })
+  const bucket = openBucket(config)
   const context: SweepContext = {
     db: database.db,
     source: source.db,
-    bucket: openBucket(config),
+    bucket,
     pubsub,
     verdicts: pubsub.topic(topics.runVerdicts, { batching: { maxMessages: 1 } }),
     executions: openExecutions(config),
@@ -37,6 +45,12 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
     versionsKept: config.KEEP_VERSIONS,
     retention: config,
     nextRetentionAt: new Date(0),
+    runRequests: pubsub.topic(topics.runRequests, { batching: { maxMessages: 1 } }),
+    sendDayChanges: createChangeSender(database.db, dayChanges, bucket.name),
+    night: config,
+    nightPlanned: undefined,
+    isAuditing: false,
+    signal,
     now: () => new Date(),
   }
   const server = await startPushServer({
@@ -46,7 +60,13 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
     flush: tracing.flush,
     verify: openTokenVerifier(config),
     explain: (error) => explainDatabaseError(error, config.DATABASE_URL, config.SOURCE_DATABASE_URL),
-    messages: { [`/${topics.shardReports}`]: (message) => takeShardReport(context, message) },
+    messages: {
+      [`/${topics.shardReports}`]: (message) => takeShardReport(context, message),
+      [`/${topics.auditRequests}`]: async (message) => {
+        await takeAuditRequest(context, message)
+        await lookAgain(context, AUDITS_PER_MESSAGE_MS)
+      },
+    },
     calls: { "/sweep": () => sweep(context) },
   })
   log.info({ url: server.url }, "listening")

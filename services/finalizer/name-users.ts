@@ -1,15 +1,12 @@
-import { compareTotals, type Spent, type UserChange } from "../../shared/compare-totals.ts"
+import type { Spent, UserChange } from "../../shared/compare-totals.ts"
 import type { Database } from "../../shared/database.ts"
 import type { Run } from "../../shared/ledger/runs.ts"
 import type { Shard } from "../../shared/ledger/shards.ts"
 import type { Range } from "../../shared/range.ts"
-import { readSource } from "../../shared/read-source.ts"
-import { readRowTotals, readShopTotals } from "../../shared/read-totals.ts"
 import { shardRange } from "../../shared/shard-range.ts"
+import { examineRange } from "./examine-range.ts"
 import type { Fault } from "./judge-run.ts"
 
-// Enough for a person to see what happened; the rerun takes in all of them whether they are named or not.
-const USERS_NAMED_MAX = 20
 const USERS_IN_REASON_MAX = 2
 
 // Each is read once more. Where more shards have drifted than this, something has happened to the whole day, which the
@@ -36,15 +33,7 @@ export async function nameUsers(
 }
 
 async function examineShard(db: Database, source: Database, run: Run, range: Range, reason: string) {
-  const users: UserChange[] = []
-  let usersDiffering = 0n
-  const readShop = readShopTotals(source, run)
-  // What the shop fails with must be told from what the database fails with.
-  const readAfter = (of: Range, limit: number) => readSource(() => readShop(of, limit))
-  for await (const change of compareTotals(readRowTotals(db, run), readAfter, range)) {
-    usersDiffering++
-    if (users.length < USERS_NAMED_MAX) users.push(change)
-  }
+  const { usersDiffering, users } = await examineRange(db, source, run, range)
   return { reason: `${reason}; ${describeUsers(users, usersDiffering)}`, usersDiffering, users }
 }
 

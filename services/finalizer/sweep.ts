@@ -12,12 +12,13 @@ import { deleteRows } from "../../shared/revenue-rows.ts"
 import { parseTraceParent } from "../../shared/trace-parent.ts"
 import { continueTrace, currentSpan, noteFields } from "../../shared/tracing.ts"
 import { type FinalizeContext, finalizeRun } from "./finalize-run.ts"
+import { type LookAgainContext, lookAgain } from "./look-again.ts"
+import { type NightContext, planNight } from "./plan-night.ts"
 
-export interface SweepContext extends FinalizeContext {
+export interface SweepContext extends FinalizeContext, LookAgainContext, NightContext {
   executions: ExecutionsClient
   /** Full name of the worker's job. */
   job: string
-  planningMsMax: number
   /** How many versions of a date keep their rows. */
   versionsKept: number
   retention: RetentionSettings
@@ -30,6 +31,9 @@ const ROWS_PER_DELETE = 5_000
 
 // A sweep is called every minute; what it does not get to, the next one does.
 const DELETES_PER_SWEEP_MAX = 200
+
+// A sweep is called every minute, and looks after runs first.
+const AUDITS_PER_SWEEP_MS = 20_000
 
 // A few documents each; a backlog is gone after some sweeps.
 const EXPIRED_PER_SWEEP_MAX = 20
@@ -59,6 +63,8 @@ export async function sweep(context: SweepContext): Promise<void> {
   }
   await pruneVersions(context)
   await forgetExpired(context)
+  await planNight(context)
+  await lookAgain(context, AUDITS_PER_SWEEP_MS)
   if (failures.length > 0) throw new AggregateError(failures)
 }
 

@@ -1,8 +1,9 @@
 import * as v from "valibot"
-import { readConfig, text, wholeNumber } from "../../shared/read-config.ts"
+import { readConfig, wholeNumber } from "../../shared/read-config.ts"
 import {
   bucketSettings,
   databaseSettings,
+  daySettings,
   googleSettings,
   jobSettings,
   logSettings,
@@ -29,13 +30,7 @@ export function readPlannerConfig(env: NodeJS.ProcessEnv) {
       ...logSettings,
       ...tracingSettings,
       ...pushSettings(env),
-      REVENUE_TIME_ZONE: v.optional(
-        v.pipe(
-          text("the IANA time zone in which a revenue date is a day"),
-          v.check(isTimeZone, "is not an IANA time zone such as Europe/Berlin"),
-        ),
-        "UTC",
-      ),
+      ...daySettings,
       SHARD_PURCHASES: v.optional(
         v.pipe(
           v.union(
@@ -54,12 +49,4 @@ export function readPlannerConfig(env: NodeJS.ProcessEnv) {
     },
     env,
   )
-}
-
-function isTimeZone(name: string): boolean {
-  try {
-    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== ""
-  } catch {
-    return false
-  }
 }

@@ -1,5 +1,5 @@
+import type { RejectionContext } from "../../shared/reject-request.ts"
 import type { PlanContext } from "./plan-shards.ts"
-import type { RejectionContext } from "./reject-request.ts"
 
 /** What the planner works with, from its start to its end. */
 export interface RunContext extends PlanContext, RejectionContext {

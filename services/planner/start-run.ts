@@ -3,18 +3,21 @@ import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
 import { drawMultipliers } from "../../shared/checksum.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import { abandonRun } from "../../shared/ledger/plan.ts"
-import { createRun, findRun, type Run } from "../../shared/ledger/runs.ts"
+import { createRun, findRepair, findRun, type Run } from "../../shared/ledger/runs.ts"
 import type { PushMessage } from "../../shared/push-server.ts"
 import { readSource } from "../../shared/read-source.ts"
-import { topics } from "../../shared/topics.ts"
+import { findRejection, rejectRequest } from "../../shared/reject-request.ts"
+import { resolveRevenueDay } from "../../shared/revenue-day.ts"
+import { REPAIR_ATTRIBUTE, topics } from "../../shared/topics.ts"
 import { inSpan, noteFields } from "../../shared/tracing.ts"
 import { checkReplica } from "./check-replica.ts"
 import { chooseRead } from "./inspect-source.ts"
 import { planRun } from "./plan-run.ts"
-import { findRejection, rejectRequest } from "./reject-request.ts"
 import { resumeDispatch } from "./resume-dispatch.ts"
-import { resolveRevenueDay } from "./revenue-day.ts"
 import type { RunContext } from "./run-context.ts"
+
+// `<date>-<request id>`, as long as its column.
+const AUDIT_ID = /^\d{4}-\d{2}-\d{2}-[\w-]{1,64}$/
 
 /** Turns a run request into a run at work, or rejects it. May be repeated after a crash at any point. */
 export async function takeRunRequest(context: RunContext, message: PushMessage): Promise<void> {
@@ -28,7 +31,7 @@ export async function takeRunRequest(context: RunContext, message: PushMessage):
     runId = `${day.date}-${message.id}`
     noteFields({ runId, dispatch: 0 })
     const run = (await findRun(context.db, runId)) ?? (await beginRun(context, message, runId, day))
-    await startRun(context, run)
+    if (run) await startRun(context, run)
   } catch (error) {
     if (!(error instanceof PermanentError || error instanceof MalformedError)) throw error
     // A run that cannot be planned would keep its date from being run until a sweep gave it up. Once tasks may be at
@@ -43,9 +46,12 @@ async function beginRun(
   message: PushMessage,
   runId: string,
   day: { date: string; fromAt: Date; toAt: Date },
-): Promise<Run> {
+): Promise<Run | undefined> {
   const rejection = await findRejection(context, topics.runRequests, message)
   if (rejection) throw new PermanentError(rejection.reason ?? "rejected before")
+  const repairOf = readRepair(message, day.date)
+  const repair = repairOf === undefined ? undefined : await findRepair(context.db, repairOf)
+  if (repair) return passOverRepair(context, message, repair)
   if (context.source !== context.db) await readSource(() => checkReplica(context.source, day, context.now()))
   const run = await createRun(context.db, {
     runId,
@@ -56,8 +62,12 @@ async function beginRun(
     toAt: day.toAt,
     requestedAt: message.publishedAt,
     checksumMultipliers: drawMultipliers(),
+    repairOf,
     ...(await readSource(() => chooseRead(context.source, day))),
   })
+  if (run.runId !== runId && repairOf !== undefined && run.repairOf === repairOf) {
+    return passOverRepair(context, message, run)
+  }
   if (run.runId !== runId) {
     throw new PermanentError(
       `run ${run.runId} of ${day.date} is unfinished (${run.state}): wait for its verdict, then start the date again if it is still wanted`,
@@ -65,6 +75,17 @@ async function beginRun(
   }
   context.log.info({ runId, version: run.version }, "a run is begun")
   return run
+}
+
+/** The audit whose finding the run is to repair, if the request names one of its date. */
+function readRepair({ attributes }: PushMessage, date: string): string | undefined {
+  const auditId = attributes[REPAIR_ATTRIBUTE]
+  return auditId !== undefined && AUDIT_ID.test(auditId) && auditId.startsWith(date) ? auditId : undefined
+}
+
+/** The finalizer asked twice, having died before it could write down that it had asked: nobody needs an answer. */
+function passOverRepair({ log }: RunContext, message: PushMessage, repair: Run): undefined {
+  log.info({ messageId: message.id, runId: repair.runId }, "a repair that is a run already is not begun again")
 }
 
 /** Takes a run as far as its execution, from wherever it stands; does nothing if it is further. */

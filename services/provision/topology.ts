@@ -118,6 +118,7 @@ export function describeTopology(options: TopologyOptions): Topology {
     subscriptions: [
       push("planner-run-requests", topics.runRequests, options.plannerUrl),
       push("planner-rerun-requests", topics.rerunRequests, options.plannerUrl),
+      push("finalizer-audit-requests", topics.auditRequests, options.finalizerUrl),
       push("finalizer-shard-reports", topics.shardReports, options.finalizerUrl),
       // A topic keeps nothing by itself: without a subscription dead letters would be lost.
       {

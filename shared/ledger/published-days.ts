@@ -1,6 +1,7 @@
 import { eq } from "drizzle-orm"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../database.ts"
+import type { DayTotals } from "./day-changes.ts"
 
 /** What readers see of a date. */
 export type PublishedDay = typeof publishedDays.$inferSelect
@@ -8,4 +9,10 @@ export type PublishedDay = typeof publishedDays.$inferSelect
 export async function findPublishedDay(db: Database, date: string): Promise<PublishedDay | undefined> {
   const [day] = await db.select().from(publishedDays).where(eq(publishedDays.revenueDate, date))
   return day
+}
+
+/** The numbers of a published day; undefined for one that an older version of Daybook published. */
+export function toTotals(day: PublishedDay): DayTotals | undefined {
+  if (day.purchases === null || day.amountCents === null) return undefined
+  return { users: day.rowCount ?? undefined, purchases: day.purchases, amountCents: day.amountCents }
 }

@@ -2,6 +2,9 @@ import { and, desc, eq, inArray, isNull, max, sql } from "drizzle-orm"
 import { type RunState, runs } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import { type Database, isDuplicateKey, matchedRows } from "../database.ts"
+import { verdictPath } from "../document-paths.ts"
+import { type DayTotals, recordDayChange } from "./day-changes.ts"
+import { toTotals } from "./published-days.ts"
 import { closeShards } from "./shards.ts"
 
 export type Run = typeof runs.$inferSelect
@@ -17,9 +20,9 @@ export type NewRun = Pick<
   | "sourceIndex"
   | "sourceWay"
   | "checksumMultipliers"
->
+> & { repairOf?: string | undefined }
 
-const unfinishedStates: RunState[] = ["planning", "running", "verifying"]
+export const unfinishedStates: RunState[] = ["planning", "running", "verifying"]
 
 // Another run of the same date may take the next version number first; each such loss means that another run began.
 const VERSION_TRIES_MAX = 5
@@ -38,6 +41,12 @@ export async function findNewestRun(db: Database, date: string): Promise<Run | u
   return run
 }
 
+/** The run that repairs what an audit found, if there is one. */
+export async function findRepair(db: Database, auditId: string): Promise<Run | undefined> {
+  const [run] = await db.select().from(runs).where(eq(runs.repairOf, auditId))
+  return run
+}
+
 /** Runs without a verdict, or whose verdict has not been announced: what a sweep looks after. */
 export async function listOpenRuns(db: Database): Promise<Run[]> {
   const unfinished = await db.select().from(runs).where(inArray(runs.state, unfinishedStates))
@@ -50,7 +59,7 @@ export async function listOpenRuns(db: Database): Promise<Run[]> {
 
 /**
  * Begins a run with the next version of its date, in state planning. If the date has another unfinished run, that one
- * is returned instead: the caller sees by its `runId`. The same run twice is the same run.
+ * is returned instead: the caller sees by its `runId`. The same run twice is the same run, and so is the same repair.
  */
 export async function createRun(db: Database, run: NewRun): Promise<Run> {
   for (let attempt = 1; ; attempt++) {
@@ -67,8 +76,14 @@ export async function createRun(db: Database, run: NewRun): Promise<Run> {
         const [unfinished] = await db.select().from(runs).where(eq(runs.unfinishedDate, run.revenueDate))
         if (unfinished) return unfinished
       }
+      if (isDuplicateKey(error, "runs_repair")) {
+        const repair = await findRepair(db, run.repairOf ?? "")
+        if (repair) return repair
+      }
       // Else the run of that key is finished by now, or somebody else took the version or began this very run.
-      const retry = ["runs_unfinished", "runs_version", "PRIMARY"].some((key) => isDuplicateKey(error, key))
+      const retry = ["runs_unfinished", "runs_repair", "runs_version", "PRIMARY"].some((key) =>
+        isDuplicateKey(error, key),
+      )
       if (!retry || attempt === VERSION_TRIES_MAX) throw error
     }
   }
@@ -94,6 +109,8 @@ export interface Decision {
   state: "complete" | "incomplete"
   /** The verdict document, JSON. */
   verdict: string
+  /** What the rows of a complete run add up to. */
+  totals?: DayTotals | undefined
 }
 
 /**
@@ -107,25 +124,38 @@ export async function decideRun(db: Database, run: Run, decision: Decision): Pro
       .set({ state: decision.state, verdict: decision.verdict, decidedAt: sql`NOW(3)`, announcedAt: null })
       .where(and(eq(runs.runId, run.runId), eq(runs.dispatch, run.dispatch), eq(runs.state, "verifying")))
     if (matchedRows(decided) === 0) return false
-    if (decision.state === "complete") await publishDay(tx, run)
+    if (decision.state === "complete") await publishDay(tx, run, decision.totals)
     return true
   })
 }
 
-async function publishDay(tx: Database, run: Run): Promise<void> {
-  // Assignments run from left to right, and drizzle writes them in the order of the table's columns: this says the same
-  // whether `version` still is the old one or already the greater of both.
-  const isNewest = sql`VALUES(version) >= ${publishedDays.version}`
-  await tx
-    .insert(publishedDays)
-    .values({ revenueDate: run.revenueDate, version: run.version, runId: run.runId, publishedAt: sql`NOW(3)` })
-    .onDuplicateKeyUpdate({
-      set: {
-        runId: sql`IF(${isNewest}, VALUES(run_id), ${publishedDays.runId})`,
-        publishedAt: sql`IF(${isNewest}, VALUES(published_at), ${publishedDays.publishedAt})`,
-        version: sql`GREATEST(VALUES(version), ${publishedDays.version})`,
-      },
-    })
+/** Makes a version the one that readers see, and records that; never goes back to an older one. */
+async function publishDay(tx: Database, run: Run, totals: DayTotals | undefined): Promise<void> {
+  const ofDay = eq(publishedDays.revenueDate, run.revenueDate)
+  const [shown] = await tx.select().from(publishedDays).where(ofDay).for("update")
+  if (shown && shown.version >= run.version) return
+  const day = {
+    version: run.version,
+    runId: run.runId,
+    publishedAt: sql`NOW(3)`,
+    state: "shown" as const,
+    rowCount: totals?.users ?? null,
+    purchases: totals?.purchases ?? null,
+    amountCents: totals?.amountCents ?? null,
+    auditedAt: null,
+  }
+  if (shown) await tx.update(publishedDays).set(day).where(ofDay)
+  else await tx.insert(publishedDays).values({ revenueDate: run.revenueDate, ...day })
+  await recordDayChange(tx, {
+    date: run.revenueDate,
+    state: run.repairOf !== null ? "repaired" : shown ? "shown-anew" : "shown",
+    version: run.version,
+    runId: run.runId,
+    previousVersion: shown?.version,
+    before: shown && toTotals(shown),
+    after: totals,
+    path: verdictPath(run.runId),
+  })
 }
 
 /** Records that the verdict of this dispatch is in the bucket and on its topic. */

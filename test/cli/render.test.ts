@@ -1,10 +1,10 @@
 import * as fc from "fast-check"
 import { expect, test } from "vitest"
 import { datesOfYesterday } from "../../services/cli/run-name.ts"
-import { resolveRevenueDay } from "../../services/planner/revenue-day.ts"
 import { formatAmount, formatCount, formatDuration } from "../../shared/render-numbers.ts"
 import { openProgressLine, renderProgress } from "../../shared/render-progress.ts"
 import { renderTable } from "../../shared/render-table.ts"
+import { resolveRevenueDay } from "../../shared/revenue-day.ts"
 import type { RunProgress } from "../../shared/run-progress.ts"
 
 const progressAt = (done: number, overrides: Partial<RunProgress> = {}): RunProgress => ({

@@ -14,7 +14,12 @@ import type { Evidence, SentVerdict } from "./invariants.ts"
 import { startPushRelay } from "./push-relay.ts"
 
 const PROJECT = "projects/local"
-const pushSubscriptions = ["planner-run-requests", "planner-rerun-requests", "finalizer-shard-reports"]
+const pushSubscriptions = [
+  "planner-run-requests",
+  "planner-rerun-requests",
+  "finalizer-shard-reports",
+  "finalizer-audit-requests",
+]
 
 /** By default: every retry, redelivery and sweep of a case is over far earlier. */
 const STUCK_MS = 90_000
@@ -42,6 +47,8 @@ export async function startFaultCloud(options: FaultCloudOptions = {}) {
     ...rest,
     settings: {
       SHARD_PURCHASES: String(shardPurchases),
+      // Nights would come into the cases at some hours and not at others.
+      AUDIT_DAYS: "0",
       DATABASE_URL: `mysql://root@127.0.0.1:${proxy.port}/daybook`,
       ...settings,
     },

@@ -32,7 +32,12 @@ export interface PushRelay {
   stop(): Promise<void>
 }
 
-const subscriptions = ["planner-run-requests", "planner-rerun-requests", "finalizer-shard-reports"]
+const subscriptions = [
+  "planner-run-requests",
+  "planner-rerun-requests",
+  "finalizer-shard-reports",
+  "finalizer-audit-requests",
+]
 const NO_SERVICE = 503
 
 // Cloud Run holds a request until an instance has started: https://cloud.google.com/run/docs/about-instance-autoscaling
@@ -57,7 +62,9 @@ export async function startPushRelay(cloud: Cloud, pubsub: PubSub): Promise<Push
     },
   }
   const targetsOf = ({ path }: PushDelivery) =>
-    path === "/shard-reports" ? [cloud.services.finalizer.url, ...relay.finalizers] : [cloud.services.planner.url]
+    path === "/shard-reports" || path === "/audit-requests"
+      ? [cloud.services.finalizer.url, ...relay.finalizers]
+      : [cloud.services.planner.url]
 
   /** Returns the worst of the answers: the message is acknowledged when every copy was. */
   async function pass(delivery: PushDelivery): Promise<number> {

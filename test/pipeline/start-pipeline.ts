@@ -46,7 +46,7 @@ export async function startPipeline(options: PipelineOptions = {}) {
     maxRetries,
     sweepSeconds,
     ...(options.deliveryAttemptsMax ? { deliveryAttemptsMax: options.deliveryAttemptsMax } : {}),
-    settings: { SHARD_PURCHASES: String(shardPurchases), ...settings },
+    settings: { SHARD_PURCHASES: String(shardPurchases), AUDIT_DAYS: "0", ...settings },
   })
   const databaseUrl = cloud.env["DATABASE_URL"] ?? ""
   const { db, close } = openDatabase({ url: databaseUrl, connectionsMax: 8 })

@@ -18,7 +18,8 @@ CREATE TABLE IF NOT EXISTS `audits` (
 	INDEX `audits_date` (`revenue_date`,`audited_at`),
 	INDEX `audits_request` (`request_id`),
 	INDEX `audits_state` (`state`,`requested_at`),
-	INDEX `audits_repair` (`repair`)
+	INDEX `audits_repair` (`repair`),
+	INDEX `audits_announced` (`announced_at`)
 );
 --> statement-breakpoint
 CREATE TABLE IF NOT EXISTS `day_changes` (

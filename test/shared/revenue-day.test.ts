@@ -1,7 +1,7 @@
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { resolveRevenueDay } from "../../services/planner/revenue-day.ts"
 import { PermanentError } from "../../shared/errors.ts"
+import { resolveRevenueDay } from "../../shared/revenue-day.ts"
 import { utcDates } from "../../shared/shop-day.ts"
 
 const now = new Date("2026-11-23T12:00:00Z")

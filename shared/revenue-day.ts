@@ -1,5 +1,5 @@
 import { Temporal } from "temporal-polyfill"
-import { PermanentError } from "../../shared/errors.ts"
+import { PermanentError } from "./errors.ts"
 
 /** A revenue date and the instants between which it lies. */
 export interface RevenueDay {
@@ -26,6 +26,22 @@ export function resolveRevenueDay(date: string, timeZone: string, publishedAt: D
     )
   }
   return { date: day.toString(), fromAt, toAt }
+}
+
+/** The day before the one that it is at `now` in the time zone. */
+export function findYesterday(now: Date, timeZone: string): RevenueDay {
+  const day = yesterday(now, timeZone)
+  return { date: day.toString(), fromAt: startOfDay(day, timeZone), toAt: startOfDay(day.add({ days: 1 }), timeZone) }
+}
+
+/** The date so many days later. Throws a PermanentError for a date that does not exist. */
+export function addDays(date: string, days: number): string {
+  return parseDate(date).add({ days }).toString()
+}
+
+/** Returns the date; throws a PermanentError for one that does not exist. */
+export function checkDate(date: string): string {
+  return parseDate(date).toString()
 }
 
 function yesterday(publishedAt: Date, timeZone: string): Temporal.PlainDate {

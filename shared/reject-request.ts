@@ -1,12 +1,12 @@
 import type { Topic } from "@google-cloud/pubsub"
 import type { Bucket } from "@google-cloud/storage"
-import { formatJson, parseJson } from "../../schemas/json.ts"
-import { type RunVerdict, RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
-import { rejectionPath } from "../../shared/document-paths.ts"
-import { createDocument, readDocument } from "../../shared/documents.ts"
-import type { Log } from "../../shared/log.ts"
-import type { PushMessage } from "../../shared/push-server.ts"
-import { sendVerdict } from "../../shared/send-verdict.ts"
+import { formatJson, parseJson } from "../schemas/json.ts"
+import { type RunVerdict, RunVerdictSchema } from "../schemas/messages/run_verdict_pb.ts"
+import { rejectionPath } from "./document-paths.ts"
+import { createDocument, readDocument } from "./documents.ts"
+import type { Log } from "./log.ts"
+import type { PushMessage } from "./push-server.ts"
+import { sendVerdict } from "./send-verdict.ts"
 
 export interface RejectionContext {
   bucket: Bucket

@@ -1,0 +1,148 @@
+import { setTimeout as wait } from "node:timers/promises"
+import { type Audit as AuditDocument, AuditSchema } from "../../schemas/documents/audit_pb.ts"
+import { formatJson, parseDocument, parseJson } from "../../schemas/json.ts"
+import { AuditRequestSchema } from "../../schemas/messages/audit_request_pb.ts"
+import { RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
+import { routeDatabase } from "../../shared/cloud-sql.ts"
+import { openDatabase } from "../../shared/database.ts"
+import { rejectionPath } from "../../shared/document-paths.ts"
+import { readDocument } from "../../shared/documents.ts"
+import { type Audit, listAuditsOfRequest } from "../../shared/ledger/audits.ts"
+import { createLog } from "../../shared/log.ts"
+import { publishRequest } from "../../shared/publish-request.ts"
+import { openPubSub } from "../../shared/pubsub-client.ts"
+import { renderChanges } from "../../shared/render-changes.ts"
+import { formatAmount, formatCount, formatNumberOf } from "../../shared/render-numbers.ts"
+import { renderTable } from "../../shared/render-table.ts"
+import { openBucket } from "../../shared/storage-client.ts"
+import { topics } from "../../shared/topics.ts"
+import { readPublishConfig, readWatchConfig } from "./config.ts"
+import type { SendOptions } from "./send-request.ts"
+import { exitCodes, printResult, type Terminal } from "./terminal.ts"
+
+/** The first and the last date; the same for one. */
+export interface DateRange {
+  from: string
+  to: string
+}
+
+const POLL_MS = 250
+// Each look for a rejection is a call to Cloud Storage, and costs.
+const POLLS_PER_REJECTION_LOOK = 4
+const ENDED: readonly string[] = ["same", "drifted", "outdated", "failed"]
+
+/** `daybook audit`: asks for published days to be compared with the shop as it is now. */
+export async function auditDays({ from, to }: DateRange, options: SendOptions, terminal: Terminal): Promise<number> {
+  const data = formatJson(AuditRequestSchema, from === to ? { date: from } : { from, to })
+  const what = from === to ? from : `${from} to ${to}`
+  if (!options.wait) {
+    const requestId = await publish(data, terminal)
+    printResult(terminal, options.json, { requestId }, [
+      `Asked for an audit of ${what}: message ${requestId}.`,
+      `What it finds: npm run daybook -- status ${to}, or the topic ${topics.dayChanges}`,
+    ])
+    return exitCodes.ok
+  }
+  const config = readWatchConfig(terminal.env)
+  const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: 1 })
+  try {
+    // Before publishing: a request that nobody can follow is not what was asked for.
+    await listAuditsOfRequest(database.db, "")
+    const requestId = await publish(data, terminal)
+    terminal.stderr.write(`Asked for an audit of ${what}: message ${requestId}.\n`)
+    const list = () => listAuditsOfRequest(database.db, requestId)
+    const log = await createLog("cli", "silent")
+    const readRejection = () =>
+      readDocument(openBucket(config), rejectionPath(topics.auditRequests, requestId), { log })
+    return await awaitAudits(requestId, list, readRejection, options, terminal)
+  } finally {
+    await database.close()
+  }
+}
+
+async function publish(data: string, terminal: Terminal): Promise<string> {
+  const pubsub = openPubSub(readPublishConfig(terminal.env))
+  try {
+    return await publishRequest(pubsub, topics.auditRequests, data)
+  } finally {
+    await pubsub.close()
+  }
+}
+
+async function awaitAudits(
+  requestId: string,
+  list: () => Promise<Audit[]>,
+  readRejection: () => Promise<string | undefined>,
+  options: SendOptions,
+  terminal: Terminal,
+): Promise<number> {
+  const deadline = options.timeoutSeconds === undefined ? Infinity : performance.now() + options.timeoutSeconds * 1_000
+  let shown = ""
+  for (let polls = 0; ; polls++) {
+    const audits = await list()
+    const ended = audits.filter(({ state }) => ENDED.includes(state))
+    if (audits.length > 0 && ended.length === audits.length)
+      return printAudits(requestId, audits, options.json, terminal)
+    const rejection = audits.length === 0 && polls % POLLS_PER_REJECTION_LOOK === 0 ? await readRejection() : undefined
+    if (rejection !== undefined) {
+      const { reason = "no reason was given" } = parseJson(RunVerdictSchema, rejection)
+      printResult(terminal, options.json, { requestId, verdict: "rejected", reason }, [`rejected: ${reason}`])
+      return exitCodes.failed
+    }
+    const at = audits.find(({ state }) => state === "auditing")
+    const where = at ? `, ${at.revenueDate} at shard ${formatCount(at.nextShard)}` : ""
+    const line = `${formatCount(ended.length)} of ${formatNumberOf(audits.length, "day")} audited${where}`
+    if (audits.length > 0 && line !== shown) terminal.stderr.write(`${line}\n`)
+    shown = line
+    if (terminal.signal.aborted || performance.now() > deadline) {
+      terminal.stderr.write(`The audits of message ${requestId} go on by themselves.\n`)
+      return terminal.signal.aborted ? exitCodes.interrupted : exitCodes.failed
+    }
+    await wait(POLL_MS, undefined, { signal: terminal.signal }).catch(() => undefined)
+  }
+}
+
+function printAudits(requestId: string, audits: Audit[], json: boolean, terminal: Terminal): number {
+  const found = audits.map((audit) => ({ audit, document: readAudit(audit) }))
+  const documents = found.map(({ audit: { auditId, revenueDate: date, version, state }, document }) =>
+    document ? (JSON.parse(formatJson(AuditSchema, document)) as unknown) : { auditId, date, version, state },
+  )
+  printResult(terminal, json, { requestId, audits: documents }, [
+    ...renderAudits(found),
+    ...found.flatMap(({ audit, document }) => renderUsers(audit.revenueDate, document)),
+  ])
+  return audits.every(({ state }) => state === "same") ? exitCodes.ok : exitCodes.failed
+}
+
+function readAudit({ state, document }: Audit): AuditDocument | undefined {
+  return document && (state === "same" || state === "drifted") ? parseDocument(AuditSchema, document) : undefined
+}
+
+function renderAudits(found: { audit: Audit; document: AuditDocument | undefined }[]): string[] {
+  const right = "right" as const
+  return renderTable(
+    [
+      { title: "DATE" },
+      { title: "VERSION", align: right },
+      { title: "RESULT" },
+      { title: "USERS DIFFERING", align: right },
+      { title: "REVENUE", align: right },
+      { title: "SHOP NOW", align: right },
+    ],
+    found.map(({ audit: { revenueDate, version, state, document: text }, document }) => [
+      revenueDate,
+      version === null ? "" : String(version),
+      state === "failed" ? `failed: ${(JSON.parse(text ?? "{}") as { reason?: string }).reason ?? ""}` : state,
+      document ? formatCount(document.usersDiffering) : "",
+      document?.revenue ? formatAmount(document.revenue.amountCents) : "",
+      document?.source ? formatAmount(document.source.amountCents) : "",
+    ]),
+  )
+}
+
+/** The first users of the first drifted shard. */
+function renderUsers(date: string, document: AuditDocument | undefined): string[] {
+  const [first] = document?.drifted ?? []
+  if (!first) return []
+  return [`${date}, shard ${first.index}:`, ...renderChanges(first.users).map((line) => `  ${line}`)]
+}

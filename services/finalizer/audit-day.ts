@@ -1,0 +1,153 @@
+import { create } from "@bufbuild/protobuf"
+import {
+  Audit_DriftedShardSchema,
+  Audit_TotalsSchema,
+  type Audit as AuditDocument,
+  AuditSchema,
+} from "../../schemas/documents/audit_pb.ts"
+import { formatJson, parseDocument } from "../../schemas/json.ts"
+import type { Database } from "../../shared/database.ts"
+import { PermanentError } from "../../shared/errors.ts"
+import { type Audit, beginAudit, endAudit, saveAudit } from "../../shared/ledger/audits.ts"
+import { findRun, type Run } from "../../shared/ledger/runs.ts"
+import { listShards, type Shard } from "../../shared/ledger/shards.ts"
+import { readSource } from "../../shared/read-source.ts"
+import { sumRows } from "../../shared/revenue-rows.ts"
+import { shardRange } from "../../shared/shard-range.ts"
+import { sumSource } from "../../shared/sum-source.ts"
+import { type Examination, examineRange } from "./examine-range.ts"
+
+export interface AuditContext {
+  db: Database
+  /** Where the shop is read; the database itself unless the shop is elsewhere. */
+  source: Database
+}
+
+/** How far an audit was brought: to its end, to where it had to stop, or to where somebody else has got further. */
+export type AuditOutcome = "ended" | "stopped" | "overtaken"
+
+// Between two batches an audit may stop, and its progress is kept: a batch takes a second or two.
+const SHARDS_PER_BATCH = 8
+
+// With twenty users each, this is what a person reads and a document holds. In all further shards they are counted.
+const SHARDS_WITH_USERS_MAX = 100
+
+/**
+ * Compares the version that readers see of a date with the shop as it is now, shard by shard from where it stands, for as
+ * long as `mayGoOn` says. It writes nothing but its own row, and in the end the state of the day. Several finalizers may
+ * do so at once: progress is kept by who was first, and who was not leaves it to them. Each purchase is read once, and
+ * once more in a shard that differs.
+ */
+export async function auditDay(
+  context: AuditContext,
+  waiting: Audit,
+  isRepaired: boolean,
+  mayGoOn: () => boolean,
+): Promise<AuditOutcome> {
+  const { db } = context
+  let audit: Audit | undefined = waiting
+  if (audit.state === "waiting") audit = await beginAudit(db, audit)
+  if (!audit) return "ended"
+  const run = await findRun(db, audit.runId ?? "")
+  if (!run)
+    throw new PermanentError(`the ledger has no run ${audit.runId} any more: start the date ${audit.revenueDate} anew`)
+  const shards = await listShards(db, run.runId)
+  let document = audit.document ? parseDocument(AuditSchema, audit.document) : beginDocument(audit)
+  while (audit.nextShard < shards.length) {
+    if (!mayGoOn()) return "stopped"
+    const batch = shards.slice(audit.nextShard, audit.nextShard + SHARDS_PER_BATCH)
+    document = await auditBatch(context, run, batch, document)
+    const nextShard: number = audit.nextShard + batch.length
+    if (!(await saveAudit(db, audit, nextShard, formatJson(AuditSchema, document)))) return "overtaken"
+    audit = { ...audit, nextShard }
+  }
+  const { source, drifted } = document
+  const isEnded = await endAudit(db, audit, {
+    isDrifted: drifted.length > 0,
+    isRepaired,
+    source: {
+      users: source?.rows,
+      purchases: source?.purchases ?? 0n,
+      amountCents: source?.amountCents ?? "0",
+    },
+    compose: (state, auditedAt) =>
+      formatJson(AuditSchema, { ...document, state, auditedAt: auditedAt.toISOString() }, 2),
+  })
+  return isEnded ? "ended" : "overtaken"
+}
+
+function beginDocument(audit: Audit): AuditDocument {
+  const nothing = { rows: 0n, purchases: 0n, amountCents: "0" }
+  return create(AuditSchema, {
+    auditId: audit.auditId,
+    date: audit.revenueDate,
+    version: audit.version ?? 0,
+    runId: audit.runId ?? "",
+    requestId: audit.requestId,
+    state: "auditing",
+    startedAt: audit.startedAt?.toISOString() ?? "",
+    revenue: nothing,
+    source: nothing,
+  })
+}
+
+/** The document with what some more shards add to it. */
+async function auditBatch(
+  { db, source }: AuditContext,
+  run: Run,
+  shards: Shard[],
+  document: AuditDocument,
+): Promise<AuditDocument> {
+  const ranges = shards.map(shardRange)
+  const [rows, shop] = await Promise.all([sumRows(db, run, ranges), readSource(() => sumSource(source, run, ranges))])
+  const revenue = { rows: document.revenue?.rows ?? 0n, ...amountsOf(document.revenue) }
+  const sums = { rows: document.source?.rows ?? 0n, ...amountsOf(document.source) }
+  const drifted = [...document.drifted]
+  let { usersDiffering } = document
+  for (const [at, shard] of shards.entries()) {
+    const [ours, theirs] = [rows[at], shop[at]]
+    if (!ours || !theirs) throw new Error(`no totals of shard ${shard.shardIndex} of run ${run.runId}`)
+    const isSame =
+      ours.purchases === theirs.purchases &&
+      ours.amountCents === theirs.amountCents &&
+      ours.checksum === theirs.checksum
+    const found = isSame ? undefined : await examineRange(db, source, run, shardRange(shard))
+    // Nobody differs when it is looked at closely: the shop is as it was again.
+    if (found && found.usersDiffering > 0n) {
+      usersDiffering += found.usersDiffering
+      drifted.push(toDrifted(shard, found, drifted.length < SHARDS_WITH_USERS_MAX))
+    }
+    revenue.rows += ours.rows
+    revenue.purchases += ours.purchases
+    revenue.amountCents += ours.amountCents
+    sums.rows += ours.rows + (found?.usersMore ?? 0n)
+    sums.purchases += theirs.purchases
+    sums.amountCents += theirs.amountCents
+  }
+  return create(AuditSchema, {
+    ...document,
+    shards: document.shards + shards.length,
+    revenue: create(Audit_TotalsSchema, { ...revenue, amountCents: String(revenue.amountCents) }),
+    source: create(Audit_TotalsSchema, { ...sums, amountCents: String(sums.amountCents) }),
+    usersDiffering,
+    drifted,
+  })
+}
+
+function amountsOf(totals: AuditDocument["revenue"]) {
+  return { purchases: totals?.purchases ?? 0n, amountCents: BigInt(totals?.amountCents ?? 0) }
+}
+
+function toDrifted({ shardIndex }: Shard, { usersDiffering, users }: Examination, areNamed: boolean) {
+  return create(Audit_DriftedShardSchema, {
+    index: shardIndex,
+    usersDiffering,
+    users: areNamed
+      ? users.map(({ userId, before, after }) => ({
+          userId,
+          ...(before ? { before } : {}),
+          ...(after ? { after } : {}),
+        }))
+      : [],
+  })
+}

@@ -1,0 +1,56 @@
+import type { Topic } from "@google-cloud/pubsub"
+import { formatJson } from "../../schemas/json.ts"
+import { DayChangeSchema } from "../../schemas/messages/day_change_pb.ts"
+import type { Database } from "../../shared/database.ts"
+import {
+  type DayTotals,
+  listUnsentChanges,
+  markChangeSent,
+  type StoredDayChange,
+} from "../../shared/ledger/day-changes.ts"
+
+const CHANGES_AT_ONCE_MAX = 100
+
+/**
+ * Makes the function that sends what has changed on published days, in its order. Each is sent at least once: one that
+ * was sent and not yet marked is sent again with the same id. Calls of one process follow each other.
+ */
+export function createChangeSender(db: Database, topic: Topic, bucketName: string): () => Promise<void> {
+  let last: Promise<void> = Promise.resolve()
+  const send = async () => {
+    for (const change of await listUnsentChanges(db, CHANGES_AT_ONCE_MAX)) {
+      const { date, state, changeId } = change
+      await topic.publishMessage({
+        data: Buffer.from(formatJson(DayChangeSchema, toMessage(change, bucketName))),
+        attributes: { date, state, changeId: String(changeId) },
+      })
+      await markChangeSent(db, changeId)
+    }
+  }
+  return () => {
+    const next = last.then(send)
+    last = next.catch(() => undefined)
+    return next
+  }
+}
+
+function toMessage(change: StoredDayChange, bucketName: string) {
+  const { date, state, version, runId, previousVersion, before, after, auditId, path } = change
+  return {
+    changeId: String(change.changeId),
+    date,
+    state,
+    changedAt: change.changedAt.toISOString(),
+    version,
+    runId,
+    ...(previousVersion === undefined ? {} : { previousVersion }),
+    ...(before ? { before: toTotals(before) } : {}),
+    ...(after ? { after: toTotals(after) } : {}),
+    ...(auditId === undefined ? {} : { auditId }),
+    document: `gs://${bucketName}/${path}`,
+  }
+}
+
+function toTotals({ users, ...totals }: DayTotals) {
+  return { ...totals, ...(users === undefined ? {} : { users }) }
+}

@@ -1,0 +1,63 @@
+import { MalformedError, parseJson } from "../../schemas/json.ts"
+import { type AuditRequest, AuditRequestSchema } from "../../schemas/messages/audit_request_pb.ts"
+import { PermanentError } from "../../shared/errors.ts"
+import { listAuditsOfRequest, listPublishedDates, requestAudits } from "../../shared/ledger/audits.ts"
+import type { PushMessage } from "../../shared/push-server.ts"
+import { findRejection, type RejectionContext, rejectRequest } from "../../shared/reject-request.ts"
+import { addDays, checkDate, findYesterday } from "../../shared/revenue-day.ts"
+import { topics } from "../../shared/topics.ts"
+import { noteFields } from "../../shared/tracing.ts"
+import type { AuditsContext } from "./work-off-audits.ts"
+
+// Ten years: what a person means by "all" is less.
+const DAYS_MAX = 3_660
+
+/**
+ * Takes a request for audits: one row in the ledger for each published date. They are carried out afterwards, and by the
+ * sweep, so the message is acknowledged as soon as the rows are there. Rejects what can never be audited.
+ */
+export async function takeAuditRequest(context: AuditsContext & RejectionContext, message: PushMessage): Promise<void> {
+  const { db } = context
+  let date: string | undefined
+  try {
+    // The days that are published may be others by now: the same message is the same request.
+    if ((await listAuditsOfRequest(db, message.id)).length > 0) return
+    const rejection = await findRejection(context, topics.auditRequests, message)
+    if (rejection) throw new PermanentError(rejection.reason ?? "rejected before")
+    const request = parseJson(AuditRequestSchema, message.data)
+    date = request.date
+    const { from, to } = readDates(request, message.publishedAt, context.night.REVENUE_TIME_ZONE)
+    const dates = await listPublishedDates(db, from, to)
+    if (dates.length === 0) {
+      const what = from === to ? `the date ${from} is not` : `no date from ${from} to ${to} is`
+      throw new PermanentError(
+        `${what} published, so there is nothing to audit: start it with {"date":…} on ${topics.runRequests}`,
+      )
+    }
+    await requestAudits(db, message.id, dates, message.publishedAt)
+    noteFields({ audits: dates.length })
+    context.log.info({ messageId: message.id, from, to, audits: dates.length }, "audits are asked for")
+  } catch (error) {
+    if (!(error instanceof PermanentError || error instanceof MalformedError)) throw error
+    await rejectRequest(context, topics.auditRequests, message, { reason: error.message, date })
+  }
+}
+
+function readDates(
+  { date, from, to }: AuditRequest,
+  publishedAt: Date,
+  timeZone: string,
+): { from: string; to: string } {
+  if (date !== undefined && from === undefined && to === undefined) {
+    const day = date === "yesterday" ? findYesterday(publishedAt, timeZone).date : checkDate(date)
+    return { from: day, to: day }
+  }
+  if (date !== undefined || from === undefined || to === undefined) {
+    throw new PermanentError(`an audit is of {"date":…} or of {"from":…,"to":…}`)
+  }
+  checkDate(from)
+  checkDate(to)
+  if (from > to) throw new PermanentError(`the date ${from} is after ${to}`)
+  if (addDays(from, DAYS_MAX) <= to) throw new PermanentError(`from ${from} to ${to} are more than ${DAYS_MAX} days`)
+  return { from, to }
+}

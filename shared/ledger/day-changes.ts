@@ -1,0 +1,70 @@
+import { asc, eq, isNull, sql } from "drizzle-orm"
+import { dayChanges } from "../../schemas/database/ledger.ts"
+import type { Database } from "../database.ts"
+
+/** What a day adds up to. */
+export interface DayTotals {
+  /** Undefined where they were not counted. */
+  users: bigint | undefined
+  purchases: bigint
+  /** Minor units; may exceed 64 bits. */
+  amountCents: string
+}
+
+/** A change of what readers see of a day: see schemas/messages/day_change.proto. */
+export interface DayChangeRecord {
+  date: string
+  state: "shown" | "shown-anew" | "drifted" | "repaired"
+  version: number
+  runId: string
+  previousVersion?: number | undefined
+  before?: DayTotals | undefined
+  after?: DayTotals | undefined
+  auditId?: string | undefined
+  /** In the bucket: the verdict or the audit behind it. */
+  path: string
+}
+
+/** A recorded change with what the ledger knows of it. */
+export interface StoredDayChange extends DayChangeRecord {
+  changeId: bigint
+  changedAt: Date
+}
+
+/** Records a change, to be sent to its topic. Part of the transaction that makes it so. */
+export async function recordDayChange(tx: Database, change: DayChangeRecord): Promise<void> {
+  const message = JSON.stringify(change, (_key, value: unknown) => (typeof value === "bigint" ? String(value) : value))
+  await tx.insert(dayChanges).values({ revenueDate: change.date, message, changedAt: sql`NOW(3)` })
+}
+
+/** Changes that are still to be sent, in their order. */
+export async function listUnsentChanges(db: Database, limit: number): Promise<StoredDayChange[]> {
+  const rows = await db
+    .select()
+    .from(dayChanges)
+    .where(isNull(dayChanges.sentAt))
+    .orderBy(asc(dayChanges.changeId))
+    .limit(limit)
+  return rows.map(({ changeId, changedAt, message }) => {
+    const { before, after, ...change } = JSON.parse(message) as StoredRecord
+    return { ...change, changeId, changedAt, before: parseTotals(before), after: parseTotals(after) }
+  })
+}
+
+export async function markChangeSent(db: Database, changeId: bigint): Promise<void> {
+  await db.update(dayChanges).set({ sentAt: sql`NOW(3)` }).where(eq(dayChanges.changeId, changeId))
+}
+
+interface StoredTotals {
+  users?: string
+  purchases: string
+  amountCents: string
+}
+
+type StoredRecord = Omit<DayChangeRecord, "before" | "after"> & { before?: StoredTotals; after?: StoredTotals }
+
+function parseTotals(totals: StoredTotals | undefined): DayTotals | undefined {
+  if (!totals) return undefined
+  const { users, purchases, amountCents } = totals
+  return { users: users === undefined ? undefined : BigInt(users), purchases: BigInt(purchases), amountCents }
+}
