@@ -4,7 +4,8 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createConnection, type RowDataPacket } from "mysql2/promise"
-import { afterEach, beforeEach, describe, expect, inject, test, vi } from "vitest"
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest"
+import { startMariaDb } from "../../services/local/mariadb.ts"
 import { WAIT } from "./start-cli.ts"
 
 /** The temporary folder of the demo, in which it must leave nothing. */
@@ -47,12 +48,11 @@ async function expectNothingLeft(): Promise<void> {
   expect(await readdir(folder)).toEqual([])
 }
 
-async function listDatabases(): Promise<string[]> {
-  const connection = await createConnection({ uri: inject("databaseServer") })
-  const [rows] = await connection.query<RowDataPacket[]>("SHOW DATABASES LIKE 'daybook%'")
+async function listDatabases(server: string): Promise<string[]> {
+  const connection = await createConnection({ uri: server })
+  const [rows] = await connection.query<RowDataPacket[]>("SHOW DATABASES")
   await connection.end()
-  // Those of other tests come and go meanwhile.
-  return rows.map((row) => String(Object.values(row)[0])).filter((name) => !name.startsWith("daybook_test"))
+  return rows.map((row) => String(Object.values(row)[0]))
 }
 
 test("from nothing to a complete verdict, though tasks are killed while they work, and nothing is left", async () => {
@@ -68,8 +68,15 @@ test("from nothing to a complete verdict, though tasks are killed while they wor
 })
 
 test("--keep leaves plan, manifests and verdict as files; a given server is left as it was", async () => {
-  const before = await listDatabases()
-  const env = { DATABASE_URL: new URL("mysql", inject("databaseServer")).href }
+  // The server of the other tests has their databases too, which come and go.
+  const serverFolder = await mkdtemp(join(tmpdir(), "daybook-given-server-"))
+  const server = await startMariaDb({ folder: join(serverFolder, "mariadb") })
+  onTestFinished(async () => {
+    await server.stop()
+    await rm(serverFolder, { recursive: true })
+  })
+  const before = await listDatabases(server.url)
+  const env = { DATABASE_URL: new URL("mysql", server.url).href }
   const { code, printed } = await startDemo([...small, "--date", "2026-11-22", "--keep"], env).ended
   expect(printed).toContain("complete: 2026-11-22")
   expect(code).toBe(0)
@@ -77,7 +84,7 @@ test("--keep leaves plan, manifests and verdict as files; a given server is left
   expect(JSON.parse(await readFile(verdict, "utf8"))).toMatchObject({ verdict: "complete", date: "2026-11-22" })
   const shards = await readdir(/manifests +(\S+)/.exec(printed)?.[1] ?? "")
   expect(shards).toContain("0.json")
-  expect(await listDatabases()).toEqual(before)
+  expect(await listDatabases(server.url)).toEqual(before)
   expect(await readdir(folder)).toHaveLength(1)
   await vi.waitFor(async () => expect(await listProcesses()).toEqual([]), WAIT)
 })

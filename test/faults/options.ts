@@ -32,7 +32,7 @@ export function readFaultOptions(args: string[], random = Math.random): FaultOpt
       `
 Examples
   npm run test:faults                              everything
-  npm run test:faults -- crash-points soak         what CI runs
+  npm run test:faults -- --every 8 crash-points    an eighth of them, another one each time
   npm run test:faults -- --rounds 200 soak         600 runs
   npm run test:faults -- --seed 4711 soak          the round of that seed again
   npm run test:faults -- --load`,

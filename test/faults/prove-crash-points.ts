@@ -16,6 +16,8 @@ export interface Scenario {
   mend?: () => Promise<void>
   /** The calls that are tried, of all that were recorded: the others are the same as some of these. */
   pick?: (calls: RecordedCall[]) => RecordedCall[]
+  /** Calls that a process makes only in its first minutes: to be killed at one, it is started anew. */
+  atStart?: RegExp
 }
 
 // A connection of a pool is set up like the first; how many there are depends on the moment.
@@ -24,6 +26,9 @@ const SETUP = /: database\.(?:connect|query SET SESSION .*) #1$/
 
 /** A part of the crash points, every n-th, for who is in a hurry; 0 tries those too that are the same as others. */
 const EVERY = Number(process.env["FAULTS_EVERY"] ?? "1")
+
+/** Which of every n: another part with another seed, so that all are tried in the course of time. */
+const SEED = Number(process.env["FAULTS_SEED"] ?? "0")
 
 /** Of so many crash points in all, how many are tried at least. */
 export const fewest = (points: number): number => Math.floor(points / Math.max(1, EVERY)) - 1
@@ -96,11 +101,12 @@ async function recordKeys(cloud: FaultCloud, scenario: Scenario): Promise<CrashP
   const points: CrashPoint[] = []
   for (const call of EVERY === 0 ? calls : (scenario.pick?.(calls) ?? calls)) {
     const isService = !call.caller.startsWith("task")
-    const needsRestart = isService && SETUP.test(call.key)
+    const needsRestart = isService && (SETUP.test(call.key) || scenario.atStart?.test(call.key) === true)
     for (const moment of ["before", "after"] as const) points.push({ key: call.key, moment, needsRestart })
   }
   await scenario.mend?.()
-  return points.filter((_point, at) => at % Math.max(1, EVERY) === 0)
+  const every = Math.max(1, EVERY)
+  return points.filter((_point, at) => at % every === SEED % every)
 }
 
 export async function restartServices(cloud: FaultCloud): Promise<void> {

@@ -69,6 +69,7 @@ test("topics push to the services", () => {
       `${cloud.services.planner.url}/run-requests`,
       `${cloud.services.planner.url}/rerun-requests`,
       `${cloud.services.finalizer.url}/shard-reports`,
+      `${cloud.services.finalizer.url}/audit-requests`,
     ].toSorted(),
   )
 })
