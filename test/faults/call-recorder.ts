@@ -152,6 +152,7 @@ function normalizeSql(text: string): string {
 
 function withoutIds(text: string): string {
   return text
+    .replaceAll(/\d{4}-\d\d-\d\dT\d\d[-:]\d\d[-:]\d\d\.\d+Z/g, "TIME")
     .replaceAll(/\d{4}-\d\d-\d\d-\d+/g, "RUN")
     .replaceAll(/\d{4}-\d\d-\d\d/g, "DATE")
     .replaceAll(/\b\d{10,}\b/g, "ID")

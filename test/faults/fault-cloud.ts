@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as wait } from "node:timers/promises"
-import { createConnection } from "mysql2/promise"
+import { type Connection, createConnection } from "mysql2/promise"
 import { type CloudOptions, startCloud } from "../../services/local/cloud.ts"
 import { openPubSub } from "../../shared/pubsub-client.ts"
 import { shopTables } from "../test-database.ts"
@@ -28,6 +28,10 @@ const SWEEP_PAUSE_MS = 250
 
 export interface FaultCloudOptions extends Pick<CloudOptions, "parallelism" | "maxRetries" | "taskTimeoutSeconds"> {
   shardPurchases?: number
+  /** The statements that make the shop's tables: by default with the index of the day's slice. */
+  shop?: string[]
+  /** The shop is read as if it was on another server: its rows travel. */
+  isShopElsewhere?: boolean
   /** Beyond this a run is stuck. */
   patienceMs?: number
   settings?: Record<string, string>
@@ -37,7 +41,9 @@ export interface FaultCloudOptions extends Pick<CloudOptions, "parallelism" | "m
 export async function startFaultCloud(options: FaultCloudOptions = {}) {
   const folder = await mkdtemp(join(tmpdir(), "daybook-faults-"))
   const proxy = await startDatabaseProxy()
-  const { shardPurchases = 12, settings = {}, patienceMs = STUCK_MS, ...rest } = options
+  const { shardPurchases = 12, settings = {}, patienceMs = STUCK_MS, shop = shopTables, ...others } = options
+  const { isShopElsewhere = false, ...rest } = others
+  const urlOf = (name: string) => `mysql://root@127.0.0.1:${proxy.port}/${name}`
   const cloud = await startCloud({
     folder,
     parallelism: 1,
@@ -49,7 +55,8 @@ export async function startFaultCloud(options: FaultCloudOptions = {}) {
       SHARD_PURCHASES: String(shardPurchases),
       // Nights would come into the cases at some hours and not at others.
       AUDIT_DAYS: "0",
-      DATABASE_URL: `mysql://root@127.0.0.1:${proxy.port}/daybook`,
+      DATABASE_URL: urlOf("daybook"),
+      ...(isShopElsewhere ? { SOURCE_DATABASE_URL: urlOf("shop") } : {}),
       ...settings,
     },
   })
@@ -64,7 +71,7 @@ export async function startFaultCloud(options: FaultCloudOptions = {}) {
       timezone: "Z",
     })
   let connection = await connect()
-  for (const table of shopTables) await connection.query(table)
+  await createShop(connection, shop, isShopElsewhere)
   await createAudit(connection)
   const recorder = recordCalls(cloud, proxy)
   const pubsub = openPubSub({ GOOGLE_CLOUD_PROJECT: "local", PUBSUB_EMULATOR_HOST: cloud.env["PUBSUB_EMULATOR_HOST"] })
@@ -190,6 +197,19 @@ export async function startFaultCloud(options: FaultCloudOptions = {}) {
     deadLetters: () => cloud.pubsub.backlog(`${PROJECT}/subscriptions/dead-letters`).undelivered,
     /** May be called again. */
     stop: () => (stopping ??= stop()),
+  }
+}
+
+/** A shop elsewhere is seen beside Revenue by the tests, who write to it through a view. */
+async function createShop(connection: Connection, tables: string[], isElsewhere: boolean): Promise<void> {
+  if (isElsewhere) {
+    await connection.query("CREATE DATABASE shop")
+    await connection.query("USE shop")
+  }
+  for (const table of tables) await connection.query(table)
+  if (isElsewhere) {
+    await connection.query("USE daybook")
+    await connection.query("CREATE VIEW purchases AS SELECT * FROM shop.purchases")
   }
 }
 

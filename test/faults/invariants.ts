@@ -38,13 +38,13 @@ export async function readView(connection: Connection, date: string): Promise<st
   )
 }
 
-/** What the view should say of a UTC date: computed from the shop without an index or a shard. */
+/** What the view should say of a UTC date: computed from the shop in a way that no index serves, and no shard. */
 export async function readShop(connection: Connection, date: string): Promise<string[]> {
   return readLines(
     connection,
-    `SELECT user_id, SUM(amount_cents), COUNT(*) FROM purchases IGNORE INDEX (purchases_day_slice)
-     WHERE DATE(purchased_at) = ? AND user_id IS NOT NULL GROUP BY user_id ORDER BY user_id`,
-    date,
+    `SELECT user_id, SUM(amount_cents), COUNT(*) FROM purchases
+     WHERE CAST(purchased_at AS CHAR) LIKE ? AND user_id IS NOT NULL GROUP BY user_id ORDER BY user_id`,
+    `${date} %`,
   )
 }
 

@@ -1,0 +1,79 @@
+import { readdir } from "node:fs/promises"
+import { join } from "node:path"
+import { afterAll, beforeAll, expect, test } from "vitest"
+import { type FaultCloud, startFaultCloud } from "./fault-cloud.ts"
+import { fewest, leaveOut, proveCrashPoints } from "./prove-crash-points.ts"
+import { fillDate } from "./shop-days.ts"
+
+let cloud: FaultCloud
+const date = "2026-03-01"
+const bystander = "2026-03-02"
+
+beforeAll(async () => {
+  // A day of any age is repaired.
+  cloud = await startFaultCloud({ settings: { REPAIR_DAYS: "3660" } })
+  for (const of of [date, bystander]) {
+    await fillDate(cloud.connection, of)
+    await cloud.start(of)
+  }
+})
+afterAll(() => cloud.stop())
+
+interface DayChange {
+  changeId: string
+  date: string
+  state: string
+  version: number
+}
+
+/** What was told of the date, each change once, in the order of the first time. */
+function changes(): DayChange[] {
+  const all = cloud.cloud.pubsub
+    .messages("projects/local/topics/day-changes")
+    .map((message) => JSON.parse(message.data.toString()) as DayChange)
+    .filter((change) => change.date === date)
+  return [...new Map(all.map((change) => [change.changeId, change])).values()]
+}
+
+test("a finalizer that dies at any call of an audit leaves one that is carried out, told and repaired once", async () => {
+  let before: number
+  const { tried, problems, unreached } = await proveCrashPoints(cloud, {
+    name: "audit",
+    date,
+    callers: /^finalizer$/,
+    // What follows the repair's request is a run like any other, up to what is told of it.
+    pick: (calls) => leaveOut(calls, /`repair_asked_at` = NOW.* #1$/, /topics\/run-verdicts #1$/),
+    // One user's purchases change hands, and those of another come back: never the same day twice.
+    arrange: async () => {
+      before = changes().length
+      await cloud.query(
+        "UPDATE purchases SET user_id = IF(user_id = 7, 14, 7) WHERE purchased_on = ? AND user_id IN (7, 14)",
+        [date],
+      )
+      await cloud.query("UPDATE purchases SET amount_cents = amount_cents + 1 WHERE purchased_on = ? AND user_id = 7", [
+        date,
+      ])
+    },
+    play: async () => {
+      const requestId = await cloud.publish("audit-requests", { date })
+      await cloud.waitFor("the repair to be told", () => changes()[before + 1])
+      expect(
+        changes()
+          .slice(before)
+          .map(({ state }) => state),
+      ).toEqual(["drifted", "repaired"])
+      const [audit] = await cloud.query<{ state: string; audited_at: string; repair: string }>(
+        "SELECT state, audited_at, repair FROM audits WHERE request_id = ?",
+        [requestId],
+      )
+      expect(audit).toMatchObject({ state: "drifted" })
+      const runs = await cloud.query("SELECT run_id FROM runs WHERE repair_of LIKE ?", [`%${requestId}%`])
+      expect(runs).toHaveLength(1)
+      const documents = await readdir(join(cloud.evidence().bucket, "audits", date))
+      expect(documents.filter((name) => name.includes(requestId))).toHaveLength(1)
+    },
+  })
+  expect(problems).toEqual([])
+  expect(unreached).toEqual([])
+  expect(tried.length).toBeGreaterThan(fewest(30))
+})
