@@ -39,7 +39,7 @@ export async function auditDays({ from, to }: DateRange, options: SendOptions, t
     const requestId = await publish(data, terminal)
     printResult(terminal, options.json, { requestId }, [
       `Asked for an audit of ${what}: message ${requestId}.`,
-      `What it finds: npm run daybook -- status ${to}, or the topic ${topics.dayChanges}`,
+      `What it finds: npm run daybook -- status ${to === "yesterday" ? "DATE" : to}, or the topic ${topics.dayChanges}`,
     ])
     return exitCodes.ok
   }

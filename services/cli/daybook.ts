@@ -92,7 +92,7 @@ function createProgram(terminal: Terminal, exit: (code: number) => void): Comman
   program
     .command("audit")
     .description("ask for published days to be compared with the shop as it is now")
-    .argument("<dates>", "YYYY-MM-DD, or FROM..TO", parseDates)
+    .argument("<dates>", "YYYY-MM-DD, yesterday, or FROM..TO", parseDates)
     .option("--wait", "show progress until all are audited; exit 0 only if none has drifted")
     .addOption(timeoutOption())
     .addOption(jsonOption())
@@ -182,9 +182,13 @@ function parseExactDate(text: string): string {
 }
 
 function parseDates(text: string): { from: string; to: string } {
+  if (text === "yesterday") return { from: text, to: text }
   const [from = "", to = from, ...more] = text.split("..")
-  if (more.length === 0 && isDate(from) && isDate(to)) return { from, to }
-  throw new InvalidArgumentError("It is neither of the form YYYY-MM-DD nor YYYY-MM-DD..YYYY-MM-DD.")
+  if (more.length === 0 && isDate(from) && isDate(to)) {
+    if (from <= to) return { from, to }
+    throw new InvalidArgumentError(`The first date, ${from}, is after the last, ${to}.`)
+  }
+  throw new InvalidArgumentError("It is neither yesterday nor of the form YYYY-MM-DD or YYYY-MM-DD..YYYY-MM-DD.")
 }
 
 function parseVersion(text: string): number {

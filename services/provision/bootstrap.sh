@@ -101,7 +101,7 @@ custom_role() {
 custom_role daybookSubscriptionCreator "Daybook: create subscriptions" pubsub.subscriptions.create
 custom_role daybookSubscriptionRemover "Daybook: delete subscriptions" pubsub.subscriptions.delete
 
-say "bucket: the evidence. Nobody public, roles for the whole bucket, and what is overwritten is kept for 90 days"
+say "bucket: the evidence. Nobody public, roles for the whole bucket, what is overwritten is kept for 90 days, rejections for 400"
 ensure gcloud storage buckets describe "gs://$bucket" -- \
   gcloud storage buckets create "gs://$bucket" --project="$project" --location="$region" \
   --uniform-bucket-level-access --public-access-prevention
@@ -112,7 +112,7 @@ ensure gcloud artifacts repositories describe "$repository" --project="$project"
   gcloud artifacts repositories create "$repository" --project="$project" --location="$region" \
   --repository-format=docker --description="Daybook's image"
 
-say "secret: it is empty until you add a version, see the README"
+say "secret: it is empty until you add a version, see services/provision/README.md"
 ensure gcloud secrets describe "$secret" --project="$project" -- \
   gcloud secrets create "$secret" --project="$project" --replication-policy=automatic
 if [[ -n "$source_secret" ]]; then
@@ -210,4 +210,4 @@ for policy in no-complete-verdict verdict-incomplete dead-letters; do
     run gcloud monitoring policies create "${flags[@]}" ${channels:+--notification-channels="$channels"}
   fi
 done
-say "done. Next: add the secret's first version, connect the repository to Cloud Build, push (see the README)"
+say "done. Next: add the secret's first version, connect the repository to Cloud Build, push (see services/provision/README.md)"

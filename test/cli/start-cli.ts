@@ -46,6 +46,7 @@ export async function startCli(): Promise<Cli> {
   const pubsub: PubSub = openPubSub(env)
   await pubsub.createTopic(topics.runRequests)
   await pubsub.createTopic(topics.rerunRequests)
+  await pubsub.createTopic(topics.auditRequests)
   const bucket = openBucket(env)
   await bucket.storage.createBucket(env.BUCKET)
   const messagesOf = (topic: string) => pubsubServer.messages(`projects/local/topics/${topic}`)
