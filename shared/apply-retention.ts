@@ -1,7 +1,7 @@
 import type { Bucket } from "@google-cloud/storage"
-import type { Database } from "./database.ts"
-import { auditPath, runFolder } from "./document-paths.ts"
-import { deleteDocument, deleteDocuments } from "./documents.ts"
+import type { Database } from "./database/open-database.ts"
+import { auditPath, runFolder } from "./documents/document-paths.ts"
+import { deleteDocument, deleteDocuments } from "./documents/documents.ts"
 import {
   countExpiredChanges,
   deleteAudit,

@@ -1,5 +1,5 @@
-import { errorFields } from "./error-fields.ts"
 import { ConfigurationError } from "./errors.ts"
+import { errorFields } from "./telemetry/error-fields.ts"
 
 /**
  * Runs a process: `run` gets a signal that aborts at SIGTERM or SIGINT, and its number is the exit code. A

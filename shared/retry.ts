@@ -1,6 +1,6 @@
 import pRetry from "p-retry"
 import { describeError } from "./errors.ts"
-import type { Log } from "./log.ts"
+import type { Log } from "./telemetry/log.ts"
 import { isTransient } from "./transient.ts"
 
 /** Nine tries within about a minute: as long as a database restart or a failover takes. */

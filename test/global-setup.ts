@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type { TestProject } from "vitest/node"
-import { startMariaDb } from "../services/local/mariadb.ts"
+import { startMariaDb } from "../services/local/database/start-mariadb.ts"
 
 declare module "vitest" {
   interface ProvidedContext {

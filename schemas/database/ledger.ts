@@ -206,7 +206,7 @@ export const shards = mysqlTable(
     rowCount: bigint("row_count", { mode: "bigint" }),
     purchases: bigint("purchases", { mode: "bigint" }),
     amountCents: sum("amount_cents"),
-    /** See shared/checksum.ts. */
+    /** See shared/day/checksum.ts. */
     checksum: decimal("checksum", { precision: 65, scale: 0 }),
     /** Why it failed. */
     error: text("error"),

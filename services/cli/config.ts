@@ -1,6 +1,6 @@
 import * as v from "valibot"
-import { readConfig, text } from "../../shared/read-config.ts"
-import { bucketSettings, databaseSettings, googleSettings, retentionSettings } from "../../shared/settings.ts"
+import { readConfig, text } from "../../shared/config/read-config.ts"
+import { bucketSettings, databaseSettings, googleSettings, retentionSettings } from "../../shared/config/settings.ts"
 
 // Each command asks for no more than it uses: to publish a request takes no database.
 

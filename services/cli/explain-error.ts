@@ -1,5 +1,5 @@
+import { explainDatabaseError } from "../../shared/database/explain-database-error.ts"
 import { ConfigurationError, describeError } from "../../shared/errors.ts"
-import { explainDatabaseError } from "../../shared/explain-database-error.ts"
 
 /** Something that the person who typed the command can put right; the text says how. */
 export class CommandError extends Error {

@@ -1,7 +1,7 @@
-import type { Database } from "../../shared/database.ts"
-import { listNewestRuns, type RunSummary } from "../../shared/ledger/run-history.ts"
-import { formatAmount, formatCount, formatDuration } from "../../shared/render-numbers.ts"
-import { renderTable } from "../../shared/render-table.ts"
+import type { Database } from "../../shared/database/open-database.ts"
+import { formatAmount, formatCount, formatDuration } from "../../shared/terminal/render-numbers.ts"
+import { renderTable } from "../../shared/terminal/render-table.ts"
+import { listNewestRuns, type RunSummary } from "./run-history.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
 /** `daybook status`: the newest runs as a table. */

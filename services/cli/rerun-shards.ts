@@ -1,6 +1,6 @@
 import { formatJson } from "../../schemas/json.ts"
 import { RerunRequestSchema } from "../../schemas/messages/rerun_request_pb.ts"
-import { topics } from "../../shared/topics.ts"
+import { topics } from "../../shared/messages/topics.ts"
 import { dateOf, type RunName } from "./run-name.ts"
 import { type SendOptions, sendRequest } from "./send-request.ts"
 import type { Terminal } from "./terminal.ts"

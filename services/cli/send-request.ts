@@ -1,6 +1,6 @@
-import type { SentRequest } from "../../shared/follow-request.ts"
-import { publishRequest } from "../../shared/publish-request.ts"
-import { openPubSub } from "../../shared/pubsub-client.ts"
+import { openPubSub } from "../../shared/google/open-pubsub.ts"
+import type { SentRequest } from "../../shared/messages/follow-request.ts"
+import { publishRequest } from "../../shared/messages/publish-request.ts"
 import { readPublishConfig, readWatchConfig } from "./config.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 

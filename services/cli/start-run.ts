@@ -1,6 +1,6 @@
 import { formatJson } from "../../schemas/json.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
-import { topics } from "../../shared/topics.ts"
+import { topics } from "../../shared/messages/topics.ts"
 import { datesOfYesterday } from "./run-name.ts"
 import { type SendOptions, sendRequest } from "./send-request.ts"
 import type { Terminal } from "./terminal.ts"

@@ -1,4 +1,4 @@
-import type { LineOutput } from "../../shared/render-progress.ts"
+import type { LineOutput } from "../../shared/terminal/render-progress.ts"
 
 /** What a command gets from the process it runs in. */
 export interface Terminal {

@@ -6,16 +6,16 @@ import {
   AuditSchema,
 } from "../../schemas/documents/audit_pb.ts"
 import { formatJson, parseDocument } from "../../schemas/json.ts"
-import type { Database } from "../../shared/database.ts"
+import type { Database } from "../../shared/database/open-database.ts"
+import { readSource } from "../../shared/day/read-source.ts"
+import { sumRows } from "../../shared/day/revenue-rows.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import { type Audit, beginAudit, endAudit, saveAudit } from "../../shared/ledger/audits.ts"
 import { findRun, type Run } from "../../shared/ledger/runs.ts"
+import { shardRange } from "../../shared/ledger/shard-range.ts"
 import { listShards, type Shard } from "../../shared/ledger/shards.ts"
-import { readSource } from "../../shared/read-source.ts"
-import { sumRows } from "../../shared/revenue-rows.ts"
-import { shardRange } from "../../shared/shard-range.ts"
-import { sumSource } from "../../shared/sum-source.ts"
 import { type Examination, examineRange } from "./examine-range.ts"
+import { sumSource } from "./sum-source.ts"
 
 export interface AuditContext {
   db: Database

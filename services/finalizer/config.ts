@@ -1,5 +1,5 @@
 import * as v from "valibot"
-import { readConfig, wholeNumber } from "../../shared/read-config.ts"
+import { readConfig, wholeNumber } from "../../shared/config/read-config.ts"
 import {
   bucketSettings,
   databaseSettings,
@@ -12,7 +12,7 @@ import {
   serverSettings,
   sourceSettings,
   tracingSettings,
-} from "../../shared/settings.ts"
+} from "../../shared/config/settings.ts"
 
 export type FinalizerConfig = ReturnType<typeof readFinalizerConfig>
 

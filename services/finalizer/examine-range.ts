@@ -1,10 +1,10 @@
-import { compareTotals, type UserChange } from "../../shared/compare-totals.ts"
-import type { Database } from "../../shared/database.ts"
+import type { Database } from "../../shared/database/open-database.ts"
+import { compareTotals, type UserChange } from "../../shared/day/compare-totals.ts"
+import { readSource } from "../../shared/day/read-source.ts"
+import { readRowTotals, readShopTotals } from "../../shared/day/read-totals.ts"
+import type { RevenueVersion } from "../../shared/day/revenue-rows.ts"
+import type { ShopDay } from "../../shared/day/shop-day.ts"
 import type { Range } from "../../shared/range.ts"
-import { readSource } from "../../shared/read-source.ts"
-import { readRowTotals, readShopTotals } from "../../shared/read-totals.ts"
-import type { RevenueVersion } from "../../shared/revenue-rows.ts"
-import type { ShopDay } from "../../shared/shop-day.ts"
 
 /** Who differs between a version's rows and the shop. */
 export interface Examination {

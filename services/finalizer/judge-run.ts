@@ -1,12 +1,12 @@
 import type { Manifest } from "../../schemas/documents/manifest_pb.ts"
-import type { UserChange } from "../../shared/compare-totals.ts"
+import type { UserChange } from "../../shared/day/compare-totals.ts"
+import type { RowTotals } from "../../shared/day/revenue-rows.ts"
 import type { Run } from "../../shared/ledger/runs.ts"
+import { shardRange } from "../../shared/ledger/shard-range.ts"
 import type { Shard } from "../../shared/ledger/shards.ts"
 import { findTilingFault, formatRange, sameRange } from "../../shared/range.ts"
-import type { RowTotals } from "../../shared/revenue-rows.ts"
-import { shardRange } from "../../shared/shard-range.ts"
-import type { CheckedTotals } from "../../shared/sum-source.ts"
 import type { Evidence } from "./gather-evidence.ts"
+import type { CheckedTotals } from "./sum-source.ts"
 
 /** Why a shard is not as it should be; `index` is undefined where it is about the run as a whole. */
 export interface Fault {

@@ -1,9 +1,9 @@
-import type { Spent, UserChange } from "../../shared/compare-totals.ts"
-import type { Database } from "../../shared/database.ts"
+import type { Database } from "../../shared/database/open-database.ts"
+import type { Spent, UserChange } from "../../shared/day/compare-totals.ts"
 import type { Run } from "../../shared/ledger/runs.ts"
+import { shardRange } from "../../shared/ledger/shard-range.ts"
 import type { Shard } from "../../shared/ledger/shards.ts"
 import type { Range } from "../../shared/range.ts"
-import { shardRange } from "../../shared/shard-range.ts"
 import { examineRange } from "./examine-range.ts"
 import type { Fault } from "./judge-run.ts"
 

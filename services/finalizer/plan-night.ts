@@ -1,8 +1,8 @@
-import type { Database } from "../../shared/database.ts"
+import type { Database } from "../../shared/database/open-database.ts"
+import { addDays, findYesterday } from "../../shared/day/revenue-day.ts"
 import { listNewestPublishedDates, requestAudits } from "../../shared/ledger/audits.ts"
 import { findNewestRun, isUnfinished, listOpenRuns } from "../../shared/ledger/runs.ts"
-import type { Log } from "../../shared/log.ts"
-import { addDays, findYesterday } from "../../shared/revenue-day.ts"
+import type { Log } from "../../shared/telemetry/log.ts"
 
 /** What the sweep does by itself with days that are published. */
 export interface NightSettings {

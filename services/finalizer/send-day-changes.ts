@@ -1,7 +1,7 @@
 import type { Topic } from "@google-cloud/pubsub"
 import { formatJson } from "../../schemas/json.ts"
 import { DayChangeSchema } from "../../schemas/messages/day_change_pb.ts"
-import type { Database } from "../../shared/database.ts"
+import type { Database } from "../../shared/database/open-database.ts"
 import {
   type DayTotals,
   listUnsentChanges,

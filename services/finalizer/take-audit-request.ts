@@ -1,12 +1,12 @@
 import { MalformedError, parseJson } from "../../schemas/json.ts"
 import { type AuditRequest, AuditRequestSchema } from "../../schemas/messages/audit_request_pb.ts"
+import { addDays, checkDate, findYesterday } from "../../shared/day/revenue-day.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import { listAuditsOfRequest, listPublishedDates, requestAudits } from "../../shared/ledger/audits.ts"
-import type { PushMessage } from "../../shared/push-server.ts"
-import { findRejection, type RejectionContext, rejectRequest } from "../../shared/reject-request.ts"
-import { addDays, checkDate, findYesterday } from "../../shared/revenue-day.ts"
-import { topics } from "../../shared/topics.ts"
-import { noteFields } from "../../shared/tracing.ts"
+import type { PushMessage } from "../../shared/messages/push-server.ts"
+import { findRejection, type RejectionContext, rejectRequest } from "../../shared/messages/reject-request.ts"
+import { topics } from "../../shared/messages/topics.ts"
+import { noteFields } from "../../shared/telemetry/tracing.ts"
 import type { AuditsContext } from "./work-off-audits.ts"
 
 // Ten years: what a person means by "all" is less.

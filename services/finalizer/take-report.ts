@@ -3,8 +3,8 @@ import { ShardReportSchema } from "../../schemas/messages/shard_report_pb.ts"
 import { findDispatch } from "../../shared/ledger/dispatches.ts"
 import { findRun, type Run } from "../../shared/ledger/runs.ts"
 import { takeReport } from "../../shared/ledger/shards.ts"
-import type { PushMessage } from "../../shared/push-server.ts"
-import { noteFields } from "../../shared/tracing.ts"
+import type { PushMessage } from "../../shared/messages/push-server.ts"
+import { noteFields } from "../../shared/telemetry/tracing.ts"
 import { type FinalizeContext, finalizeRun } from "./finalize-run.ts"
 
 /**

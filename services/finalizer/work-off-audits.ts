@@ -1,6 +1,6 @@
 import type { Bucket } from "@google-cloud/storage"
-import { auditPath } from "../../shared/document-paths.ts"
-import { createDocument } from "../../shared/documents.ts"
+import { auditPath } from "../../shared/documents/document-paths.ts"
+import { createDocument } from "../../shared/documents/documents.ts"
 import { describeError } from "../../shared/errors.ts"
 import {
   type Audit,
@@ -9,8 +9,8 @@ import {
   listUnannouncedAudits,
   markAuditAnnounced,
 } from "../../shared/ledger/audits.ts"
-import type { Log } from "../../shared/log.ts"
-import { inSpan } from "../../shared/tracing.ts"
+import type { Log } from "../../shared/telemetry/log.ts"
+import { inSpan } from "../../shared/telemetry/tracing.ts"
 import { isTransient } from "../../shared/transient.ts"
 import { type AuditContext, auditDay } from "./audit-day.ts"
 import { firstDateToRepair, type NightSettings } from "./plan-night.ts"

@@ -1,10 +1,10 @@
 import { resolve } from "node:path"
-import { buildServices } from "../build.ts"
+import { buildServices } from "../build/build-services.ts"
 import { startCloud } from "./cloud.ts"
-import { describeEmulators, type EmulatorName, type Emulators, startEmulators } from "./emulators.ts"
 import { lockFolder } from "./folder-lock.ts"
 import type { LocalOptions } from "./local-options.ts"
-import { createShop, hasShop } from "./shop.ts"
+import { createShop, hasShop } from "./shop/create-shop.ts"
+import { describeEmulators, type EmulatorName, type Emulators, startEmulators } from "./start-emulators.ts"
 
 const log = (line: string) => console.error(line)
 

@@ -3,8 +3,8 @@ import { once } from "node:events"
 import { closeSync, openSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { setTimeout as wait } from "node:timers/promises"
+import type { OrphanGuard } from "../emulators/processes/orphan-guard.ts"
 import { findFreePort } from "./free-port.ts"
-import type { OrphanGuard } from "./run-jobs/orphan-guard.ts"
 
 /** A service of Cloud Run as it is here: one process behind one address. */
 export interface ServiceProcess {

@@ -1,4 +1,4 @@
-import { openJobs } from "../../shared/run-client.ts"
+import { openJobs } from "../../shared/google/open-run.ts"
 
 /** What the name of the worker's image is to the local Cloud Run. */
 export const WORKER_IMAGE = "daybook"

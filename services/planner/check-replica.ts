@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm"
-import { allRows, type Database } from "../../shared/database.ts"
+import { allRows, type Database } from "../../shared/database/open-database.ts"
 
 /** How far a source is behind the server that the shop writes to, as far as it says. */
 type Lag =

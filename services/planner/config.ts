@@ -1,5 +1,5 @@
 import * as v from "valibot"
-import { readConfig, wholeNumber } from "../../shared/read-config.ts"
+import { readConfig, wholeNumber } from "../../shared/config/read-config.ts"
 import {
   bucketSettings,
   databaseSettings,
@@ -11,7 +11,7 @@ import {
   serverSettings,
   sourceSettings,
   tracingSettings,
-} from "../../shared/settings.ts"
+} from "../../shared/config/settings.ts"
 import { TASKS_LIMIT } from "./task-limits.ts"
 
 const SHARD_PURCHASES_LIMIT = 1_000_000_000

@@ -1,9 +1,9 @@
 import { sql } from "drizzle-orm"
 import { purchases } from "../../schemas/database/shop.ts"
-import { allRows, type Database } from "../../shared/database.ts"
+import { allRows, type Database } from "../../shared/database/open-database.ts"
+import { listPieces } from "../../shared/day/list-predicates.ts"
+import { fromPurchases, type ShopDay } from "../../shared/day/shop-day.ts"
 import type { Range } from "../../shared/range.ts"
-import { fromPurchases, type ShopDay } from "../../shared/shop-day.ts"
-import { listPieces } from "../../shared/shop-pieces.ts"
 
 /** A user who bought on the day. */
 export interface Buyer {

@@ -1,7 +1,7 @@
 import type { JobsClient } from "@google-cloud/run"
 import { type RetryOptions, retryTransient } from "../../shared/retry.ts"
-import { formatTraceParent } from "../../shared/trace-parent.ts"
-import { currentSpan } from "../../shared/tracing.ts"
+import { formatTraceParent } from "../../shared/telemetry/trace-parent.ts"
+import { currentSpan } from "../../shared/telemetry/tracing.ts"
 
 export interface JobContext extends RetryOptions {
   jobs: JobsClient

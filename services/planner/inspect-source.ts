@@ -1,10 +1,10 @@
 import { getTableName, type SQL, sql } from "drizzle-orm"
 import type { SourceWay } from "../../schemas/database/ledger.ts"
 import { daySliceColumns, purchases, userBatchColumns } from "../../schemas/database/shop.ts"
-import { allRows, type Database } from "../../shared/database.ts"
+import { allRows, type Database } from "../../shared/database/open-database.ts"
+import { inSlice, type ShopDay, type SourceRead, selectUserTotals } from "../../shared/day/shop-day.ts"
+import { ofUsers, selectBuyers, USERS_PER_BATCH } from "../../shared/day/user-batches.ts"
 import { describeError, PermanentError } from "../../shared/errors.ts"
-import { inSlice, type ShopDay, type SourceRead, selectUserTotals } from "../../shared/shop-day.ts"
-import { ofUsers, selectBuyers, USERS_PER_BATCH } from "../../shared/user-batches.ts"
 
 const table = getTableName(purchases)
 const names = (columns: readonly { name: string }[]) => columns.map((column) => column.name)

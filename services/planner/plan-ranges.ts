@@ -1,8 +1,8 @@
 import { and, gt, gte, type SQL, sql } from "drizzle-orm"
 import { purchases } from "../../schemas/database/shop.ts"
-import { allRows, type Database } from "../../shared/database.ts"
+import { allRows, type Database } from "../../shared/database/open-database.ts"
+import { fromPurchases, inSlice, type ShopDay, utcDates } from "../../shared/day/shop-day.ts"
 import type { Range } from "../../shared/range.ts"
-import { fromPurchases, inSlice, type ShopDay, utcDates } from "../../shared/shop-day.ts"
 import { countBuyers } from "./count-buyers.ts"
 
 // A day in another time zone lies on two UTC dates, each with its own piece of the index. They are probed apart, at

@@ -1,6 +1,6 @@
 import { findDispatchOfRequest } from "../../shared/ledger/dispatches.ts"
 import { findRun } from "../../shared/ledger/runs.ts"
-import { deleteRunSubscription } from "../../shared/run-subscription.ts"
+import { deleteRunSubscription } from "../../shared/messages/run-subscription.ts"
 import type { RunContext } from "./run-context.ts"
 import { findOffer, runDispatch } from "./run-dispatch.ts"
 import { readTaskLimits } from "./task-limits.ts"

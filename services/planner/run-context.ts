@@ -1,4 +1,4 @@
-import type { RejectionContext } from "../../shared/reject-request.ts"
+import type { RejectionContext } from "../../shared/messages/reject-request.ts"
 import type { PlanContext } from "./plan-shards.ts"
 
 /** What the planner works with, from its start to its end. */

@@ -2,9 +2,9 @@ import type { PubSub } from "@google-cloud/pubsub"
 import { formatJson } from "../../schemas/json.ts"
 import { WorkItemSchema } from "../../schemas/messages/work_item_pb.ts"
 import type { Run } from "../../shared/ledger/runs.ts"
-import { topics } from "../../shared/topics.ts"
-import { traceAttributes } from "../../shared/trace-parent.ts"
-import { currentSpan } from "../../shared/tracing.ts"
+import { topics } from "../../shared/messages/topics.ts"
+import { traceAttributes } from "../../shared/telemetry/trace-parent.ts"
+import { currentSpan } from "../../shared/telemetry/tracing.ts"
 import type { OfferedShard } from "./offer.ts"
 
 /** Sends a work item for each of these shards. */

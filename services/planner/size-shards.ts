@@ -1,8 +1,8 @@
 import { sql } from "drizzle-orm"
 import { purchases } from "../../schemas/database/shop.ts"
-import { allRows, type Database } from "../../shared/database.ts"
+import { allRows, type Database } from "../../shared/database/open-database.ts"
+import { fromPurchases, inSlice, type ShopDay } from "../../shared/day/shop-day.ts"
 import { PermanentError } from "../../shared/errors.ts"
-import { fromPurchases, inSlice, type ShopDay } from "../../shared/shop-day.ts"
 
 // Claiming, manifest and report cost the same for a shard of any size. Twenty shards keep a task's end even with the
 // others'; more of them are only worth it to keep a shard, which is what a dead task loses, small.

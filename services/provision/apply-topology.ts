@@ -1,6 +1,6 @@
 import { type protos, v1 } from "@google-cloud/pubsub"
 import { PermanentError } from "../../shared/errors.ts"
-import { openPubSub, type PubSubSettings } from "../../shared/pubsub-client.ts"
+import { openPubSub, type PubSubSettings } from "../../shared/google/open-pubsub.ts"
 import type { SchemaSpec, SubscriptionSpec, TopicSpec, Topology } from "./topology.ts"
 
 /** The part of a subscription that the topology determines. */

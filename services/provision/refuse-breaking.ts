@@ -6,7 +6,7 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { v1 } from "@google-cloud/pubsub"
 import { PermanentError } from "../../shared/errors.ts"
-import { openPubSub, type PubSubSettings } from "../../shared/pubsub-client.ts"
+import { openPubSub, type PubSubSettings } from "../../shared/google/open-pubsub.ts"
 import type { SchemaSpec } from "./topology.ts"
 
 const run = promisify(execFile)

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs"
-import { topics } from "../../shared/topics.ts"
+import { topics } from "../../shared/messages/topics.ts"
 
 /** What Daybook needs of Pub/Sub in one project, whether Google's or a local one. Names are short: without the project. */
 export interface Topology {

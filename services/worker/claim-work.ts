@@ -1,7 +1,7 @@
-import type { Database } from "../../shared/database.ts"
+import type { Database } from "../../shared/database/open-database.ts"
 import { type Claim, claimShard, type Shard, type TaskAttempt } from "../../shared/ledger/shards.ts"
-import type { Log } from "../../shared/log.ts"
 import { retryTransient } from "../../shared/retry.ts"
+import type { Log } from "../../shared/telemetry/log.ts"
 import type { ItemSource } from "./pull-item.ts"
 
 /** What a task is to do next with a shard. */

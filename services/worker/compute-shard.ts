@@ -1,9 +1,9 @@
 import type { Pool } from "mysql2"
-import type { Database } from "../../shared/database.ts"
+import type { Database } from "../../shared/database/open-database.ts"
+import { deleteRange, insertTotals, sumRows } from "../../shared/day/revenue-rows.ts"
 import type { Run } from "../../shared/ledger/runs.ts"
+import { shardRange } from "../../shared/ledger/shard-range.ts"
 import { type Claim, finishShard, lockClaim } from "../../shared/ledger/shards.ts"
-import { deleteRange, insertTotals, sumRows } from "../../shared/revenue-rows.ts"
-import { shardRange } from "../../shared/shard-range.ts"
 import { type CopyOptions, copyRows } from "./copy-rows.ts"
 
 /**

@@ -1,5 +1,5 @@
 import * as v from "valibot"
-import { form, readConfig, text, wholeNumber } from "../../shared/read-config.ts"
+import { form, readConfig, text, wholeNumber } from "../../shared/config/read-config.ts"
 import {
   bucketSettings,
   databaseSettings,
@@ -7,7 +7,7 @@ import {
   logSettings,
   sourceSettings,
   tracingSettings,
-} from "../../shared/settings.ts"
+} from "../../shared/config/settings.ts"
 
 export type WorkerConfig = ReturnType<typeof readWorkerConfig>
 

@@ -1,7 +1,7 @@
 import { StaleEpochError } from "../../shared/errors.ts"
 import { findShard } from "../../shared/ledger/shards.ts"
 import { retryTransient } from "../../shared/retry.ts"
-import { inSpan, noteFields } from "../../shared/tracing.ts"
+import { inSpan, noteFields } from "../../shared/telemetry/tracing.ts"
 import type { Work } from "./claim-work.ts"
 import { computeOrFail } from "./compute-or-fail.ts"
 import { sendReport } from "./send-report.ts"

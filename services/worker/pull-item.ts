@@ -3,9 +3,9 @@ import { v1 } from "@google-cloud/pubsub"
 import { MalformedError, parseJson } from "../../schemas/json.ts"
 import { WorkItemSchema } from "../../schemas/messages/work_item_pb.ts"
 import { describeError } from "../../shared/errors.ts"
-import type { Log } from "../../shared/log.ts"
+import { runSubscription } from "../../shared/messages/run-subscription.ts"
 import { retryTransient } from "../../shared/retry.ts"
-import { runSubscription } from "../../shared/run-subscription.ts"
+import type { Log } from "../../shared/telemetry/log.ts"
 
 type ClientOptions = NonNullable<ConstructorParameters<typeof v1.SubscriberClient>[0]>
 

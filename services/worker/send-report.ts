@@ -3,8 +3,8 @@ import { formatJson } from "../../schemas/json.ts"
 import { ShardReportSchema } from "../../schemas/messages/shard_report_pb.ts"
 import type { Shard } from "../../shared/ledger/shards.ts"
 import { type RetryOptions, retryTransient } from "../../shared/retry.ts"
-import { traceAttributes } from "../../shared/trace-parent.ts"
-import { currentSpan } from "../../shared/tracing.ts"
+import { traceAttributes } from "../../shared/telemetry/trace-parent.ts"
+import { currentSpan } from "../../shared/telemetry/tracing.ts"
 
 /** Reports a shard that is done or failed. Sent at least once: the finalizer counts a shard's report once. */
 export async function sendReport(reports: Topic, shard: Shard, options: RetryOptions): Promise<void> {

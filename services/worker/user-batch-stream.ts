@@ -1,8 +1,8 @@
 import type { SQL } from "drizzle-orm"
 import type { Pool } from "mysql2"
+import { type ShopDay, selectUserTotals, type UserTotals } from "../../shared/day/shop-day.ts"
+import { ofUsers, selectBuyers } from "../../shared/day/user-batches.ts"
 import type { Range } from "../../shared/range.ts"
-import { type ShopDay, selectUserTotals, type UserTotals } from "../../shared/shop-day.ts"
-import { ofUsers, selectBuyers } from "../../shared/user-batches.ts"
 import { RowStream } from "./row-stream.ts"
 
 /** What the users of a range bought, a batch of users at a time. While one is being dealt with the next is read. */

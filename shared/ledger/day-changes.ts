@@ -1,6 +1,6 @@
 import { asc, eq, isNull, sql } from "drizzle-orm"
 import { dayChanges } from "../../schemas/database/ledger.ts"
-import type { Database } from "../database.ts"
+import type { Database } from "../database/open-database.ts"
 
 /** What a day adds up to. */
 export interface DayTotals {

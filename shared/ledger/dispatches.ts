@@ -1,6 +1,6 @@
 import { and, eq, inArray, isNull, sql } from "drizzle-orm"
 import { dispatches, runs, shards } from "../../schemas/database/ledger.ts"
-import { type Database, matchedRows } from "../database.ts"
+import { type Database, matchedRows } from "../database/open-database.ts"
 import type { Run } from "./runs.ts"
 import { reofferShard } from "./shards.ts"
 

@@ -1,7 +1,7 @@
 import { and, eq, inArray, isNotNull, lt, max, ne, sql } from "drizzle-orm"
 import { audits, dayChanges, dispatches, runs, shards } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
-import { type Database, matchedRows } from "../database.ts"
+import { type Database, matchedRows } from "../database/open-database.ts"
 
 /** A run of which nothing is needed any more. */
 export interface ExpiredRun {

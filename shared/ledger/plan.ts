@@ -1,6 +1,6 @@
 import { and, eq, max, sql } from "drizzle-orm"
 import { dispatches, runs, shards } from "../../schemas/database/ledger.ts"
-import { type Database, matchedRows } from "../database.ts"
+import { type Database, matchedRows } from "../database/open-database.ts"
 import type { Range } from "../range.ts"
 import type { Run } from "./runs.ts"
 

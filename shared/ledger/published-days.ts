@@ -1,6 +1,6 @@
 import { eq } from "drizzle-orm"
 import { publishedDays } from "../../schemas/database/revenue.ts"
-import type { Database } from "../database.ts"
+import type { Database } from "../database/open-database.ts"
 import type { DayTotals } from "./day-changes.ts"
 
 /** What readers see of a date. */

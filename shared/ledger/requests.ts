@@ -1,6 +1,6 @@
 import { and, eq, gt, inArray } from "drizzle-orm"
 import { dispatches, runs } from "../../schemas/database/ledger.ts"
-import type { Database } from "../database.ts"
+import type { Database } from "../database/open-database.ts"
 
 /** The dispatch that a message opened. */
 export interface RequestedDispatch {

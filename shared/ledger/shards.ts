@@ -1,9 +1,9 @@
 import { and, asc, eq, inArray, isNull, lte, or, sql } from "drizzle-orm"
 import type { ResultSetHeader } from "mysql2"
 import { dispatches, shards } from "../../schemas/database/ledger.ts"
-import { type Database, matchedRows, requireRow } from "../database.ts"
+import { type Database, matchedRows, requireRow } from "../database/open-database.ts"
+import type { RowTotals } from "../day/revenue-rows.ts"
 import { StaleEpochError } from "../errors.ts"
-import type { RowTotals } from "../revenue-rows.ts"
 
 export type Shard = typeof shards.$inferSelect
 

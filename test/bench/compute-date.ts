@@ -4,8 +4,8 @@ import { formatJson } from "../../schemas/json.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
 import { findRun, type Run } from "../../shared/ledger/runs.ts"
 import { listShards, type Shard } from "../../shared/ledger/shards.ts"
-import { publishRequest } from "../../shared/publish-request.ts"
-import { topics } from "../../shared/topics.ts"
+import { publishRequest } from "../../shared/messages/publish-request.ts"
+import { topics } from "../../shared/messages/topics.ts"
 import type { Room } from "./room.ts"
 
 /** What a run goes through, in its order: each phase begins where the one before ends, but for the last. */

@@ -1,4 +1,4 @@
-import type { Call, Faults } from "../../services/local/faults.ts"
+import type { Call, Faults } from "../../services/emulators/faults.ts"
 import type { Room } from "./room.ts"
 
 export interface CallCounts {

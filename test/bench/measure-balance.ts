@@ -1,5 +1,5 @@
+import { sumSource } from "../../services/finalizer/sum-source.ts"
 import { planRanges } from "../../services/planner/plan-ranges.ts"
-import { sumSource } from "../../shared/sum-source.ts"
 import { fillDay } from "./fill-day.ts"
 import { date, type Room } from "./room.ts"
 import { addShopTables, withSpareDatabase } from "./spare-database.ts"

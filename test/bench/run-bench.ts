@@ -1,4 +1,4 @@
-import { createShop } from "../../services/local/shop.ts"
+import { createShop } from "../../services/local/shop/create-shop.ts"
 import { measureBalance } from "./measure-balance.ts"
 import { measureGrowth } from "./measure-growth.ts"
 import { measureMemory } from "./measure-memory.ts"

@@ -1,4 +1,4 @@
-import { renderTable } from "../../shared/render-table.ts"
+import { renderTable } from "../../shared/terminal/render-table.ts"
 import { phases } from "./compute-date.ts"
 import type { BalanceFigures } from "./measure-balance.ts"
 import type { GrowthFigures } from "./measure-growth.ts"

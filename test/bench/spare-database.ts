@@ -1,8 +1,8 @@
 import { createConnection } from "mysql2/promise"
-import { migrateDatabase } from "../../schemas/database/migrate.ts"
-import { createScratchDatabase } from "../../services/local/scratch-database.ts"
-import { createShopTables } from "../../services/local/shop-tables.ts"
-import { allRows, type Database, openDatabase } from "../../shared/database.ts"
+import { createScratchDatabase } from "../../services/local/database/scratch-database.ts"
+import { createShopTables } from "../../services/local/shop/shop-tables.ts"
+import { migrateDatabase } from "../../services/migrate/migrate-database.ts"
+import { allRows, type Database, openDatabase } from "../../shared/database/open-database.ts"
 import type { Room } from "./room.ts"
 
 /** A database of its own beside the room's, on the same server: Daybook's tables, and no cloud around it. */

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
-import { createTestDatabase, type TestDatabase } from "../test-database.ts"
-import { beginRun, cutAt, testDate } from "../test-run.ts"
-import { finish } from "./play-run.ts"
-import { typeCommand } from "./start-cli.ts"
+import { finish } from "../rooms/play-run.ts"
+import { typeCommand } from "../rooms/start-cli.ts"
+import { createTestDatabase, type TestDatabase } from "../rooms/test-database.ts"
+import { beginRun, cutAt, testDate } from "../rooms/test-run.ts"
 
 let database: TestDatabase
 

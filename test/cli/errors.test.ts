@@ -1,6 +1,6 @@
 import { createConnection } from "mysql2/promise"
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest"
-import { typeCommand } from "./start-cli.ts"
+import { typeCommand } from "../rooms/start-cli.ts"
 
 const emptyDatabase = `daybook_test_unmigrated_${process.pid}`
 
@@ -45,7 +45,7 @@ describe("what a person can put right is one sentence, exit code 1 and no stack 
   })
 
   test("a project without the topics", async () => {
-    const { startPubSub } = await import("../../services/local/pubsub/server.ts")
+    const { startPubSub } = await import("../../services/emulators/pubsub/server.ts")
     const server = await startPubSub()
     const env = { GOOGLE_CLOUD_PROJECT: "elsewhere", PUBSUB_EMULATOR_HOST: `127.0.0.1:${server.port}` }
     const { code, stderr } = await typeCommand(["start", "2026-11-22"], env)

@@ -1,11 +1,11 @@
 import * as fc from "fast-check"
 import { expect, test } from "vitest"
 import { datesOfYesterday } from "../../services/cli/run-name.ts"
-import { formatAmount, formatCount, formatDuration } from "../../shared/render-numbers.ts"
-import { openProgressLine, renderProgress } from "../../shared/render-progress.ts"
-import { renderTable } from "../../shared/render-table.ts"
-import { resolveRevenueDay } from "../../shared/revenue-day.ts"
-import type { RunProgress } from "../../shared/run-progress.ts"
+import { resolveRevenueDay } from "../../shared/day/revenue-day.ts"
+import type { RunProgress } from "../../shared/ledger/run-progress.ts"
+import { formatAmount, formatCount, formatDuration } from "../../shared/terminal/render-numbers.ts"
+import { openProgressLine, renderProgress } from "../../shared/terminal/render-progress.ts"
+import { renderTable } from "../../shared/terminal/render-table.ts"
 
 const progressAt = (done: number, overrides: Partial<RunProgress> = {}): RunProgress => ({
   runId: "2026-11-22-1",

@@ -1,11 +1,11 @@
 import { pino } from "pino"
 import { afterAll, beforeAll, expect, test } from "vitest"
-import { manifestPath, planPath } from "../../shared/document-paths.ts"
-import { createDocument, listDocuments } from "../../shared/documents.ts"
+import { manifestPath, planPath } from "../../shared/documents/document-paths.ts"
+import { createDocument, listDocuments } from "../../shared/documents/documents.ts"
 import type { Run } from "../../shared/ledger/runs.ts"
-import { beginRun, cutAt, testDate } from "../test-run.ts"
-import { finish } from "./play-run.ts"
-import { type Cli, startCli } from "./start-cli.ts"
+import { finish } from "../rooms/play-run.ts"
+import { type Cli, startCli } from "../rooms/start-cli.ts"
+import { beginRun, cutAt, testDate } from "../rooms/test-run.ts"
 
 let cli: Cli
 const runs: Run[] = []

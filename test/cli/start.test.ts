@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, expect, test, vi } from "vitest"
 import { formatJson } from "../../schemas/json.ts"
 import { RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
-import { rejectionPath } from "../../shared/document-paths.ts"
-import { createDocument } from "../../shared/documents.ts"
+import { rejectionPath } from "../../shared/documents/document-paths.ts"
+import { createDocument } from "../../shared/documents/documents.ts"
 import { openNextDispatch } from "../../shared/ledger/dispatches.ts"
 import { abandonRun } from "../../shared/ledger/plan.ts"
 import { createRun, markAnnounced, type Run } from "../../shared/ledger/runs.ts"
-import { createLog } from "../../shared/log.ts"
-import { beginRun, cutAt, newRun } from "../test-run.ts"
-import { claim, compute, decide, fail, finish, reread } from "./play-run.ts"
-import { type Cli, startCli, WAIT } from "./start-cli.ts"
+import { createLog } from "../../shared/telemetry/log.ts"
+import { claim, compute, decide, fail, finish, reread } from "../rooms/play-run.ts"
+import { type Cli, startCli, WAIT } from "../rooms/start-cli.ts"
+import { beginRun, cutAt, newRun } from "../rooms/test-run.ts"
 
 let cli: Cli
 let asked = 0
@@ -39,7 +39,7 @@ async function reject(topic: string, messageId: string, reason: string): Promise
 
 test("start publishes the date and prints the ids of message and run, with no database in the environment", async () => {
   const { DATABASE_URL: _, ...env } = cli.env
-  const { typeCommand } = await import("./start-cli.ts")
+  const { typeCommand } = await import("../rooms/start-cli.ts")
   const { code, stdout, stderr } = await typeCommand(["start", "2026-11-22"], env)
   const { messageId, data } = await cli.published("run-requests", ++asked)
   expect(data).toEqual({ date: "2026-11-22" })

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest"
 import { recordExecution } from "../../shared/ledger/dispatches.ts"
-import { createTestDatabase, type TestDatabase } from "../test-database.ts"
-import { beginRun, cutAt, testDate } from "../test-run.ts"
-import { claim, compute, fail, finish } from "./play-run.ts"
-import { typeCommand, WAIT } from "./start-cli.ts"
+import { claim, compute, fail, finish } from "../rooms/play-run.ts"
+import { typeCommand, WAIT } from "../rooms/start-cli.ts"
+import { createTestDatabase, type TestDatabase } from "../rooms/test-database.ts"
+import { beginRun, cutAt, testDate } from "../rooms/test-run.ts"
 
 let database: TestDatabase
 

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createConnection } from "mysql2/promise"
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest"
-import { buildImage } from "../../services/build-image.ts"
-import { date, type Pipeline, purchasesOf, startPipeline } from "../pipeline/start-pipeline.ts"
+import { buildImage } from "../../services/build/build-image.ts"
+import { date, type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
 
 const password = `pw-${randomBytes(9).toString("hex")}`
 const user = `deploy_${randomBytes(4).toString("hex")}`

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises"
+import { type Call, type Fault, type Faults, InjectedError } from "../../services/emulators/faults.ts"
 import type { Cloud } from "../../services/local/cloud.ts"
-import { type Call, type Fault, type Faults, InjectedError } from "../../services/local/faults.ts"
 import type { DatabaseProxy } from "./database-proxy.ts"
 import { createProcessFinder, isAlive, readEnvironment } from "./find-process.ts"
 

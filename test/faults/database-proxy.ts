@@ -1,6 +1,6 @@
 import { once } from "node:events"
 import { createServer, connect as openSocket, type Server, type Socket } from "node:net"
-import { Faults } from "../../services/local/faults.ts"
+import { Faults } from "../../services/emulators/faults.ts"
 
 /*
  * Stands between the programs under test and MariaDB, and understands just enough of the protocol to see each command

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { fileURLToPath } from "node:url"
-import type { Call } from "../../services/local/faults.ts"
+import type { Call } from "../../services/emulators/faults.ts"
 import type { FaultCloud } from "./fault-cloud.ts"
 import { isAlive, readEnvironment } from "./find-process.ts"
 

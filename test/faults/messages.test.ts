@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest"
-import { InjectedError } from "../../services/local/faults.ts"
+import { InjectedError } from "../../services/emulators/faults.ts"
 import { readAudit } from "./audit.ts"
 import { startExtraFinalizer } from "./extra-finalizer.ts"
 import { type FaultCloud, startFaultCloud } from "./fault-cloud.ts"

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { type Call, type Fault, type FaultStatus, InjectedError } from "../../services/local/faults.ts"
-import { truncateDownload } from "../../services/local/storage/truncate-download.ts"
+import { type Call, type Fault, type FaultStatus, InjectedError } from "../../services/emulators/faults.ts"
+import { truncateDownload } from "../../services/emulators/storage/truncate-download.ts"
 import { SqlError } from "./database-proxy.ts"
 import { type FaultCloud, startFaultCloud } from "./fault-cloud.ts"
 import { playCase } from "./play-case.ts"
@@ -50,7 +50,7 @@ const statements: [string, RegExp][] = [
   ["while a report is taken", /^\s*UPDATE `shards` s JOIN `dispatches`/],
   ["while a run is closed", /^update `runs` set `state` = 'verifying'/],
   ["while a run is verified", /^\s*SELECT .*AS arm/],
-  ["while a verdict is decided", /^insert into `published_days`/],
+  ["while a verdict is decided", /^(?:insert into|update) `published_days`/],
 ]
 
 describe.each(statements)("the database %s", (when, pattern) => {

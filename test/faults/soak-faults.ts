@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises"
-import { type Call, type FaultStatus, InjectedError } from "../../services/local/faults.ts"
-import { truncateDownload } from "../../services/local/storage/truncate-download.ts"
+import { type Call, type FaultStatus, InjectedError } from "../../services/emulators/faults.ts"
+import { truncateDownload } from "../../services/emulators/storage/truncate-download.ts"
 import { describeCall } from "./call-recorder.ts"
 import { SqlError } from "./database-proxy.ts"
 import type { FaultCloud } from "./fault-cloud.ts"

@@ -1,7 +1,7 @@
 import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { type Call, InjectedError } from "../../services/local/faults.ts"
+import { type Call, InjectedError } from "../../services/emulators/faults.ts"
 import { type FaultCloud, startFaultCloud } from "./fault-cloud.ts"
 import { type FrozenTask, freezeTaskAfter, startNextAttempt } from "./frozen-task.ts"
 import type { SentVerdict } from "./invariants.ts"

@@ -8,8 +8,8 @@ import { listUnsentChanges } from "../../shared/ledger/day-changes.ts"
 import { findPublishedDay } from "../../shared/ledger/published-days.ts"
 import { closeRun, createRun, decideRun, type NewRun, type Run } from "../../shared/ledger/runs.ts"
 import { claimShard, listShards } from "../../shared/ledger/shards.ts"
-import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../test-database.ts"
-import { beginRun, cutAt, newRun, testDate } from "../test-run.ts"
+import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../rooms/test-database.ts"
+import { beginRun, cutAt, newRun, testDate } from "../rooms/test-run.ts"
 
 const at = `${testDate} 10:00:00`
 const SHARDS = 20

@@ -7,7 +7,7 @@ import type { Evidence } from "../../services/finalizer/gather-evidence.ts"
 import { type Fault, judgeRun } from "../../services/finalizer/judge-run.ts"
 import type { Run } from "../../shared/ledger/runs.ts"
 import type { Shard } from "../../shared/ledger/shards.ts"
-import { cutAt, newRun } from "../test-run.ts"
+import { cutAt, newRun } from "../rooms/test-run.ts"
 
 const run = { ...newRun({ requestId: "1" }), runId: "2026-11-22-1", version: 1, state: "verifying" } as Run
 

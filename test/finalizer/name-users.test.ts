@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "vitest"
 import type { Fault } from "../../services/finalizer/judge-run.ts"
 import { nameUsers } from "../../services/finalizer/name-users.ts"
+import { insertTotals } from "../../shared/day/revenue-rows.ts"
 import type { Run } from "../../shared/ledger/runs.ts"
 import type { Shard } from "../../shared/ledger/shards.ts"
-import { insertTotals } from "../../shared/revenue-rows.ts"
-import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../test-database.ts"
-import { newRun } from "../test-run.ts"
+import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../rooms/test-database.ts"
+import { newRun } from "../rooms/test-run.ts"
 
 const at = "2026-11-22 10:00:00"
 const run = { ...newRun({ requestId: "1" }), version: 1 } as Run

@@ -4,13 +4,13 @@ import { join } from "node:path"
 import type { Bucket } from "@google-cloud/storage"
 import { pino } from "pino"
 import { afterAll, beforeAll, expect, test } from "vitest"
+import { type StorageServer, startStorage } from "../../services/emulators/storage/server.ts"
 import { readManifests } from "../../services/finalizer/read-manifests.ts"
-import { type StorageServer, startStorage } from "../../services/local/storage/server.ts"
-import { composeManifest, formatManifest } from "../../shared/compose-manifest.ts"
-import { manifestFolder, manifestPath } from "../../shared/document-paths.ts"
+import { composeManifest, formatManifest } from "../../shared/documents/compose-manifest.ts"
+import { manifestFolder, manifestPath } from "../../shared/documents/document-paths.ts"
+import { openBucket } from "../../shared/google/open-bucket.ts"
 import type { Run } from "../../shared/ledger/runs.ts"
 import type { Shard } from "../../shared/ledger/shards.ts"
-import { openBucket } from "../../shared/storage-client.ts"
 
 const run = { runId: "2026-11-22-1", revenueDate: "2026-11-22", version: 1 } as Run
 const shards = [0, 1, 2].map(

@@ -6,10 +6,10 @@ import { join } from "node:path"
 import { createConnection, type RowDataPacket } from "mysql2/promise"
 import { afterAll, beforeAll, expect, inject, onTestFinished, test, vi } from "vitest"
 import { type Cloud, type CloudOptions, startCloud } from "../../services/local/cloud.ts"
-import { openPubSub } from "../../shared/pubsub-client.ts"
-import { openJobs } from "../../shared/run-client.ts"
-import { openBucket } from "../../shared/storage-client.ts"
-import { topics } from "../../shared/topics.ts"
+import { openBucket } from "../../shared/google/open-bucket.ts"
+import { openPubSub } from "../../shared/google/open-pubsub.ts"
+import { openJobs } from "../../shared/google/open-run.ts"
+import { topics } from "../../shared/messages/topics.ts"
 
 const server = inject("databaseServer")
 const waiting = { timeout: 20_000, interval: 20 }

@@ -5,7 +5,7 @@ import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterEach, beforeEach, expect, test, vi } from "vitest"
-import { openBucket } from "../../shared/storage-client.ts"
+import { openBucket } from "../../shared/google/open-bucket.ts"
 
 const waiting = { timeout: 40_000, interval: 20 }
 const freePorts = ["pubsub", "storage", "run", "database"].flatMap((server) => [`--port-${server}`, "0"])

@@ -3,9 +3,9 @@ import { join } from "node:path"
 import { afterAll, beforeAll, expect, test, vi } from "vitest"
 import { parseJson } from "../../schemas/json.ts"
 import { type DayChange, DayChangeSchema } from "../../schemas/messages/day_change_pb.ts"
-import { findYesterday } from "../../shared/revenue-day.ts"
-import { topics } from "../../shared/topics.ts"
-import { type Pipeline, purchasesOf, startPipeline } from "./start-pipeline.ts"
+import { findYesterday } from "../../shared/day/revenue-day.ts"
+import { topics } from "../../shared/messages/topics.ts"
+import { type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
 
 let pipeline: Pipeline
 // The newest day there can be, which is repaired by itself, and one whose books are closed.

@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto"
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest"
-import { topics } from "../../shared/topics.ts"
-import { date, type Pipeline, purchasesOf, startPipeline } from "./start-pipeline.ts"
-import { type Collector, startCollector } from "./trace-collector.ts"
+import { topics } from "../../shared/messages/topics.ts"
+import { date, type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
+import { type Collector, startCollector } from "../rooms/trace-collector.ts"
 
 type LogLine = Record<string, unknown>
 

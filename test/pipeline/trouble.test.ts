@@ -2,10 +2,10 @@ import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { createServer } from "node:net"
 import { afterAll, beforeAll, expect, test, vi } from "vitest"
-import { buildServices } from "../../services/build.ts"
-import { openJobs } from "../../shared/run-client.ts"
-import { topics } from "../../shared/topics.ts"
-import { date, type Pipeline, purchasesOf, startPipeline } from "./start-pipeline.ts"
+import { buildServices } from "../../services/build/build-services.ts"
+import { openJobs } from "../../shared/google/open-run.ts"
+import { topics } from "../../shared/messages/topics.ts"
+import { date, type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
 
 /* What a person sees when something around the services is not as it should be: the real bundles, as processes. */
 

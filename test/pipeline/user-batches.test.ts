@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { createTestDatabase, type TestDatabase } from "../test-database.ts"
-import { fillUserShop, userShopTables } from "../user-shop.ts"
-import { date, type Pipeline, startPipeline } from "./start-pipeline.ts"
+import { date, type Pipeline, startPipeline } from "../rooms/start-pipeline.ts"
+import { createTestDatabase, type TestDatabase } from "../rooms/test-database.ts"
+import { fillUserShop, userShopTables } from "../rooms/user-shop.ts"
 
 interface Case {
   where: string

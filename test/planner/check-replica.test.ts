@@ -2,9 +2,9 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, expect, test, vi } from "vitest"
-import { type MariaDb, startMariaDb } from "../../services/local/mariadb.ts"
+import { type MariaDb, startMariaDb } from "../../services/local/database/start-mariadb.ts"
 import { checkReplica } from "../../services/planner/check-replica.ts"
-import { type DatabaseConnection, openDatabase } from "../../shared/database.ts"
+import { type DatabaseConnection, openDatabase } from "../../shared/database/open-database.ts"
 
 let folder: string
 const servers: MariaDb[] = []

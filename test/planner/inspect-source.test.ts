@@ -1,9 +1,9 @@
 import { sql } from "drizzle-orm"
 import { afterEach, beforeEach, expect, test } from "vitest"
 import { chooseRead } from "../../services/planner/inspect-source.ts"
-import { openDatabase } from "../../shared/database.ts"
+import { openDatabase } from "../../shared/database/open-database.ts"
 import { PermanentError } from "../../shared/errors.ts"
-import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../test-database.ts"
+import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../rooms/test-database.ts"
 
 let database: TestDatabase
 

@@ -1,9 +1,9 @@
 import * as fc from "fast-check"
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { type CheckedDay, sumGuests, sumSource } from "../../services/finalizer/sum-source.ts"
 import { planRanges } from "../../services/planner/plan-ranges.ts"
 import { findTilingFault } from "../../shared/range.ts"
-import { type CheckedDay, sumGuests, sumSource } from "../../shared/sum-source.ts"
-import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../test-database.ts"
+import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../rooms/test-database.ts"
 
 let database: TestDatabase
 

@@ -2,11 +2,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { formatJson } from "../../schemas/json.ts"
 import { takeRerunRequest } from "../../services/planner/rerun-shards.ts"
-import { rejectionPath } from "../../shared/document-paths.ts"
+import { rejectionPath } from "../../shared/documents/document-paths.ts"
 import { closeRun, decideRun, findRun, markAnnounced, type Run } from "../../shared/ledger/runs.ts"
 import { listShards } from "../../shared/ledger/shards.ts"
-import { beginRun, cutAt } from "../test-run.ts"
-import { openPlannerRoom, type PlannerRoom, pushed } from "./planner-room.ts"
+import { openPlannerRoom, type PlannerRoom, pushed } from "../rooms/planner-room.ts"
+import { beginRun, cutAt } from "../rooms/test-run.ts"
 
 let room: PlannerRoom
 let run: Run

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { parseJson } from "../../schemas/json.ts"
-import { failAfter, failBefore, InjectedError } from "../../services/local/faults.ts"
+import { failAfter, failBefore, InjectedError } from "../../services/emulators/faults.ts"
 import { takeRunRequest } from "../../services/planner/start-run.ts"
-import { planPath, rejectionPath } from "../../shared/document-paths.ts"
+import { planPath, rejectionPath } from "../../shared/documents/document-paths.ts"
 import { closeRun, decideRun, findRun, type Run } from "../../shared/ledger/runs.ts"
 import { listShards } from "../../shared/ledger/shards.ts"
-import { insertPurchases, shopTables } from "../test-database.ts"
-import { openPlannerRoom, type PlannerRoom, pushed } from "./planner-room.ts"
+import { openPlannerRoom, type PlannerRoom, pushed } from "../rooms/planner-room.ts"
+import { insertPurchases, shopTables } from "../rooms/test-database.ts"
 
 let room: PlannerRoom
 

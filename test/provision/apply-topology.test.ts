@@ -1,9 +1,9 @@
 import { PubSub } from "@google-cloud/pubsub"
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
-import { type PubSubServer, startPubSub } from "../../services/local/pubsub/server.ts"
+import { type PubSubServer, startPubSub } from "../../services/emulators/pubsub/server.ts"
 import { applyTopology, type Change } from "../../services/provision/apply-topology.ts"
 import { describeTopology, type TopologyOptions } from "../../services/provision/topology.ts"
-import { openPubSub } from "../../shared/pubsub-client.ts"
+import { openPubSub } from "../../shared/google/open-pubsub.ts"
 
 const urls = { plannerUrl: "http://127.0.0.1:1001", finalizerUrl: "http://127.0.0.1:1002" }
 

@@ -3,9 +3,9 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { v1 } from "@google-cloud/pubsub"
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest"
-import { type PubSubServer, startPubSub } from "../../services/local/pubsub/server.ts"
+import { type PubSubServer, startPubSub } from "../../services/emulators/pubsub/server.ts"
 import { refuseBreakingSchemas } from "../../services/provision/refuse-breaking.ts"
-import { openPubSub } from "../../shared/pubsub-client.ts"
+import { openPubSub } from "../../shared/google/open-pubsub.ts"
 
 const run = promisify(execFile)
 const main = fileURLToPath(new URL("../../services/provision/main.ts", import.meta.url))

@@ -4,8 +4,8 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
 import { claimItems } from "../../services/worker/claim-items.ts"
 import { offerShards, openRun } from "../../shared/ledger/plan.ts"
 import { closeRun, createRun, type Run } from "../../shared/ledger/runs.ts"
-import { createTestDatabase, type TestDatabase } from "../test-database.ts"
-import { cutAt, newRun } from "../test-run.ts"
+import { createTestDatabase, type TestDatabase } from "../rooms/test-database.ts"
+import { cutAt, newRun } from "../rooms/test-run.ts"
 
 let database: TestDatabase
 let run: Run

@@ -5,8 +5,8 @@ import { StaleEpochError } from "../../shared/errors.ts"
 import { openNextDispatch } from "../../shared/ledger/dispatches.ts"
 import { closeRun, decideRun, findRun, markAnnounced, type Run } from "../../shared/ledger/runs.ts"
 import { type Claim, claimShard, listShards, takeReport } from "../../shared/ledger/shards.ts"
-import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../test-database.ts"
-import { beginRun, cutAt } from "../test-run.ts"
+import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../rooms/test-database.ts"
+import { beginRun, cutAt } from "../rooms/test-run.ts"
 
 /*
  * The claim protocol under every kind of event, in random order, on the real ledger and the real transaction: tasks of

@@ -5,8 +5,8 @@ import { StaleEpochError } from "../../shared/errors.ts"
 import { closeRun, decideRun, type Run } from "../../shared/ledger/runs.ts"
 import { type Claim, claimShard, findShard, listShards } from "../../shared/ledger/shards.ts"
 import type { Range } from "../../shared/range.ts"
-import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../test-database.ts"
-import { beginRun, cutAt } from "../test-run.ts"
+import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../rooms/test-database.ts"
+import { beginRun, cutAt } from "../rooms/test-run.ts"
 
 let database: TestDatabase
 

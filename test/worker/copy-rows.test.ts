@@ -3,15 +3,15 @@ import { pino } from "pino"
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest"
 import { computeShard } from "../../services/worker/compute-shard.ts"
 import type { CopyOptions } from "../../services/worker/copy-rows.ts"
-import { type DatabaseConnection, openDatabase } from "../../shared/database.ts"
+import { type DatabaseConnection, openDatabase } from "../../shared/database/open-database.ts"
 import { StaleEpochError } from "../../shared/errors.ts"
 import type { NewRun, Run } from "../../shared/ledger/runs.ts"
 import { type Claim, claimShard, findShard, listShards } from "../../shared/ledger/shards.ts"
 import type { Range } from "../../shared/range.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import { isTransient } from "../../shared/transient.ts"
-import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../test-database.ts"
-import { beginRun, cutAt } from "../test-run.ts"
+import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../rooms/test-database.ts"
+import { beginRun, cutAt } from "../rooms/test-run.ts"
 
 /** Holds the ledger and Revenue, and no shop. */
 let database: TestDatabase

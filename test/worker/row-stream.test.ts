@@ -2,10 +2,10 @@ import { sql } from "drizzle-orm"
 import * as fc from "fast-check"
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest"
 import { RowStream } from "../../services/worker/row-stream.ts"
-import { allRows, type DatabaseConnection, openDatabase } from "../../shared/database.ts"
-import { isOfSource } from "../../shared/read-source.ts"
+import { allRows, type DatabaseConnection, openDatabase } from "../../shared/database/open-database.ts"
+import { isOfSource } from "../../shared/day/read-source.ts"
 import { isTransient } from "../../shared/transient.ts"
-import { createTestDatabase, type TestDatabase } from "../test-database.ts"
+import { createTestDatabase, type TestDatabase } from "../rooms/test-database.ts"
 
 let database: TestDatabase
 let source: DatabaseConnection

@@ -1,0 +1,114 @@
+import { and, asc, desc, eq, inArray, isNull, sql } from "drizzle-orm"
+import { dispatches, type RunState, runs, shards } from "../../schemas/database/ledger.ts"
+import { publishedDays } from "../../schemas/database/revenue.ts"
+import type { Database } from "../../shared/database/open-database.ts"
+import type { Dispatch } from "../../shared/ledger/dispatches.ts"
+
+/** A run as a line of a list. */
+export interface RunSummary {
+  runId: string
+  date: string
+  version: number
+  state: RunState
+  /** Readers of the view `revenue` see this run. */
+  published: boolean
+  /** Undefined until the run is planned. */
+  shardCount: number | undefined
+  /** How many shards are computed, and what they add up to. */
+  done: number
+  rows: bigint
+  purchases: bigint
+  /** Minor units. */
+  amountCents: bigint
+  requestedAt: Date
+  decidedAt: Date | undefined
+  /** From the request, of a rerun from the newest one, to the verdict or now; by the database's clock. */
+  tookMs: number
+  ageMs: number
+}
+
+/** The runs asked for last, newest first. */
+export async function listNewestRuns(db: Database, limit: number): Promise<RunSummary[]> {
+  const askedAt = sql`IF(${runs.dispatch} = 0, ${runs.requestedAt}, COALESCE(${dispatches.openedAt}, ${runs.requestedAt}))`
+  // Without the verdict, which may be long: the newest are found by sorting.
+  const rows = await db
+    .select({
+      runId: runs.runId,
+      date: runs.revenueDate,
+      version: runs.version,
+      state: runs.state,
+      publishedVersion: publishedDays.version,
+      shardCount: runs.shardCount,
+      requestedAt: runs.requestedAt,
+      decidedAt: runs.decidedAt,
+      tookUs: sql<string>`TIMESTAMPDIFF(MICROSECOND, ${askedAt}, COALESCE(${runs.decidedAt}, UTC_TIMESTAMP(3)))`,
+      ageUs: sql<string>`TIMESTAMPDIFF(MICROSECOND, ${runs.requestedAt}, UTC_TIMESTAMP(3))`,
+    })
+    .from(runs)
+    .leftJoin(dispatches, and(eq(dispatches.runId, runs.runId), eq(dispatches.dispatch, runs.dispatch)))
+    .leftJoin(publishedDays, eq(publishedDays.revenueDate, runs.revenueDate))
+    .orderBy(desc(runs.requestedAt), desc(runs.runId))
+    .limit(limit)
+  const totals = await sumShards(
+    db,
+    rows.map((row) => row.runId),
+  )
+  return rows.map(({ publishedVersion, tookUs, ageUs, ...row }) => ({
+    ...row,
+    ...(totals.get(row.runId) ?? noTotals),
+    published: publishedVersion === row.version,
+    shardCount: row.shardCount ?? undefined,
+    decidedAt: row.decidedAt ?? undefined,
+    tookMs: Number(tookUs) / 1_000,
+    ageMs: Number(ageUs) / 1_000,
+  }))
+}
+
+/** The versions of a date whose rows are still there, the lowest first. A run at work has none yet, or not all. */
+export async function listVersions(db: Database, date: string): Promise<number[]> {
+  const rows = await db
+    .select({ version: runs.version })
+    .from(runs)
+    .where(and(eq(runs.revenueDate, date), inArray(runs.state, ["complete", "incomplete"]), isNull(runs.prunedAt)))
+    .orderBy(asc(runs.version))
+  return rows.map(({ version }) => version)
+}
+
+/** All offerings of a run's shards, oldest first. */
+export async function listDispatches(db: Database, runId: string): Promise<Dispatch[]> {
+  return db.select().from(dispatches).where(eq(dispatches.runId, runId)).orderBy(asc(dispatches.dispatch))
+}
+
+/** The version that readers see; undefined if the date has none. */
+export async function findPublishedVersion(db: Database, date: string): Promise<number | undefined> {
+  const [day] = await db
+    .select({ version: publishedDays.version })
+    .from(publishedDays)
+    .where(eq(publishedDays.revenueDate, date))
+  return day?.version
+}
+
+type ShardTotals = Pick<RunSummary, "done" | "rows" | "purchases" | "amountCents">
+
+const noTotals: ShardTotals = { done: 0, rows: 0n, purchases: 0n, amountCents: 0n }
+
+async function sumShards(db: Database, runIds: string[]): Promise<Map<string, ShardTotals>> {
+  if (runIds.length === 0) return new Map()
+  const sums = await db
+    .select({
+      runId: shards.runId,
+      done: sql<string>`COUNT(*)`,
+      rows: sql<string>`SUM(${shards.rowCount})`,
+      purchases: sql<string>`SUM(${shards.purchases})`,
+      amountCents: sql<string>`SUM(${shards.amountCents})`,
+    })
+    .from(shards)
+    .where(and(inArray(shards.runId, runIds), eq(shards.state, "done")))
+    .groupBy(shards.runId)
+  return new Map(
+    sums.map(({ runId, done, rows, purchases, amountCents }) => [
+      runId,
+      { done: Number(done), rows: BigInt(rows), purchases: BigInt(purchases), amountCents: BigInt(amountCents) },
+    ]),
+  )
+}

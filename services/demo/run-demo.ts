@@ -1,0 +1,173 @@
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { formatJson } from "../../schemas/json.ts"
+import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
+import { type Database, openDatabase } from "../../shared/database/open-database.ts"
+import { openBucket } from "../../shared/google/open-bucket.ts"
+import { openPubSub } from "../../shared/google/open-pubsub.ts"
+import { followRequest, type RequestOutcome } from "../../shared/messages/follow-request.ts"
+import { publishRequest } from "../../shared/messages/publish-request.ts"
+import { topics } from "../../shared/messages/topics.ts"
+import { createLog } from "../../shared/telemetry/log.ts"
+import { formatCount, formatDuration, formatNumberOf } from "../../shared/terminal/render-numbers.ts"
+import { type LineOutput, openProgressLine } from "../../shared/terminal/render-progress.ts"
+import { renderVerdict } from "../../shared/terminal/render-verdict.ts"
+import { type Cloud, startCloud } from "../local/cloud.ts"
+import { type MariaDb, startMariaDb } from "../local/database/start-mariadb.ts"
+import { createShop } from "../local/shop/create-shop.ts"
+import { openCleanup } from "./cleanup.ts"
+import { type KillSummary, startKilling } from "./kill-tasks.ts"
+import { RETRIES_MAX } from "./limits.ts"
+import type { DemoOptions } from "./options.ts"
+import { showPlaces, showRevenue, showSlowestShards } from "./show-results.ts"
+
+/**
+ * Runs the demo from nothing to a verdict and returns whether that was complete. When it settles, however it went,
+ * nothing that it started is left; an abort of the signal makes it fail soon.
+ */
+export async function runDemo(options: DemoOptions, output: LineOutput, signal: AbortSignal): Promise<boolean> {
+  const folder = await mkdtemp(join(tmpdir(), "daybook-demo-"))
+  const cleanup = openCleanup()
+  // What is under way then fails at once: a statement in the database knows no signal.
+  signal.addEventListener("abort", () => void cleanup.close().catch(() => undefined), { once: true })
+  try {
+    signal.throwIfAborted()
+    return await runSteps(options, { folder, output, signal, onEnd: (close) => cleanup.add(close) })
+  } finally {
+    try {
+      await cleanup.close()
+    } finally {
+      if (!options.keep) await rm(folder, { recursive: true, force: true })
+    }
+  }
+}
+
+const REWRITE_LINE = "\r\u001B[K"
+
+interface Stage {
+  folder: string
+  output: LineOutput
+  signal: AbortSignal
+  /** Registers what to do in the end, in reverse order. */
+  onEnd(close: () => Promise<unknown>): void
+}
+
+async function runSteps(options: DemoOptions, stage: Stage): Promise<boolean> {
+  const { folder, output, signal } = stage
+  // What fails once the person has interrupted is no news.
+  const log = (line: string) => void (signal.aborted || output.write(`    ${line}\n`))
+  output.write(
+    `A shop of ${formatCount(options.users)} users with ${formatCount(options.purchases)} purchases on ${options.date}.\n`,
+  )
+  if (options.keep) output.write(`Everything is kept in ${folder}.\n`)
+  const serverUrl =
+    options.databaseUrl ??
+    (await step(stage, "MariaDB", async () => {
+      const mariadb = await startPrivateMariaDb(join(folder, "mariadb"), log, signal)
+      stage.onEnd(() => mariadb.stop())
+      return mariadb.url
+    }))
+  const cloud = await step(stage, "local cloud (Pub/Sub, Cloud Storage, Cloud Run, planner, finalizer)", async () => {
+    const cloud = await startCloud({
+      folder,
+      databaseUrl: serverUrl,
+      parallelism: options.tasks,
+      maxRetries: RETRIES_MAX,
+      settings: { SHARD_PURCHASES: String(options.shardPurchases), REVENUE_TIME_ZONE: "UTC" },
+      log,
+      signal,
+    })
+    stage.onEnd(() => cloud.stop())
+    return cloud
+  })
+  const { DATABASE_URL: databaseUrl = "" } = cloud.env
+  const { users, purchases, days, date } = options
+  const showRows = (loaded: number, total: number) =>
+    output.isTTY && output.write(`\r    ${formatCount(loaded)} of ${formatCount(total)} rows`)
+  await step(stage, `shop (${formatNumberOf(days, "day")} of purchases)`, () =>
+    createShop(databaseUrl, { users, purchases, days, date }, showRows),
+  )
+  const database = openDatabase({ url: databaseUrl, connectionsMax: 2 })
+  stage.onEnd(() => database.close())
+  return computeDate(options, stage, cloud, database.db)
+}
+
+/** Once it runs, an abort does not stop it: the cloud, which has a database in it, goes first. */
+async function startPrivateMariaDb(folder: string, log: (line: string) => void, signal: AbortSignal): Promise<MariaDb> {
+  const starting = new AbortController()
+  const giveUp = () => starting.abort(signal.reason)
+  signal.addEventListener("abort", giveUp, { once: true })
+  try {
+    return await startMariaDb({ folder, log, signal: starting.signal })
+  } finally {
+    signal.removeEventListener("abort", giveUp)
+  }
+}
+
+/** Publishes the date, follows its run, and shows what came of it. */
+async function computeDate(options: DemoOptions, stage: Stage, cloud: Cloud, db: Database): Promise<boolean> {
+  const { output, signal } = stage
+  const settings = {
+    GOOGLE_CLOUD_PROJECT: cloud.env["GOOGLE_CLOUD_PROJECT"] ?? "",
+    PUBSUB_EMULATOR_HOST: cloud.env["PUBSUB_EMULATOR_HOST"],
+    BUCKET: cloud.env["BUCKET"] ?? "",
+    STORAGE_EMULATOR_HOST: cloud.env["STORAGE_EMULATOR_HOST"],
+  }
+  const bucket = openBucket(settings)
+  const log = await createLog("demo", "silent")
+  const pubsub = openPubSub(settings)
+  stage.onEnd(() => pubsub.close())
+
+  const data = formatJson(RunRequestSchema, { date: options.date })
+  const startedAt = performance.now()
+  const messageId = await publishRequest(pubsub, topics.runRequests, data)
+  output.write(`Published ${data} to ${topics.runRequests}.\n`)
+  const progress = openProgressLine(output)
+  const killing = startKilling(cloud.runJobs, db, options.kill, signal)
+  let outcome: RequestOutcome
+  try {
+    const request = { topic: topics.runRequests, messageId, dates: [options.date] }
+    outcome = await followRequest({ db, bucket }, request, {
+      log,
+      signal,
+      onRun: (run) => killing.begin(run.runId),
+      onProgress: (current) => progress.show(current),
+    })
+  } finally {
+    progress.end()
+    await killing.end()
+  }
+  const tookMs = performance.now() - startedAt
+  if (outcome.kind === "rejected") {
+    output.write(`rejected: ${outcome.reason}\n`)
+    return false
+  }
+  const { verdict } = outcome
+  writeLines(output, renderVerdict(verdict))
+  if (options.kill > 0) writeLines(output, [describeKills(killing.summary())])
+  writeLines(output, await showSlowestShards(bucket, verdict.runId, { log, signal }))
+  const sample = await showRevenue(db, options.date)
+  writeLines(output, sample.lines)
+  writeLines(output, showPlaces(verdict.runId, bucket.name, options.keep ? stage.folder : undefined))
+  output.write(`From the published date to the verdict: ${formatDuration(tookMs)}.\n`)
+  return verdict.verdict === "complete" && sample.agrees
+}
+
+function describeKills({ killed, asked }: KillSummary): string {
+  const enough = killed === asked ? "" : ": the others found nobody at work"
+  return `killed ${formatCount(killed)} of ${formatNumberOf(asked, "task")} while they worked${enough}`
+}
+
+function writeLines(output: LineOutput, lines: string[]): void {
+  output.write(`${lines.join("\n")}\n`)
+}
+
+async function step<T>({ output, signal }: Stage, name: string, run: () => Promise<T>): Promise<T> {
+  const startedAt = performance.now()
+  output.write(`  ${name} …\n`)
+  const result = await run()
+  signal.throwIfAborted()
+  output.write(`${output.isTTY ? REWRITE_LINE : ""}    ready after ${formatDuration(performance.now() - startedAt)}\n`)
+  return result
+}

@@ -1,0 +1,92 @@
+import { join } from "node:path"
+import { Storage } from "@google-cloud/storage"
+import { type PubSubOptions, type PubSubServer, startPubSub } from "../emulators/pubsub/server.ts"
+import { type RunJobsServer, startRunJobs } from "../emulators/run-jobs/server.ts"
+import { type StorageServer, startStorage } from "../emulators/storage/server.ts"
+import { requireFreePort } from "./free-port.ts"
+import { WORKER_IMAGE, WORKER_JOB } from "./worker-job.ts"
+
+/** The servers that stand for Google's. */
+export interface Emulators {
+  pubsub?: PubSubServer
+  storage?: StorageServer
+  runJobs?: RunJobsServer
+}
+
+export type EmulatorName = "pubsub" | "storage" | "run"
+export const emulatorNames: readonly EmulatorName[] = ["pubsub", "storage", "run"]
+
+export interface EmulatorOptions {
+  /** Holds `bucket`, with the buckets, and `logs`, of the tasks. */
+  folder: string
+  only?: readonly EmulatorName[]
+  /** What is not given, or 0, gets a free one. */
+  ports?: Partial<Record<EmulatorName, number>>
+  /** What runs a task of the worker: the program and its arguments. */
+  workerCommand: string[]
+  /** Makes the tokens of push subscriptions that have an identity; else they push without one. */
+  pushTokens?: PubSubOptions["pushTokens"]
+  log: (line: string) => void
+}
+
+export const BUCKET = "daybook"
+
+/**
+ * Starts the servers at once. Each is put into `started` as soon as it runs, so that it can be stopped whatever becomes
+ * of the others.
+ */
+export async function startEmulators(options: EmulatorOptions, started: Emulators): Promise<void> {
+  const { folder, ports = {}, log } = options
+  const starts: Record<EmulatorName, () => Promise<void>> = {
+    pubsub: async () => {
+      started.pubsub = await startPubSub({
+        port: await checkPort(ports.pubsub, "Pub/Sub"),
+        ...(options.pushTokens ? { pushTokens: options.pushTokens } : {}),
+        log: (message, fields) => log(`Pub/Sub: ${message} ${JSON.stringify(fields)}`),
+      })
+    },
+    storage: async () => {
+      const port = await checkPort(ports.storage, "Cloud Storage")
+      started.storage = await startStorage({ port, folder: join(folder, "bucket") })
+      await createBucket(started.storage)
+    },
+    run: async () => {
+      started.runJobs = await startRunJobs({
+        port: await checkPort(ports.run, "Cloud Run"),
+        folder: join(folder, "logs"),
+        images: { [WORKER_IMAGE]: { command: options.workerCommand } },
+      })
+    },
+  }
+  await settleAll((options.only ?? emulatorNames).map((name) => starts[name]()))
+}
+
+/** What a client needs in its environment to talk to them. */
+export function describeEmulators({ pubsub, storage, runJobs }: Emulators): Record<string, string> {
+  return {
+    GOOGLE_CLOUD_PROJECT: "local",
+    // Google's clients look for a metadata server even then, which takes seconds where there is none.
+    METADATA_SERVER_DETECTION: "none",
+    ...(pubsub ? { PUBSUB_EMULATOR_HOST: `127.0.0.1:${pubsub.port}` } : {}),
+    ...(storage ? { STORAGE_EMULATOR_HOST: storage.url, BUCKET } : {}),
+    ...(runJobs ? { RUN_EMULATOR_HOST: `127.0.0.1:${runJobs.port}`, WORKER_JOB } : {}),
+  }
+}
+
+/** Like Promise.all, but nothing is under way any more when it fails. */
+export async function settleAll<const Promises extends readonly Promise<unknown>[]>(promises: Promises) {
+  await Promise.allSettled(promises)
+  return Promise.all(promises)
+}
+
+async function checkPort(port: number | undefined, what: string): Promise<number> {
+  if (port) await requireFreePort(port, what)
+  return port ?? 0
+}
+
+/** An earlier cloud on this folder may have made it. */
+async function createBucket(storage: StorageServer): Promise<void> {
+  const client = new Storage({ apiEndpoint: storage.url, projectId: "local" })
+  const [exists] = await client.bucket(BUCKET).exists()
+  if (!exists) await client.createBucket(BUCKET)
+}

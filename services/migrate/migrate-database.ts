@@ -1,0 +1,75 @@
+import { readFileSync } from "node:fs"
+import { drizzle } from "drizzle-orm/mysql2"
+import { migrate } from "drizzle-orm/mysql2/migrator"
+import { type Connection, createConnection, type RowDataPacket } from "mysql2/promise"
+import { migrationsFolder } from "../../schemas/database/migrations-folder.ts"
+import { explainDatabaseError } from "../../shared/database/explain-database-error.ts"
+import type { DatabaseRoute } from "../../shared/database/route-database.ts"
+import { ConfigurationError } from "../../shared/errors.ts"
+
+// The shop may use drizzle too, in the same database: its bookkeeping is not ours.
+const migrationsTable = "daybook_migrations"
+
+// Locks of this kind are the server's, not a database's; two databases on one server wait for each other, briefly.
+const LOCK = "daybook:migrate"
+const LOCK_WAIT_SECONDS = 60
+const CONNECT_TIMEOUT_MS = 10_000
+
+/**
+ * Brings Daybook's own tables to the newest version and returns the migrations that it applied. May run several times
+ * at once: one migrates, the others wait and find nothing to do. MySQL commits every DDL statement by itself, so a
+ * migration that died half way is run again from its start: each statement of a migration must bear that.
+ */
+export async function migrateDatabase(url: string, route: Pick<DatabaseRoute, "stream"> = {}): Promise<string[]> {
+  const connection = await connect(url, route)
+  try {
+    await takeLock(connection)
+    const applied = await pendingMigrations(connection)
+    await migrate(drizzle({ client: connection }), { migrationsFolder, migrationsTable })
+    return applied
+  } catch (error) {
+    throw explain(error, url)
+  } finally {
+    // The server frees the lock with the connection.
+    connection.destroy()
+  }
+}
+
+async function connect(url: string, { stream }: Pick<DatabaseRoute, "stream">): Promise<Connection> {
+  try {
+    return await createConnection({ uri: url, connectTimeout: CONNECT_TIMEOUT_MS, ...(stream ? { stream } : {}) })
+  } catch (error) {
+    throw explain(error, url)
+  }
+}
+
+async function takeLock(connection: Connection): Promise<void> {
+  const [rows] = await connection.query<RowDataPacket[]>("SELECT GET_LOCK(?, ?) AS taken", [LOCK, LOCK_WAIT_SECONDS])
+  if (Number(rows[0]?.taken) === 1) return
+  throw new ConfigurationError(
+    `Another migration has been running on this server for ${LOCK_WAIT_SECONDS} seconds (it holds the lock ${LOCK}): ` +
+      "wait for it, or end its connection, and migrate again.",
+  )
+}
+
+interface Journal {
+  entries: { tag: string; when: number }[]
+}
+
+/** Drizzle applies what is newer than the newest migration in its table. */
+async function pendingMigrations(connection: Connection): Promise<string[]> {
+  const journal = JSON.parse(readFileSync(`${migrationsFolder}/meta/_journal.json`, "utf8")) as Journal
+  const [tables] = await connection.query<RowDataPacket[]>("SHOW TABLES LIKE ?", [migrationsTable])
+  let newest = 0
+  if (tables.length > 0) {
+    const [rows] = await connection.query<RowDataPacket[]>(`SELECT MAX(created_at) AS newest FROM ${migrationsTable}`)
+    newest = Number(rows[0]?.newest ?? 0)
+  }
+  return journal.entries.filter((entry) => entry.when > newest).map((entry) => entry.tag)
+}
+
+/** What only the person who set DATABASE_URL can put right is told in a sentence for them. */
+function explain(error: unknown, url: string): unknown {
+  const sentence = explainDatabaseError(error, url)
+  return sentence === undefined ? error : new ConfigurationError(sentence, { cause: error })
+}

@@ -1,0 +1,87 @@
+import { isOfSource } from "../day/read-source.ts"
+import { describeError } from "../errors.ts"
+
+/**
+ * One sentence for the person who set DATABASE_URL, or SOURCE_DATABASE_URL where it came from there: what is wrong and
+ * what to do. Undefined if the error is none that they can put right.
+ */
+export function explainDatabaseError(error: unknown, url: string, sourceUrl?: string): string | undefined {
+  return sourceUrl !== undefined && isOfSource(error)
+    ? explainOf(error, "SOURCE_DATABASE_URL", sourceUrl)
+    : explainOf(error, "DATABASE_URL", url)
+}
+
+function explainOf(error: unknown, variable: "DATABASE_URL" | "SOURCE_DATABASE_URL", url: string): string | undefined {
+  const place = readUrl(url)
+  if (!place)
+    return `${variable} cannot be read: in a user or password, special characters are written as in %40 for @.`
+  const { server, user, database, host } = place
+  switch (codeOf(error) ?? "") {
+    case "ECONNREFUSED":
+      return `No database answers at ${server}: start it, or correct ${variable}.`
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return `The database's host ${host} cannot be found: correct ${variable}.`
+    case "ETIMEDOUT":
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+      return `The database at ${server} cannot be reached: check the network and its firewall, or correct ${variable}.`
+    case "PROTOCOL_CONNECTION_LOST":
+    case "ECONNRESET":
+      return `The database at ${server} ended the connection: try again, and look at its log if that does not help.`
+    case "ER_ACCESS_DENIED_ERROR":
+    case "ER_ACCESS_DENIED_NO_PASSWORD_ERROR":
+      return `The database at ${server} refuses the user "${user}" with this password: correct ${variable}.`
+    case "ER_BAD_DB_ERROR":
+      return `There is no database "${database}" at ${server}: create it, or correct ${variable}.`
+    case "ER_DBACCESS_DENIED_ERROR":
+    case "ER_TABLEACCESS_DENIED_ERROR":
+    case "ER_SPECIFIC_ACCESS_DENIED_ERROR":
+      return `The user "${user}" may not do this in the database "${database}" (${describeError(error)}): grant it.`
+    case "ER_NO_SUCH_TABLE":
+    case "ER_BAD_FIELD_ERROR":
+      return explainMissing(error, variable, database)
+    default:
+      return undefined
+  }
+}
+
+function explainMissing(error: unknown, variable: string, database: string): string {
+  const fault = describeError(error)
+  if (variable !== "DATABASE_URL") return `The database "${database}" has no such shop (${fault}): correct ${variable}.`
+  return codeOf(error) === "ER_NO_SUCH_TABLE"
+    ? `The database "${database}" lacks a table of Daybook's (${fault}): run npm run migrate.`
+    : `The database "${database}" has tables of another version of Daybook (${fault}): run npm run migrate.`
+}
+
+function readUrl(url: string): { server: string; host: string; user: string; database: string } | undefined {
+  try {
+    const { hostname, port, username, password, pathname } = new URL(url)
+    // Throws if it cannot be: so does the driver.
+    decodeURIComponent(password)
+    return {
+      host: hostname,
+      server: `${hostname}:${port || 3306}`,
+      user: decodeURIComponent(username),
+      database: decodeURIComponent(pathname.slice(1)),
+    }
+  } catch {
+    return undefined
+  }
+}
+
+/** drizzle wraps the error that tells, and Node bundles one for each address that it tried. */
+function codeOf(error: unknown): string | undefined {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    const { code } = cause as { code?: unknown }
+    // mysql2's codes are names; those of the Google clients are numbers.
+    if (typeof code === "string") return isOfDatabase(cause) ? code : undefined
+    if (cause instanceof AggregateError) return codeOf(cause.errors[0])
+  }
+  return undefined
+}
+
+function isOfDatabase(error: Error): boolean {
+  const { code, fatal, sqlState } = error as { code?: string; fatal?: boolean; sqlState?: string }
+  return sqlState !== undefined || fatal !== undefined || code === "ETIMEDOUT"
+}

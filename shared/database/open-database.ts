@@ -1,0 +1,86 @@
+import type { Duplex } from "node:stream"
+import type { MySqlDatabase } from "drizzle-orm/mysql-core"
+import { drizzle, type MySql2PreparedQueryHKT, type MySql2QueryResultHKT } from "drizzle-orm/mysql2"
+import { createPool, type Pool, type ResultSetHeader } from "mysql2"
+import { PermanentError } from "../errors.ts"
+
+/** A database or a transaction in it. */
+export type Database = MySqlDatabase<MySql2QueryResultHKT, MySql2PreparedQueryHKT>
+
+export interface DatabaseConnection {
+  db: Database
+  /** The driver's own, for what drizzle has not: rows taken as they come. */
+  pool: Pool
+  close: () => Promise<void>
+}
+
+export interface DatabaseOptions {
+  /** mysql://user:password@host:port/database */
+  url: string
+  /** Where the bytes go, if not to the URL's host. */
+  stream?: () => Duplex
+  /** Connections that may be open at once. */
+  connectionsMax: number
+  /**
+   * Seconds after which the server drops a connection that asks nothing, and rolls its transaction back. It bounds how
+   * long a frozen process can keep rows locked.
+   */
+  idleSecondsMax?: number
+  /** Seconds that a statement waits for a row that somebody else has locked; the server's own setting by default. */
+  lockWaitSecondsMax?: number
+  /** Every transaction is READ ONLY: the server itself refuses a write. */
+  readOnly?: boolean
+}
+
+const CONNECT_TIMEOUT_MS = 10_000
+
+// READ COMMITTED: the shop's rows are read without locks. Strict: a sum that does not fit is an error, never a
+// clipped number. UTC: DATETIME columns hold UTC.
+const sessionSettings = [
+  "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+  "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', time_zone = '+00:00'",
+]
+
+/** Opens a pool; connections are made when first used. */
+export function openDatabase(options: DatabaseOptions): DatabaseConnection {
+  const pool = createPool({
+    uri: options.url,
+    ...(options.stream ? { stream: options.stream } : {}),
+    connectionLimit: options.connectionsMax,
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    timezone: "Z",
+    // 64-bit integers and decimals as strings: no digit is lost on the way to bigint.
+    supportBigNumbers: true,
+    bigNumberStrings: true,
+  })
+  const settings = [...sessionSettings, `SET SESSION wait_timeout = ${options.idleSecondsMax ?? 600}`]
+  if (options.lockWaitSecondsMax) settings.push(`SET SESSION innodb_lock_wait_timeout = ${options.lockWaitSecondsMax}`)
+  if (options.readOnly) settings.push("SET SESSION TRANSACTION READ ONLY")
+  pool.on("connection", (connection) => {
+    for (const setting of settings) connection.query(setting, (error) => error && connection.destroy())
+  })
+  return { db: drizzle({ client: pool }), pool, close: () => pool.promise().end() }
+}
+
+/** How many rows a write matched. */
+export function matchedRows(result: [ResultSetHeader, ...unknown[]]): number {
+  return result[0].affectedRows
+}
+
+/** Every write after a claim or a state check must match its row; none means that the state was another. */
+export function requireRow(result: [ResultSetHeader, ...unknown[]], what: string): void {
+  if (matchedRows(result) === 0) throw new PermanentError(`cannot ${what}: no row is in the state that allows it`)
+}
+
+/** All rows of a SELECT run with `db.execute`. */
+export function allRows<Row>(result: unknown): Row[] {
+  return (result as [Row[]])[0]
+}
+
+/** Whether an error is a duplicate of a unique key whose name contains `key`. */
+export function isDuplicateKey(error: unknown, key: string): boolean {
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if ((cause as { errno?: number }).errno === 1062) return cause.message.includes(key)
+  }
+  return false
+}

@@ -1,0 +1,33 @@
+import { create } from "@bufbuild/protobuf"
+import { type Manifest, ManifestSchema } from "../../schemas/documents/manifest_pb.ts"
+import { formatJson } from "../../schemas/json.ts"
+import type { Run } from "../ledger/runs.ts"
+import type { Shard } from "../ledger/shards.ts"
+
+/** What the commit of a shard that is done wrote, from its ledger row alone: whoever composes it, it is the same. */
+export function composeManifest(run: Run, shard: Shard): Manifest {
+  return create(ManifestSchema, {
+    runId: run.runId,
+    date: run.revenueDate,
+    version: run.version,
+    dispatch: shard.dispatch,
+    index: shard.shardIndex,
+    ...(shard.rangeFrom === null ? {} : { from: shard.rangeFrom }),
+    ...(shard.rangeTo === null ? {} : { to: shard.rangeTo }),
+    epoch: shard.epoch,
+    rows: shard.rowCount ?? 0n,
+    purchases: shard.purchases ?? 0n,
+    amountCents: shard.amountCents ?? "0",
+    checksum: shard.checksum ?? "0",
+    execution: shard.execution ?? "",
+    taskIndex: shard.taskIndex ?? 0,
+    attempt: shard.attempt ?? 0,
+    claimedAt: shard.claimedAt?.toISOString() ?? "",
+    committedAt: shard.committedAt?.toISOString() ?? "",
+  })
+}
+
+/** The text of a manifest in the bucket, to the byte. */
+export function formatManifest(manifest: Manifest): string {
+  return formatJson(ManifestSchema, manifest, 2)
+}

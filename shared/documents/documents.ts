@@ -1,0 +1,206 @@
+import { createHash } from "node:crypto"
+import { Readable } from "node:stream"
+import { pipeline } from "node:stream/promises"
+import type { Bucket } from "@google-cloud/storage"
+import pMap from "p-map"
+import { type RetryOptions, retryTransient } from "../retry.ts"
+
+// Each loss of the race means that somebody else replaced the document in between.
+const REPLACE_TRIES_MAX = 10
+
+// Small requests: the time goes into round trips.
+const DELETES_AT_ONCE = 32
+
+/** Reads a document; undefined if there is none. */
+export async function readDocument(bucket: Bucket, path: string, options: RetryOptions): Promise<string | undefined> {
+  return readExisting(bucket, path, options, async () => {
+    const [content] = await bucket.file(path).download()
+    return content.toString("utf8")
+  })
+}
+
+/**
+ * Writes a document if there is none at this path. Returns the text that is there afterwards: the given one, or what
+ * somebody else, or an earlier try of this very call, had written.
+ */
+export async function createDocument(
+  bucket: Bucket,
+  path: string,
+  text: string,
+  options: RetryOptions,
+): Promise<string> {
+  if (await save(bucket, path, text, "0", options)) return text
+  const existing = await readDocument(bucket, path, options)
+  if (!existing) throw new Error(`gs://${bucket.name}/${path} was there and is gone again: who deletes documents?`)
+  return existing
+}
+
+/**
+ * Writes a document over an older one. `supersedes` says, of the text that is there, whether the new one may replace
+ * it. Returns false if it may not; writing the same text again is no change and true.
+ */
+export async function replaceDocument(
+  bucket: Bucket,
+  path: string,
+  text: string,
+  supersedes: (existing: string) => boolean,
+  options: RetryOptions,
+): Promise<boolean> {
+  let generation = "0"
+  for (let attempt = 0; attempt < REPLACE_TRIES_MAX; attempt++) {
+    if (await save(bucket, path, text, generation, options)) return true
+    const existing = await readGeneration(bucket, path, options)
+    if (existing?.text === text) return true
+    if (existing && !supersedes(existing.text)) return false
+    generation = existing?.generation ?? "0"
+  }
+  throw isContested(bucket, path)
+}
+
+function isContested(bucket: Bucket, path: string): Error {
+  return new Error(`gs://${bucket.name}/${path} was replaced by others ${REPLACE_TRIES_MAX} times in a row`)
+}
+
+/**
+ * Writes a document of any size as it is made, over what is there. `makeContent` is called for each try. What is written
+ * by several at once is one of theirs, whole.
+ */
+export async function streamDocument(
+  bucket: Bucket,
+  path: string,
+  makeContent: () => AsyncIterable<string>,
+  options: RetryOptions,
+): Promise<void> {
+  for (let attempt = 0; attempt < REPLACE_TRIES_MAX; attempt++) {
+    const generation = (await readMetadata(bucket, path, options))?.generation ?? "0"
+    const isWritten = await write(bucket, path, options, () =>
+      pipeline(
+        Readable.from(makeContent()),
+        bucket.file(path).createWriteStream({
+          resumable: false,
+          contentType: "application/x-ndjson",
+          preconditionOpts: { ifGenerationMatch: generation },
+        }),
+      ),
+    )
+    if (isWritten) return
+  }
+  throw isContested(bucket, path)
+}
+
+/** Deletes all documents below a folder; returns how many there were. Done again, it deletes what is left. */
+export async function deleteDocuments(bucket: Bucket, folder: string, options: RetryOptions): Promise<number> {
+  const documents = await listDocuments(bucket, folder, options)
+  await pMap(documents, ({ path }) => deleteDocument(bucket, path, options), { concurrency: DELETES_AT_ONCE })
+  return documents.length
+}
+
+/** Deletes a document; one that is gone already is deleted. */
+export async function deleteDocument(bucket: Bucket, path: string, options: RetryOptions): Promise<void> {
+  await readExisting(bucket, path, options, () => bucket.file(path).delete())
+}
+
+/** A document as a listing of its folder tells of it. */
+export interface ListedDocument {
+  path: string
+  /** The content's MD5 hash, base64; undefined where the bucket has none. */
+  md5: string | undefined
+}
+
+/** All documents below a folder. */
+export async function listDocuments(bucket: Bucket, folder: string, options: RetryOptions): Promise<ListedDocument[]> {
+  return retryTransient(
+    `list gs://${bucket.name}/${folder}`,
+    async () => {
+      const [files] = await bucket.getFiles({ prefix: folder })
+      return files.map((file) => ({ path: file.name, md5: file.metadata.md5Hash }))
+    },
+    options,
+  )
+}
+
+/** Whether a listed document holds just this text. */
+export function holdsText({ md5 }: ListedDocument, text: string): boolean {
+  return md5 !== undefined && md5 === createHash("md5").update(text).digest("base64")
+}
+
+/** The generation that a conditional write over a document must name. */
+async function readMetadata(bucket: Bucket, path: string, options: RetryOptions) {
+  return readExisting(bucket, path, options, async () => {
+    const [{ generation }] = await bucket.file(path).getMetadata()
+    return { generation: String(generation) }
+  })
+}
+
+/** A document with that generation. */
+async function readGeneration(bucket: Bucket, path: string, options: RetryOptions) {
+  return readExisting(bucket, path, options, async () => {
+    const [metadata] = await bucket.file(path).getMetadata()
+    const generation = String(metadata.generation)
+    // The generation pins the content to the metadata: somebody may replace the document in between.
+    const [content] = await bucket.file(path, { generation }).download()
+    return { text: content.toString("utf8"), generation }
+  })
+}
+
+async function readExisting<T>(bucket: Bucket, path: string, options: RetryOptions, read: () => Promise<T>) {
+  return retryTransient(
+    `read gs://${bucket.name}/${path}`,
+    async () => {
+      try {
+        return await read()
+      } catch (error) {
+        if (hasCode(error, 404) && !isBucketMissing(error)) return undefined
+        throw error
+      }
+    },
+    options,
+  )
+}
+
+/** One conditional write; false if the precondition did not hold. */
+async function save(
+  bucket: Bucket,
+  path: string,
+  text: string,
+  generation: string,
+  options: RetryOptions,
+): Promise<boolean> {
+  return write(bucket, path, options, () =>
+    bucket.file(path).save(text, {
+      resumable: false,
+      contentType: "application/json",
+      preconditionOpts: { ifGenerationMatch: generation },
+    }),
+  )
+}
+
+async function write(
+  bucket: Bucket,
+  path: string,
+  options: RetryOptions,
+  send: () => Promise<unknown>,
+): Promise<boolean> {
+  return retryTransient(
+    `write gs://${bucket.name}/${path}`,
+    async () => {
+      try {
+        await send()
+        return true
+      } catch (error) {
+        if (hasCode(error, 412)) return false
+        throw error
+      }
+    },
+    options,
+  )
+}
+
+function hasCode(error: unknown, code: number): boolean {
+  return error instanceof Error && (error as { code?: unknown }).code === code
+}
+
+// "The specified bucket does not exist." is no answer about a document.
+function isBucketMissing(error: unknown): boolean {
+  return error instanceof Error && /bucket does not exist/i.test(error.message)
+}

@@ -1,0 +1,151 @@
+import { type FastifyInstance, fastify } from "fastify"
+import { describeError } from "../errors.ts"
+import { type ExplainError, errorFields } from "../telemetry/error-fields.ts"
+import type { Log } from "../telemetry/log.ts"
+import { findTraceParent } from "../telemetry/trace-parent.ts"
+import { continueTrace, inSpan } from "../telemetry/tracing.ts"
+import type { VerifyToken } from "./verify-push-token.ts"
+
+/** A Pub/Sub message as a push subscription delivers it. */
+export interface PushMessage {
+  id: string
+  /** Last part of the subscription's name. */
+  subscription: string
+  publishedAt: Date
+  attributes: Record<string, string>
+  /** The message's data as text. */
+  data: string
+  /** How often it was delivered, this one included; undefined without a dead-letter policy. */
+  deliveryAttempt?: number
+}
+
+/** Returns when the message is settled, and it is acknowledged; throws, and it is delivered again. */
+export type TakeMessage = (message: PushMessage) => Promise<void>
+
+export interface PushServerOptions {
+  port: number
+  host: string
+  log: Log
+  /** By path, such as `/run-requests`. */
+  messages: Record<string, TakeMessage>
+  /** Calls without a message, by path, such as `/sweep`. */
+  calls?: Record<string, () => Promise<void>>
+  /** Says who calls; without it, anybody may. */
+  verify?: VerifyToken | undefined
+  /** Turns what people can put right into a sentence for them. */
+  explain?: ExplainError
+  /** Sends the spans of a request before it is answered: afterwards Cloud Run gives the service no processor. */
+  flush?: () => Promise<void>
+}
+
+// Pub/Sub's messages reach 10 MB, and base64 adds a third.
+const BODY_BYTES_MAX = 15 * 1024 * 1024
+
+/** Serves push deliveries. This is the one place that decides whether a message is acknowledged, and logs why not. */
+export async function startPushServer(options: PushServerOptions): Promise<{ url: string; close(): Promise<void> }> {
+  const { log } = options
+  const server: FastifyInstance = fastify({ bodyLimit: BODY_BYTES_MAX, forceCloseConnections: "idle" })
+  server.get("/healthz", () => ({ status: "ok" }))
+  // The connection of a delivery that is answered after the closing began would be kept alive for 72 s, and with it
+  // this process, until it is killed.
+  let closing = false
+  server.addHook("onSend", async (_request, reply) => {
+    if (closing) void reply.header("connection", "close")
+  })
+  // Cloud Scheduler sends no body, as application/octet-stream: https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs#HttpTarget
+  server.addContentTypeParser("*", { parseAs: "buffer" }, (_request, _body, done) => done(null, undefined))
+  // Before the body is read: who may not call may not make us read 15 MB either.
+  server.addHook("onRequest", async (request, reply) => {
+    if (!options.verify || request.routeOptions.url === "/healthz") return
+    const path = request.routeOptions.url
+    try {
+      const verdict = await options.verify(request.headers.authorization)
+      if ("account" in verdict) return
+      log.warn({ path, reason: verdict.refused }, "a call is refused: it does not prove who it comes from")
+      await reply.code(request.headers.authorization ? 403 : 401).send({ error: "not for you" })
+    } catch (error) {
+      log.error({ path, error: describeError(error) }, "a call cannot be checked and is left to be repeated")
+      await reply.code(503).send({ error: "not checked; repeat it" })
+    }
+  })
+
+  for (const [path, take] of Object.entries(options.messages)) {
+    server.post(path, async (request, reply) => {
+      const message = readPush(request.body)
+      if (typeof message === "string") return reply.code(400).send({ error: message })
+      const { id, subscription, deliveryAttempt } = message
+      const settle = async () => {
+        try {
+          await take(message)
+        } catch (error) {
+          log.error(
+            { path, messageId: id, subscription, deliveryAttempt, ...errorFields(error, options.explain) },
+            "a message could not be settled and is left to be delivered again",
+          )
+          throw error
+        }
+      }
+      const attributes = {
+        "messaging.system": "gcp_pubsub",
+        "messaging.operation.type": "process",
+        "messaging.destination.subscription.name": subscription,
+        "messaging.message.id": id,
+      }
+      const settled = await continueTrace(findTraceParent(message.attributes, request.headers), () =>
+        inSpan(`process ${path.slice(1)}`, {}, settle, { kind: "consumer", attributes }),
+      ).then(
+        () => true,
+        () => false,
+      )
+      await options.flush?.()
+      if (settled) return reply.code(204).send()
+      return reply.code(503).send({ error: "not settled; deliver it again" })
+    })
+  }
+  for (const [path, run] of Object.entries(options.calls ?? {})) {
+    server.post(path, async (request, reply) => {
+      // No span: most calls find nothing to do.
+      const done = await continueTrace(findTraceParent({}, request.headers), async () => {
+        try {
+          await run()
+          return true
+        } catch (error) {
+          log.error({ path, ...errorFields(error, options.explain) }, "a call failed and is left to be repeated")
+          return false
+        }
+      })
+      await options.flush?.()
+      if (done) return reply.code(204).send()
+      return reply.code(503).send({ error: "failed; repeat it" })
+    })
+  }
+  await server.listen({ port: options.port, host: options.host })
+  const address = server.server.address()
+  const port = typeof address === "object" && address ? address.port : options.port
+  return {
+    url: `http://127.0.0.1:${port}`,
+    close: async () => {
+      closing = true
+      await server.close()
+    },
+  }
+}
+
+/** https://cloud.google.com/pubsub/docs/push#receive_push; returns what is wrong if it is no push delivery. */
+function readPush(body: unknown): PushMessage | string {
+  const push = body as { message?: Record<string, unknown>; subscription?: unknown; deliveryAttempt?: unknown } | null
+  const message = push?.message
+  if (!message || typeof message !== "object") return "not a Pub/Sub push delivery: no message"
+  const { messageId, publishTime, data, attributes } = message
+  if (typeof messageId !== "string" || messageId === "") return "not a Pub/Sub push delivery: no message.messageId"
+  const publishedAt = new Date(typeof publishTime === "string" ? publishTime : Number.NaN)
+  if (Number.isNaN(publishedAt.getTime())) return "not a Pub/Sub push delivery: no message.publishTime"
+  return {
+    id: messageId,
+    subscription: (typeof push.subscription === "string" ? push.subscription : "").replace(/^.*\//, ""),
+    publishedAt,
+    attributes: (attributes ?? {}) as Record<string, string>,
+    data: Buffer.from(typeof data === "string" ? data : "", "base64").toString("utf8"),
+    ...(typeof push.deliveryAttempt === "number" ? { deliveryAttempt: push.deliveryAttempt } : {}),
+  }
+}

@@ -1,0 +1,65 @@
+import type { Verdict, Verdict_Fault } from "../../schemas/documents/verdict_pb.ts"
+import { renderChanges } from "./render-changes.ts"
+import { formatAmount, formatCount, formatNumberOf } from "./render-numbers.ts"
+import { renderTable } from "./render-table.ts"
+
+// A verdict may name every one of 10,000 shards; a person reads the first few and then the document.
+const FAULTS_SHOWN_MAX = 20
+
+/** A verdict as lines for people. */
+export function renderVerdict(verdict: Verdict): string[] {
+  return [
+    `${verdict.verdict}: ${verdict.date} version ${verdict.version}, ${formatNumberOf(verdict.shards, "shard")}, run ${verdict.runId}`,
+    ...(verdict.reason === undefined ? [] : [`  ${verdict.reason}`]),
+    ...renderTotals(verdict).map((line) => `  ${line}`),
+    ...renderVersionChanges(verdict.changes).map((line) => `  ${line}`),
+    ...renderFaults(verdict.faults).map((line) => `  ${line}`),
+  ]
+}
+
+/** Users, purchases and amount, with the guests apart. */
+export function renderTotals(verdict: Pick<Verdict, "revenue" | "source" | "guests">): string[] {
+  const right = "right" as const
+  const columns = [{ title: "" }, { title: "users", align: right }, { title: "purchases", align: right }]
+  return renderTable(
+    [...columns, { title: "amount", align: right }],
+    [
+      renderRow("Revenue", verdict.revenue),
+      renderRow("shop, known users", verdict.source),
+      renderRow("shop, guests", verdict.guests),
+    ],
+  )
+}
+
+function renderRow(name: string, totals: Verdict["revenue"]): string[] {
+  return [
+    name,
+    totals?.rows === undefined ? "" : formatCount(totals.rows),
+    totals ? formatCount(totals.purchases) : "unknown",
+    totals ? formatAmount(totals.amountCents) : "unknown",
+  ]
+}
+
+/** What a version changes of the one that it replaces. */
+export function renderVersionChanges(changes: Verdict["changes"]): string[] {
+  if (!changes) return []
+  const { added, changed, removed, fromVersion, largest, document } = changes
+  const counts = `${formatCount(added)} users added, ${formatCount(changed)} changed, ${formatCount(removed)} removed`
+  return [
+    `compared with version ${fromVersion}: ${counts}`,
+    ...(largest.length > 0 ? renderChanges(largest) : []),
+    ...(document === undefined ? [] : [`all of them: ${document}`]),
+  ]
+}
+
+/** One line for each finding: `failed   shard 3  …`. */
+export function renderFaults(faults: Pick<Verdict_Fault, "index" | "fault" | "reason">[]): string[] {
+  const lines = renderTable(
+    [{ title: "" }, { title: "" }, { title: "" }],
+    faults
+      .slice(0, FAULTS_SHOWN_MAX)
+      .map(({ index, fault, reason }) => [fault, index === undefined ? "run" : `shard ${index}`, reason]),
+  )
+  const rest = faults.length - FAULTS_SHOWN_MAX
+  return rest > 0 ? [...lines, `and ${formatCount(rest)} more: see the verdict's document`] : lines
+}

@@ -1,0 +1,43 @@
+import { randomBytes } from "node:crypto"
+import type { Database } from "../../shared/database/open-database.ts"
+import { offerShards, openRun } from "../../shared/ledger/plan.ts"
+import { createRun, findRun, type NewRun, type Run } from "../../shared/ledger/runs.ts"
+import type { Range } from "../../shared/range.ts"
+
+export const testDate = "2026-11-22"
+
+/** A run that could be begun on the test date in UTC. */
+export function newRun(overrides: Partial<NewRun> = {}): NewRun {
+  const requestId = randomBytes(4).toString("hex")
+  return {
+    runId: `${overrides.revenueDate ?? testDate}-${requestId}`,
+    revenueDate: testDate,
+    requestId,
+    timeZone: "UTC",
+    fromAt: new Date("2026-11-22T00:00:00Z"),
+    toAt: new Date("2026-11-23T00:00:00Z"),
+    requestedAt: new Date("2026-11-23T01:00:00Z"),
+    sourceIndex: "purchases_day_slice",
+    sourceWay: "day-slice",
+    checksumMultipliers: "1073741825,1234567891,2147483647,1987654321",
+    ...overrides,
+  }
+}
+
+/** Ranges cut at these ids. */
+export function cutAt(...ids: bigint[]): Range[] {
+  return [undefined, ...ids].map((from, index) => ({ from, to: ids[index] }))
+}
+
+/** Offers all shards of a run that is being planned. */
+export async function openFirstDispatch(db: Database, run: Run, ranges: Range[]): Promise<void> {
+  await offerShards(db, run, 0, ranges.slice(0, -1), ranges.length)
+  await openRun(db, run, ranges.length, ranges.at(-1) ?? {})
+}
+
+/** A run whose dispatch 0 is open. */
+export async function beginRun(db: Database, ranges: Range[], overrides: Partial<NewRun> = {}): Promise<Run> {
+  const run = await createRun(db, newRun(overrides))
+  await openFirstDispatch(db, run, ranges)
+  return (await findRun(db, run.runId)) as Run
+}

@@ -1,0 +1,80 @@
+import { expect, test } from "vitest"
+import { readFinalizerConfig } from "../../../services/finalizer/config.ts"
+import { readPlannerConfig } from "../../../services/planner/config.ts"
+import { readWorkerConfig } from "../../../services/worker/config.ts"
+import { ConfigurationError } from "../../../shared/errors.ts"
+
+const sound = {
+  DATABASE_URL: "mysql://root@127.0.0.1:3306/shop",
+  GOOGLE_CLOUD_PROJECT: "shop",
+  BUCKET: "shop-daybook",
+  WORKER_JOB: "projects/shop/locations/europe-west1/jobs/daybook-worker",
+  PUSH_AUDIENCE: "https://daybook-planner-1.europe-west1.run.app",
+  PUSH_ACCOUNTS: "daybook-push@shop.iam.gserviceaccount.com",
+}
+const task = {
+  RUN_ID: "2026-11-22-1",
+  DISPATCH: "0",
+  CLOUD_RUN_EXECUTION: "daybook-worker-abcde",
+  CLOUD_RUN_TASK_INDEX: "0",
+  CLOUD_RUN_TASK_ATTEMPT: "0",
+  CLOUD_RUN_TASK_COUNT: "1",
+}
+
+function faults(read: () => unknown): string[] {
+  try {
+    read()
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigurationError)
+    return (error as Error).message.split("\n").slice(1)
+  }
+  return []
+}
+
+test("a sound environment is read, with defaults", () => {
+  expect(readPlannerConfig(sound)).toMatchObject({
+    PORT: 8080,
+    SHARD_PURCHASES: "auto",
+    TASKS_MAX: 10,
+    REVENUE_TIME_ZONE: "UTC",
+  })
+  expect(readPlannerConfig({ ...sound, SHARD_PURCHASES: "7" })).toMatchObject({ SHARD_PURCHASES: 7 })
+  expect(readWorkerConfig({ ...sound, ...task })).toMatchObject({ DISPATCH: 0, SHARD_CRASHES_MAX: 3 })
+  expect(readFinalizerConfig(sound)).toMatchObject({ PORT: 8080 })
+})
+
+test("all that is wrong is told at once, with the variable's name and what it is for", () => {
+  const told = faults(() =>
+    readPlannerConfig({
+      BUCKET: "b",
+      DATABASE_URL: "postgres://x",
+      PUSH_TOKENS: "none",
+      SHARD_PURCHASES: "many",
+      REVENUE_TIME_ZONE: "Mars",
+    }),
+  )
+  expect(told).toEqual([
+    "  DATABASE_URL is not a URL of the form mysql://user:password@host:port/database (the database of the shop and of Revenue, as mysql://user:password@host:port/database)",
+    "  GOOGLE_CLOUD_PROJECT is not set (the Google Cloud project)",
+    "  WORKER_JOB is not set (the Cloud Run Job of the worker)",
+    "  PUSH_AUDIENCE is not set (the audience that push tokens must name: this service's own URL)",
+    "  PUSH_ACCOUNTS is not set (the service accounts that may push, separated by spaces)",
+    "  PUSH_TOKENS is not verify or trust-cloud-run",
+    "  REVENUE_TIME_ZONE is not an IANA time zone such as Europe/Berlin (the IANA time zone in which a revenue date is a day)",
+    "  SHARD_PURCHASES is neither auto nor a whole number from 1 to 1000000000 (about how many purchases a shard holds; auto: from 50000 to 500000, by the size of the day)",
+  ])
+})
+
+test.each(["DATABASE_URL", "BUCKET", "REVENUE_TIME_ZONE", "SHARD_PURCHASES", "LOG_LEVEL", "PORT"])(
+  "%s set to nothing is a fault, not a default",
+  (name) => {
+    const told = faults(() => readPlannerConfig({ ...sound, [name]: "" }))
+    expect(told).toHaveLength(1)
+    expect(told[0]).toContain(`${name} is set to nothing`)
+  },
+)
+
+test("a worker outside Cloud Run says what it misses", () => {
+  const told = faults(() => readWorkerConfig(sound)).map((line) => line.trim().split(" ")[0])
+  expect(told.toSorted()).toEqual(Object.keys(task).toSorted())
+})
