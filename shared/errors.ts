@@ -15,6 +15,11 @@ export class ConfigurationError extends Error {
   override readonly name = "ConfigurationError"
 }
 
+/** An error and what caused it, from the outermost: drizzle and the Google clients wrap the telling one. */
+export function listCauses(error: unknown): Error[] {
+  return error instanceof Error ? [error, ...listCauses(error.cause)] : []
+}
+
 /** What an error says, with what its causes add: drizzle and the Google clients wrap the telling part. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error)

@@ -1,4 +1,5 @@
 import { ConfigurationError, PermanentError, StaleEpochError } from "./errors.ts"
+import { grpcStatus } from "./google/grpc-status.ts"
 
 // MySQL and MariaDB errors that pass: https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html and
 // https://mariadb.com/kb/en/mariadb-error-code-reference/
@@ -41,8 +42,8 @@ const transientNetworkCodes = new Set([
   "ERR_STREAM_PREMATURE_CLOSE",
 ])
 
-// gRPC: DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, INTERNAL, UNAVAILABLE.
-const transientGrpcCodes = new Set([4, 8, 10, 13, 14])
+const { deadlineExceeded, resourceExhausted, aborted, internal, unavailable } = grpcStatus
+const transientGrpcCodes = new Set<number>([deadlineExceeded, resourceExhausted, aborted, internal, unavailable])
 
 const transientHttpStatuses = new Set([408, 429, 500, 502, 503, 504])
 

@@ -7,7 +7,6 @@ import { changesPath } from "../../shared/documents/document-paths.ts"
 import { streamDocument } from "../../shared/documents/documents.ts"
 import { findPublishedDay } from "../../shared/ledger/published-days.ts"
 import type { Run } from "../../shared/ledger/runs.ts"
-import { shardRange } from "../../shared/ledger/shard-range.ts"
 import type { Range } from "../../shared/range.ts"
 import type { RetryOptions } from "../../shared/retry.ts"
 import type { Evidence } from "./gather-evidence.ts"
@@ -31,15 +30,15 @@ export async function compareVersions(
   db: Database,
   bucket: Bucket,
   run: Run,
-  evidence: Pick<Evidence, "shards" | "rows">,
+  { shards }: Pick<Evidence, "shards">,
   options: RetryOptions,
 ): Promise<VersionChanges | undefined> {
   const shown = await findPublishedDay(db, run.revenueDate)
   if (!shown || shown.version >= run.version) return undefined
-  const ranges = evidence.shards.map(shardRange)
+  const ranges = shards.map(({ range }) => range)
   const old = { ...run, version: shown.version }
   const oldTotals = await sumRows(db, old, ranges)
-  const differing = ranges.filter((_range, at) => !isSame(oldTotals[at], evidence.rows[at]))
+  const differing = ranges.filter((_range, at) => !isSame(oldTotals[at], shards[at]?.rows))
   const path = changesPath(run.runId)
   const tally =
     differing.length > 0 ? await writeChanges(db, bucket, path, run, shown.version, differing, options) : createTally()
@@ -51,7 +50,7 @@ export async function compareVersions(
     removed,
     largest,
     amountCentsBefore: addUp(oldTotals),
-    amountCentsAfter: addUp(evidence.rows),
+    amountCentsAfter: addUp(shards.map(({ rows }) => rows)),
     document: differing.length > 0 ? `gs://${bucket.name}/${path}` : undefined,
   }
 }

@@ -29,7 +29,8 @@ export function composeVerdict(
   decidedAt: Date,
   changes?: VersionChanges,
 ): string {
-  const manifests = [...evidence.manifests.byIndex.values()].filter((manifest) => typeof manifest !== "string")
+  const { shards, guests } = evidence
+  const manifests = shards.flatMap(({ manifest }) => (typeof manifest === "object" ? manifest : []))
   return formatJson(
     VerdictSchema,
     {
@@ -41,22 +42,22 @@ export function composeVerdict(
       requestId,
       decidedAt: decidedAt.toISOString(),
       ...(faults.length === 0 ? {} : { reason: describeFaults(faults), retry: composeRetry(run, faults) }),
-      shards: evidence.shards.length,
+      shards: shards.length,
       manifests: {
         rows: addUp(manifests, (manifest) => manifest.rows),
         purchases: addUp(manifests, (manifest) => manifest.purchases),
         amountCents: String(addUp(manifests, (manifest) => BigInt(manifest.amountCents))),
       },
       revenue: {
-        rows: addUp(evidence.rows, (totals) => totals.rows),
-        purchases: addUp(evidence.rows, (totals) => totals.purchases),
-        amountCents: String(addUp(evidence.rows, (totals) => totals.amountCents)),
+        rows: addUp(shards, ({ rows }) => rows.rows),
+        purchases: addUp(shards, ({ rows }) => rows.purchases),
+        amountCents: String(addUp(shards, ({ rows }) => rows.amountCents)),
       },
       source: {
-        purchases: addUp(evidence.source, (totals) => totals.purchases),
-        amountCents: String(addUp(evidence.source, (totals) => totals.amountCents)),
+        purchases: addUp(shards, ({ source }) => source.purchases),
+        amountCents: String(addUp(shards, ({ source }) => source.amountCents)),
       },
-      guests: { purchases: evidence.guests.purchases, amountCents: String(evidence.guests.amountCents) },
+      guests: { purchases: guests.purchases, amountCents: String(guests.amountCents) },
       faults: faults.map(toFault),
       ...(changes ? { changes: toChanges(changes) } : {}),
       ...(run.verifyingAt ? { verifyingAt: run.verifyingAt.toISOString() } : {}),

@@ -15,7 +15,7 @@ import type { Log } from "../../shared/telemetry/log.ts"
 import { inSpan, noteFields } from "../../shared/telemetry/tracing.ts"
 import { compareVersions } from "./compare-versions.ts"
 import { composeMessage, composeVerdict } from "./compose-verdict.ts"
-import { gatherEvidence } from "./gather-evidence.ts"
+import { gatherEvidence, type ShardEvidence } from "./gather-evidence.ts"
 import { judgeRun } from "./judge-run.ts"
 import { nameUsers } from "./name-users.ts"
 
@@ -72,7 +72,7 @@ async function decide(context: FinalizeContext, runId: string): Promise<void> {
   const requestId = dispatch?.requestId ?? run.requestId
   const verdict = composeVerdict(run, requestId, evidence, faults, context.now(), changes)
   const state = faults.length === 0 ? "complete" : "incomplete"
-  if (await decideRun(db, run, { state, verdict, totals: addUpRows(evidence.rows) })) {
+  if (await decideRun(db, run, { state, verdict, totals: addUpRows(evidence.shards) })) {
     noteFields({ verdict: state })
     const told = faults.slice(0, 10).map(({ index, fault, reason }) => ({ index, fault, reason }))
     context.log[state === "complete" ? "info" : "error"]({ faults: told }, "a run has its verdict")
@@ -94,8 +94,8 @@ async function announce(context: FinalizeContext, runId: string): Promise<void> 
   if (run.state === "complete") await context.sendDayChanges()
 }
 
-function addUpRows(rows: RowTotals[]): DayTotals {
-  const add = (of: (totals: RowTotals) => bigint) => rows.reduce((sum, totals) => sum + of(totals), 0n)
+function addUpRows(shards: ShardEvidence[]): DayTotals {
+  const add = (of: (totals: RowTotals) => bigint) => shards.reduce((sum, { rows }) => sum + of(rows), 0n)
   return {
     users: add((of) => of.rows),
     purchases: add((of) => of.purchases),

@@ -1,4 +1,5 @@
 import type { Bucket } from "@google-cloud/storage"
+import type { Manifest } from "../../schemas/documents/manifest_pb.ts"
 import { type Plan, PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { MalformedError, parseDocument } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database/open-database.ts"
@@ -11,21 +12,29 @@ import { shardRange } from "../../shared/ledger/shard-range.ts"
 import { listShards, type Shard } from "../../shared/ledger/shards.ts"
 import type { Range } from "../../shared/range.ts"
 import type { RetryOptions } from "../../shared/retry.ts"
-import { type Manifests, readManifests } from "./read-manifests.ts"
+import { readManifests } from "./read-manifests.ts"
 import { type CheckedTotals, type SourceTotals, sumGuests, sumSource } from "./sum-source.ts"
 
 /** All that a verdict rests on, as it was seen. */
 export interface Evidence {
   /** The plan in the bucket; a string says what is wrong with it. */
   plan: Plan | string
-  /** The ledger's shards, in the order of their indexes. */
-  shards: Shard[]
-  manifests: Manifests
-  /** What the Revenue rows of each shard add up to, recomputed. */
-  rows: RowTotals[]
-  /** What the shop's purchases of each shard add up to. */
-  source: CheckedTotals[]
+  /** Of each of the ledger's shards, in the order of their indexes. */
+  shards: ShardEvidence[]
+  /** Names and indexes of manifests that no shard of the run has. */
+  strangers: (string | number)[]
   guests: SourceTotals
+}
+
+export interface ShardEvidence {
+  shard: Shard
+  range: Range
+  /** A string says why it cannot be read; undefined where there is none. */
+  manifest: Manifest | string | undefined
+  /** What its Revenue rows add up to, recomputed. */
+  rows: RowTotals
+  /** What the shop's purchases add up to. */
+  source: CheckedTotals
 }
 
 /**
@@ -48,7 +57,7 @@ export async function gatherEvidence(
   options: RetryOptions,
 ): Promise<Evidence> {
   const shards = await listShards(db, run.runId)
-  const ranges: Range[] = shards.map(shardRange)
+  const ranges = shards.map(shardRange)
   const [plan, manifests, rows, shop, guests] = await Promise.all([
     readPlan(bucket, run, options),
     readManifests(bucket, run, shards, options),
@@ -56,7 +65,26 @@ export async function gatherEvidence(
     readSource(() => sumSource(source, run, ranges)),
     readSource(() => sumGuests(source, run)),
   ])
-  return { plan, shards, manifests, rows, source: shop, guests }
+  const { byIndex, foreign } = manifests
+  const known = new Set(shards.map(({ shardIndex }) => shardIndex))
+  return {
+    plan,
+    shards: shards.map((shard, at) => ({
+      shard,
+      range: present(ranges[at]),
+      manifest: byIndex.get(shard.shardIndex),
+      rows: present(rows[at]),
+      source: present(shop[at]),
+    })),
+    strangers: [...[...byIndex.keys()].filter((index) => !known.has(index)), ...foreign],
+    guests,
+  }
+}
+
+/** One of as many as there are shards. */
+function present<T>(value: T | undefined): T {
+  if (value === undefined) throw new Error("there are fewer totals than shards")
+  return value
 }
 
 async function readPlan(bucket: Bucket, run: Run, options: RetryOptions): Promise<Plan | string> {

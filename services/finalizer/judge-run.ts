@@ -2,10 +2,9 @@ import type { Manifest } from "../../schemas/documents/manifest_pb.ts"
 import type { UserChange } from "../../shared/day/compare-totals.ts"
 import type { RowTotals } from "../../shared/day/revenue-rows.ts"
 import type { Run } from "../../shared/ledger/runs.ts"
-import { shardRange } from "../../shared/ledger/shard-range.ts"
 import type { Shard } from "../../shared/ledger/shards.ts"
-import { findTilingFault, formatRange, sameRange } from "../../shared/range.ts"
-import type { Evidence } from "./gather-evidence.ts"
+import { findTilingFault, formatRange, type Range, sameRange } from "../../shared/range.ts"
+import type { Evidence, ShardEvidence } from "./gather-evidence.ts"
 import type { CheckedTotals } from "./sum-source.ts"
 
 /** Why a shard is not as it should be; `index` is undefined where it is about the run as a whole. */
@@ -24,17 +23,16 @@ export interface Fault {
  */
 export function judgeRun(run: Run, evidence: Evidence): Fault[] {
   const faults = judgePlan(run, evidence)
-  for (const shard of evidence.shards) {
-    const fault = judgeShard(run, shard, evidence)
-    if (fault) faults.push({ index: shard.shardIndex, ...fault })
+  for (const of of evidence.shards) {
+    const fault = judgeShard(run, of)
+    if (fault) faults.push({ index: of.shard.shardIndex, ...fault })
   }
-  const known = new Set(evidence.shards.map((shard) => shard.shardIndex))
-  const strangers = [...evidence.manifests.byIndex.keys()].filter((index) => !known.has(index))
-  for (const index of strangers) {
-    faults.push({ fault: "corrupt", reason: `there is a manifest of shard ${index}, which the plan does not have` })
-  }
-  for (const name of evidence.manifests.foreign) {
-    faults.push({ fault: "corrupt", reason: `${name} is among the manifests and is none` })
+  for (const stranger of evidence.strangers) {
+    const reason =
+      typeof stranger === "number"
+        ? `there is a manifest of shard ${stranger}, which the plan does not have`
+        : `${stranger} is among the manifests and is none`
+    faults.push({ fault: "corrupt", reason })
   }
   return faults
 }
@@ -53,19 +51,17 @@ function judgePlan(run: Run, { plan, shards }: Evidence): Fault[] {
   if (plan.shards.length !== shards.length) {
     say(`the plan has ${plan.shards.length} shards and the ledger ${shards.length}`)
   }
-  const differing = shards.find((shard, index) => {
+  const differing = shards.find(({ shard, range }, index) => {
     const planned = plan.shards[index]
-    return planned !== undefined && (shard.shardIndex !== index || !sameRange(planned, shardRange(shard)))
+    return planned !== undefined && (shard.shardIndex !== index || !sameRange(planned, range))
   })
-  if (differing) say(`shard ${differing.shardIndex} has another range in the ledger than in the plan`)
+  if (differing) say(`shard ${differing.shard.shardIndex} has another range in the ledger than in the plan`)
   return faults
 }
 
 type ShardFault = Omit<Fault, "index">
 
-function judgeShard(run: Run, shard: Shard, evidence: Evidence): ShardFault | undefined {
-  const at = evidence.shards.indexOf(shard)
-  const manifest = evidence.manifests.byIndex.get(shard.shardIndex)
+function judgeShard(run: Run, { shard, range, manifest, rows, source }: ShardEvidence): ShardFault | undefined {
   switch (shard.state) {
     case "failed":
       return { fault: "failed", reason: shard.error ?? "it gave no reason" }
@@ -80,11 +76,7 @@ function judgeShard(run: Run, shard: Shard, evidence: Evidence): ShardFault | un
     return { fault: "missing", reason: `it is done at epoch ${shard.epoch} and its manifest is not there` }
   }
   if (typeof manifest === "string") return { fault: "corrupt", reason: `its manifest cannot be read: ${manifest}` }
-  return (
-    judgeManifest(run, shard, manifest) ??
-    judgeRows(manifest, evidence.rows[at]) ??
-    judgeSource(manifest, evidence.source[at])
-  )
+  return judgeManifest(run, shard, range, manifest) ?? judgeRows(manifest, rows) ?? judgeSource(manifest, source)
 }
 
 function describeMissing(shard: Shard): string {
@@ -93,15 +85,13 @@ function describeMissing(shard: Shard): string {
     : `task ${shard.taskIndex} of execution ${shard.execution} claimed it (attempt ${shard.attempt}) and did not finish it`
 }
 
-function judgeManifest(run: Run, shard: Shard, manifest: Manifest): ShardFault | undefined {
+function judgeManifest(run: Run, shard: Shard, range: Range, manifest: Manifest): ShardFault | undefined {
   if (manifest.runId !== run.runId) return differs("run", manifest.runId, run.runId)
   if (manifest.date !== run.revenueDate) return differs("date", manifest.date, run.revenueDate)
   if (manifest.version !== run.version) return differs("version", manifest.version, run.version)
   if (manifest.index !== shard.shardIndex) return differs("index", manifest.index, shard.shardIndex)
   if (manifest.epoch !== shard.epoch) return differs("epoch", manifest.epoch, shard.epoch)
-  if (!sameRange(manifest, shardRange(shard))) {
-    return differs("range", formatRange(manifest), formatRange(shardRange(shard)))
-  }
+  if (!sameRange(manifest, range)) return differs("range", formatRange(manifest), formatRange(range))
   return undefined
 }
 
@@ -109,12 +99,12 @@ function differs(what: string, promised: string | number, known: string | number
   return { fault: "corrupt", reason: `its manifest says ${what} ${promised}, the ledger ${known}` }
 }
 
-function judgeRows(manifest: Manifest, rows: RowTotals | undefined): ShardFault | undefined {
-  const pairs: [string, bigint, bigint | undefined][] = [
-    ["rows", manifest.rows, rows?.rows],
-    ["purchases", manifest.purchases, rows?.purchases],
-    ["amount", BigInt(manifest.amountCents), rows?.amountCents],
-    ["checksum", BigInt(manifest.checksum), rows?.checksum],
+function judgeRows(manifest: Manifest, rows: RowTotals): ShardFault | undefined {
+  const pairs: [string, bigint, bigint][] = [
+    ["rows", manifest.rows, rows.rows],
+    ["purchases", manifest.purchases, rows.purchases],
+    ["amount", BigInt(manifest.amountCents), rows.amountCents],
+    ["checksum", BigInt(manifest.checksum), rows.checksum],
   ]
   const differing = pairs.find(([, promised, found]) => promised !== found)
   if (!differing) return undefined
@@ -122,13 +112,13 @@ function judgeRows(manifest: Manifest, rows: RowTotals | undefined): ShardFault 
   return { fault: "corrupt", reason: `its manifest says ${what} ${promised}, its Revenue rows say ${found}` }
 }
 
-function judgeSource(manifest: Manifest, source: CheckedTotals | undefined): ShardFault | undefined {
+function judgeSource(manifest: Manifest, source: CheckedTotals): ShardFault | undefined {
   const isSame =
-    source?.purchases === manifest.purchases &&
+    source.purchases === manifest.purchases &&
     source.amountCents === BigInt(manifest.amountCents) &&
     source.checksum === BigInt(manifest.checksum)
   if (isSame) return undefined
-  const now = `the shop now has ${source?.purchases} purchases of ${source?.amountCents}`
+  const now = `the shop now has ${source.purchases} purchases of ${source.amountCents}`
   const then = `it was computed from ${manifest.purchases} of ${manifest.amountCents}`
   return { fault: "drifted", reason: `${now}, and ${then}` }
 }

@@ -1,10 +1,9 @@
 import type { Database } from "../../shared/database/open-database.ts"
 import type { Spent, UserChange } from "../../shared/day/compare-totals.ts"
 import type { Run } from "../../shared/ledger/runs.ts"
-import { shardRange } from "../../shared/ledger/shard-range.ts"
-import type { Shard } from "../../shared/ledger/shards.ts"
 import type { Range } from "../../shared/range.ts"
 import { examineRange } from "./examine-range.ts"
+import type { ShardEvidence } from "./gather-evidence.ts"
 import type { Fault } from "./judge-run.ts"
 
 const USERS_IN_REASON_MAX = 2
@@ -18,10 +17,10 @@ export async function nameUsers(
   db: Database,
   source: Database,
   run: Run,
-  shards: Shard[],
+  shards: Pick<ShardEvidence, "shard" | "range">[],
   faults: Fault[],
 ): Promise<Fault[]> {
-  const ranges = new Map(shards.map((shard) => [shard.shardIndex, shardRange(shard)]))
+  const ranges = new Map(shards.map(({ shard, range }) => [shard.shardIndex, range]))
   const named: Fault[] = []
   let examined = 0
   for (const fault of faults) {

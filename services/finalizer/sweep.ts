@@ -6,6 +6,7 @@ import { deleteRows } from "../../shared/day/revenue-rows.ts"
 import { dispatchPath } from "../../shared/documents/document-paths.ts"
 import { readDocument } from "../../shared/documents/documents.ts"
 import { describeError } from "../../shared/errors.ts"
+import { hasStatus } from "../../shared/google/grpc-status.ts"
 import { findDispatch, listExecutions } from "../../shared/ledger/dispatches.ts"
 import { isUnfinished, listOpenRuns, listPrunableRuns, markPruned, type Run } from "../../shared/ledger/runs.ts"
 import { retryTransient } from "../../shared/retry.ts"
@@ -40,8 +41,6 @@ const EXPIRED_PER_SWEEP_MAX = 20
 
 // Nothing is due to the minute.
 const RETENTION_PAUSE_MS = 3_600_000
-
-const NOT_FOUND = 5
 
 /**
  * Looks after what no message will: runs whose executions ended in silence, runs that never got out of planning,
@@ -114,7 +113,7 @@ async function isExecutionOver(context: SweepContext, execution: string): Promis
         return Boolean(found.completionTime)
       } catch (error) {
         // Somebody deleted it: nothing more will come from it.
-        if ((error as { code?: unknown }).code === NOT_FOUND) return true
+        if (hasStatus(error, "notFound")) return true
         throw error
       }
     },

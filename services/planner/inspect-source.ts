@@ -4,7 +4,7 @@ import { daySliceColumns, purchases, userBatchColumns } from "../../schemas/data
 import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { inSlice, type ShopDay, type SourceRead, selectUserTotals } from "../../shared/day/shop-day.ts"
 import { ofUsers, selectBuyers, USERS_PER_BATCH } from "../../shared/day/user-batches.ts"
-import { describeError, PermanentError } from "../../shared/errors.ts"
+import { describeError, listCauses, PermanentError } from "../../shared/errors.ts"
 
 const table = getTableName(purchases)
 const names = (columns: readonly { name: string }[]) => columns.map((column) => column.name)
@@ -120,7 +120,7 @@ function explainMissing(error: unknown): unknown {
 }
 
 function findErrno(error: unknown): number | undefined {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+  for (const cause of listCauses(error)) {
     const errno = (cause as { errno?: unknown }).errno
     if (typeof errno === "number") return errno
   }

@@ -1,5 +1,6 @@
 import { type protos, v1 } from "@google-cloud/pubsub"
 import { PermanentError } from "../../shared/errors.ts"
+import { type GrpcStatus, hasStatus } from "../../shared/google/grpc-status.ts"
 import { openPubSub, type PubSubSettings } from "../../shared/google/open-pubsub.ts"
 import type { SchemaSpec, SubscriptionSpec, TopicSpec, Topology } from "./topology.ts"
 
@@ -32,10 +33,6 @@ export interface ApplyOptions {
   /** Only says what would change. */
   dryRun?: boolean
 }
-
-// gRPC status codes.
-const NOT_FOUND = 5
-const ALREADY_EXISTS = 6
 
 /**
  * Creates what is not there and updates what differs; what is not in the topology is left alone. May be repeated, and
@@ -160,9 +157,9 @@ async function apply<Found>(
   about: Pick<Change, "kind" | "name">,
   resource: Resource<Found>,
 ): Promise<Change | undefined> {
-  let found = await unlessCode(NOT_FOUND, resource.find)
+  let found = await unless("notFound", resource.find)
   if (found === undefined) {
-    if (target.dryRun || (await unlessCode(ALREADY_EXISTS, resource.create)) !== undefined) {
+    if (target.dryRun || (await unless("alreadyExists", resource.create)) !== undefined) {
       return { action: "create", ...about, fields: [] }
     }
     // Somebody else has created it in between, perhaps as it should be.
@@ -174,11 +171,11 @@ async function apply<Found>(
   return { action: "update", ...about, fields }
 }
 
-async function unlessCode<T>(code: number, call: () => Promise<T>): Promise<T | undefined> {
+async function unless<T>(status: GrpcStatus, call: () => Promise<T>): Promise<T | undefined> {
   try {
     return await call()
   } catch (error) {
-    if ((error as { code?: unknown }).code === code) return undefined
+    if (hasStatus(error, status)) return undefined
     throw error
   }
 }

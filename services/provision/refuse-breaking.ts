@@ -6,6 +6,7 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { v1 } from "@google-cloud/pubsub"
 import { PermanentError } from "../../shared/errors.ts"
+import { hasStatus } from "../../shared/google/grpc-status.ts"
 import { openPubSub, type PubSubSettings } from "../../shared/google/open-pubsub.ts"
 import type { SchemaSpec } from "./topology.ts"
 
@@ -14,7 +15,6 @@ const buf = fileURLToPath(new URL("../../node_modules/.bin/buf", import.meta.url
 // As in schemas/buf.yaml: what was published under the old contract must be readable under the new one, as JSON too.
 const rules = JSON.stringify({ version: "v2", breaking: { use: ["WIRE_JSON"] } })
 
-const NOT_FOUND = 5
 // What buf exits with when it has found something, and not failed itself.
 const BUF_FOUND = 100
 
@@ -51,7 +51,7 @@ async function readDefinition(client: v1.SchemaServiceClient, name: string): Pro
     const [schema] = await client.getSchema({ name, view: "FULL" })
     return schema.definition ?? undefined
   } catch (error) {
-    if ((error as { code?: unknown }).code === NOT_FOUND) return undefined
+    if (hasStatus(error, "notFound")) return undefined
     throw error
   }
 }

@@ -3,6 +3,7 @@ import { purchases } from "../../schemas/database/shop.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { listPieces } from "../../shared/day/list-predicates.ts"
 import { fromPurchases, type ShopDay } from "../../shared/day/shop-day.ts"
+import { listCauses } from "../../shared/errors.ts"
 import type { Range } from "../../shared/range.ts"
 
 // ER_WARN_DATA_OUT_OF_RANGE: "Out of range value for column 'amount_cents' at row 1" names no user.
@@ -40,8 +41,5 @@ function selectUnfit(day: ShopDay, piece: SQL): SQL {
 }
 
 function isOutOfRange(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if ((cause as { errno?: unknown }).errno === OUT_OF_RANGE) return true
-  }
-  return false
+  return listCauses(error).some((cause) => (cause as { errno?: unknown }).errno === OUT_OF_RANGE)
 }

@@ -3,6 +3,7 @@ import { v1 } from "@google-cloud/pubsub"
 import { MalformedError, parseJson } from "../../schemas/json.ts"
 import { WorkItemSchema } from "../../schemas/messages/work_item_pb.ts"
 import { describeError } from "../../shared/errors.ts"
+import { hasStatus } from "../../shared/google/grpc-status.ts"
 import { runSubscription } from "../../shared/messages/run-subscription.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import type { Log } from "../../shared/telemetry/log.ts"
@@ -24,9 +25,6 @@ export interface ItemSource {
 
 // How long a task waits for an item that the ledger says is offered, before it claims it without one.
 const PULL_TIMEOUT_MS = 1_000
-
-const DEADLINE_EXCEEDED = 4
-const NOT_FOUND = 5
 
 /**
  * Pulls work items of one run: the plain pull, whose `maxMessages` is exact. The client is made for the first of them:
@@ -70,9 +68,8 @@ async function pullMessages(client: v1.SubscriberClient, subscription: string, m
     const [response] = await client.pull({ subscription, maxMessages }, { timeout: PULL_TIMEOUT_MS, retry: null })
     return response.receivedMessages ?? []
   } catch (error) {
-    const code = (error as { code?: unknown }).code
     // The ledger is the truth of what is offered; without Pub/Sub a task claims from there.
-    if (code !== DEADLINE_EXCEEDED && code !== NOT_FOUND) {
+    if (!hasStatus(error, "deadlineExceeded") && !hasStatus(error, "notFound")) {
       log.warn({ subscription, error: describeError(error) }, "the run's subscription cannot be pulled")
     }
     return []

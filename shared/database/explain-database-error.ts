@@ -1,5 +1,5 @@
 import { isOfSource } from "../day/read-source.ts"
-import { describeError } from "../errors.ts"
+import { describeError, listCauses } from "../errors.ts"
 
 /**
  * One sentence for the person who set DATABASE_URL, or SOURCE_DATABASE_URL where it came from there: what is wrong and
@@ -72,7 +72,7 @@ function readUrl(url: string): { server: string; host: string; user: string; dat
 
 /** drizzle wraps the error that tells, and Node bundles one for each address that it tried. */
 function codeOf(error: unknown): string | undefined {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+  for (const cause of listCauses(error)) {
     const { code } = cause as { code?: unknown }
     // mysql2's codes are names; those of the Google clients are numbers.
     if (typeof code === "string") return isOfDatabase(cause) ? code : undefined

@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream"
 import type { MySqlDatabase } from "drizzle-orm/mysql-core"
 import { drizzle, type MySql2PreparedQueryHKT, type MySql2QueryResultHKT } from "drizzle-orm/mysql2"
 import { createPool, type Pool, type ResultSetHeader } from "mysql2"
-import { PermanentError } from "../errors.ts"
+import { listCauses, PermanentError } from "../errors.ts"
 
 /** A database or a transaction in it. */
 export type Database = MySqlDatabase<MySql2QueryResultHKT, MySql2PreparedQueryHKT>
@@ -77,10 +77,11 @@ export function allRows<Row>(result: unknown): Row[] {
   return (result as [Row[]])[0]
 }
 
+// ER_DUP_ENTRY: https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
+const DUPLICATE_ENTRY = 1062
+
 /** Whether an error is a duplicate of a unique key whose name contains `key`. */
 export function isDuplicateKey(error: unknown, key: string): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) {
-    if ((cause as { errno?: number }).errno === 1062) return cause.message.includes(key)
-  }
-  return false
+  const duplicate = listCauses(error).find((cause) => (cause as { errno?: unknown }).errno === DUPLICATE_ENTRY)
+  return duplicate?.message.includes(key) ?? false
 }

@@ -1,4 +1,4 @@
-import { PermanentError } from "../errors.ts"
+import { listCauses, PermanentError } from "../errors.ts"
 
 /** Says that the source failed and not the database; what to do about it is its cause's to say. */
 export class SourceError extends Error {
@@ -20,6 +20,5 @@ export async function readSource<T>(read: () => Promise<T>): Promise<T> {
 }
 
 export function isOfSource(error: unknown): boolean {
-  for (let cause = error; cause instanceof Error; cause = cause.cause) if (cause instanceof SourceError) return true
-  return false
+  return listCauses(error).some((cause) => cause instanceof SourceError)
 }

@@ -1,10 +1,9 @@
 import type { PubSub } from "@google-cloud/pubsub"
+import { hasStatus } from "../google/grpc-status.ts"
 import { type RetryOptions, retryTransient } from "../retry.ts"
 import { topics } from "./topics.ts"
 
 // gRPC status codes.
-const NOT_FOUND = 5
-const ALREADY_EXISTS = 6
 
 // A subscription is unused between the end of a dispatch and a rerun: a month, and the finalizer deletes it with the
 // complete verdict anyway.
@@ -31,7 +30,7 @@ export async function createRunSubscription(pubsub: PubSub, runId: string, optio
           labels: { app: "daybook", daybook: "run" },
         })
       } catch (error) {
-        if ((error as { code?: unknown }).code !== ALREADY_EXISTS) throw error
+        if (!hasStatus(error, "alreadyExists")) throw error
       }
     },
     options,
@@ -43,6 +42,6 @@ export async function deleteRunSubscription(pubsub: PubSub, runId: string): Prom
   try {
     await pubsub.subscription(runSubscription(runId)).delete()
   } catch (error) {
-    if ((error as { code?: unknown }).code !== NOT_FOUND) throw error
+    if (!hasStatus(error, "notFound")) throw error
   }
 }

@@ -1,4 +1,4 @@
-import { describeError, PermanentError } from "../errors.ts"
+import { describeError, listCauses, PermanentError } from "../errors.ts"
 
 /** Turns an error that people can put right into a sentence for them; undefined if it is none. */
 export type ExplainError = (error: unknown) => string | undefined
@@ -17,8 +17,5 @@ export function errorFields(error: unknown, explain?: ExplainError): { error: st
 
 function isRefusal(error: Error): boolean {
   if (error instanceof PermanentError) return true
-  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
-    if ("code" in cause || "errno" in cause) return true
-  }
-  return false
+  return listCauses(error).some((cause) => "code" in cause || "errno" in cause)
 }

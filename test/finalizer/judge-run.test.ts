@@ -3,7 +3,7 @@ import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { type Manifest, ManifestSchema } from "../../schemas/documents/manifest_pb.ts"
 import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
-import type { Evidence } from "../../services/finalizer/gather-evidence.ts"
+import type { Evidence, ShardEvidence } from "../../services/finalizer/gather-evidence.ts"
 import { type Fault, judgeRun } from "../../services/finalizer/judge-run.ts"
 import type { Run } from "../../shared/ledger/runs.ts"
 import type { Shard } from "../../shared/ledger/shards.ts"
@@ -51,10 +51,16 @@ function soundEvidence() {
         ...(to === undefined ? {} : { to }),
       })),
     }),
-    shards,
-    manifests: { byIndex: new Map<number, Manifest | string>(manifests.entries()), foreign: [] as string[] },
-    rows: ranges.map(() => ({ rows: 10n, purchases: 20n, amountCents: 30n, checksum: 40n })),
-    source: ranges.map(() => ({ purchases: 20n, amountCents: 30n, checksum: 40n })),
+    shards: shards.map(
+      (shard, index): ShardEvidence => ({
+        shard,
+        range: ranges[index] ?? {},
+        manifest: manifests[index],
+        rows: { rows: 10n, purchases: 20n, amountCents: 30n, checksum: 40n },
+        source: { purchases: 20n, amountCents: 30n, checksum: 40n },
+      }),
+    ),
+    strangers: [] as (string | number)[],
     guests: { purchases: 1n, amountCents: 2n },
   }
 }
@@ -67,8 +73,9 @@ function judge(harm: (evidence: SoundEvidence) => void): Fault[] {
   return judgeRun(run, evidence satisfies Evidence)
 }
 
-const shardOf = (evidence: SoundEvidence, index: number) => evidence.shards[index] as Shard
-const manifestOf = (evidence: SoundEvidence, index: number) => evidence.manifests.byIndex.get(index) as Manifest
+const of = (evidence: SoundEvidence, index: number) => evidence.shards[index] as ShardEvidence
+const shardOf = (evidence: SoundEvidence, index: number) => of(evidence, index).shard
+const manifestOf = (evidence: SoundEvidence, index: number) => of(evidence, index).manifest as Manifest
 
 test("where everything is right there is no fault", () => {
   expect(judge(() => {})).toEqual([])
@@ -78,12 +85,12 @@ describe("one shard at fault is named with what is wrong", () => {
   test.each<[string, Fault["fault"], (evidence: SoundEvidence) => void]>([
     ["no task claimed it", "missing", (e) => Object.assign(shardOf(e, 1), { state: "missing", execution: null })],
     ["task 0 of execution job-aaaaa claimed it", "missing", (e) => Object.assign(shardOf(e, 1), { state: "missing" })],
-    ["its manifest is not there", "missing", (e) => e.manifests.byIndex.delete(1)],
+    ["its manifest is not there", "missing", (e) => Object.assign(of(e, 1), { manifest: undefined })],
     ["Out of range", "failed", (e) => Object.assign(shardOf(e, 1), { state: "failed", error: "Out of range" })],
     [
       "cannot be read: Manifest.epoch: missing",
       "corrupt",
-      (e) => e.manifests.byIndex.set(1, "Manifest.epoch: missing"),
+      (e) => Object.assign(of(e, 1), { manifest: "Manifest.epoch: missing" }),
     ],
     ["says epoch 1, the ledger 2", "corrupt", (e) => Object.assign(manifestOf(e, 1), { epoch: 1 })],
     ["says run 2026-11-22-2", "corrupt", (e) => Object.assign(manifestOf(e, 1), { runId: "2026-11-22-2" })],
@@ -91,12 +98,12 @@ describe("one shard at fault is named with what is wrong", () => {
     ["says date 2026-11-21", "corrupt", (e) => Object.assign(manifestOf(e, 1), { date: "2026-11-21" })],
     ["says index 2", "corrupt", (e) => Object.assign(manifestOf(e, 1), { index: 2 })],
     ["says range [99, 200)", "corrupt", (e) => Object.assign(manifestOf(e, 1), { from: 99n })],
-    ["says rows 10, its Revenue rows say 9", "corrupt", (e) => Object.assign(e.rows[1] ?? {}, { rows: 9n })],
-    ["says purchases 20", "corrupt", (e) => Object.assign(e.rows[1] ?? {}, { purchases: 19n })],
-    ["says amount 30", "corrupt", (e) => Object.assign(e.rows[1] ?? {}, { amountCents: 31n })],
-    ["says checksum 40", "corrupt", (e) => Object.assign(e.rows[1] ?? {}, { checksum: 41n })],
-    ["the shop now has 21 purchases of 30", "drifted", (e) => Object.assign(e.source[1] ?? {}, { purchases: 21n })],
-    ["the shop now has 20 purchases of -5", "drifted", (e) => Object.assign(e.source[1] ?? {}, { amountCents: -5n })],
+    ["says rows 10, its Revenue rows say 9", "corrupt", (e) => Object.assign(of(e, 1).rows, { rows: 9n })],
+    ["says purchases 20", "corrupt", (e) => Object.assign(of(e, 1).rows, { purchases: 19n })],
+    ["says amount 30", "corrupt", (e) => Object.assign(of(e, 1).rows, { amountCents: 31n })],
+    ["says checksum 40", "corrupt", (e) => Object.assign(of(e, 1).rows, { checksum: 41n })],
+    ["the shop now has 21 purchases of 30", "drifted", (e) => Object.assign(of(e, 1).source, { purchases: 21n })],
+    ["the shop now has 20 purchases of -5", "drifted", (e) => Object.assign(of(e, 1).source, { amountCents: -5n })],
   ])("%s", (reason, fault, harm) => {
     const faults = judge(harm)
     expect(faults).toHaveLength(1)
@@ -111,9 +118,9 @@ describe("what is wrong with the run as a whole has no index", () => {
     ["plan.json is of run x", (e) => Object.assign(e.plan, { runId: "x" })],
     ["the plan does not cover every user once", (e) => Object.assign(e.plan.shards[1] ?? {}, { from: 101n })],
     ["the plan has 2 shards and the ledger 3", (e) => e.plan.shards.pop()],
-    ["has another range in the ledger", (e) => Object.assign(shardOf(e, 0), { rangeTo: 99n })],
-    ["a manifest of shard 7, which the plan does not have", (e) => e.manifests.byIndex.set(7, manifestOf(e, 1))],
-    ["notes.txt is among the manifests", (e) => e.manifests.foreign.push("shards/notes.txt")],
+    ["has another range in the ledger", (e) => Object.assign(of(e, 0), { range: { to: 99n } })],
+    ["a manifest of shard 7, which the plan does not have", (e) => e.strangers.push(7)],
+    ["notes.txt is among the manifests", (e) => e.strangers.push("shards/notes.txt")],
   ])("%s", (reason, harm) => {
     const faults = judge(harm).filter((fault) => fault.index === undefined)
     expect(faults.some((fault) => fault.fault === "corrupt" && fault.reason.includes(reason))).toBe(true)
@@ -122,8 +129,8 @@ describe("what is wrong with the run as a whole has no index", () => {
 
 test("two changes of the source that cancel out over the day are still found, each in its shard", () => {
   const faults = judge((evidence) => {
-    Object.assign(evidence.source[0] ?? {}, { amountCents: 31n })
-    Object.assign(evidence.source[2] ?? {}, { amountCents: 29n })
+    Object.assign(of(evidence, 0).source, { amountCents: 31n })
+    Object.assign(of(evidence, 2).source, { amountCents: 29n })
   })
   expect(faults.map((fault) => [fault.index, fault.fault])).toEqual([
     [0, "drifted"],

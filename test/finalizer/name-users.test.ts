@@ -10,9 +10,9 @@ import { newRun } from "../rooms/test-run.ts"
 const at = "2026-11-22 10:00:00"
 const run = { ...newRun({ requestId: "1" }), version: 1 } as Run
 const shards = [
-  { shardIndex: 0, rangeFrom: null, rangeTo: 100n },
-  { shardIndex: 1, rangeFrom: 100n, rangeTo: null },
-] as Shard[]
+  { shard: { shardIndex: 0 } as Shard, range: { to: 100n } },
+  { shard: { shardIndex: 1 } as Shard, range: { from: 100n } },
+]
 const drifted = (index: number): Fault => ({ index, fault: "drifted", reason: "the sums differ" })
 let database: TestDatabase
 

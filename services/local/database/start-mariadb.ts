@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { mkdtemp, readFile } from "node:fs/promises"
-import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { dirname, join, resolve } from "node:path"
 import { createInterface } from "node:readline"
 import { setTimeout as wait } from "node:timers/promises"
 import { createConnection } from "mysql2/promise"
+import { findFreePort } from "../free-port.ts"
 import { createDataFolder, userOption } from "./create-data-folder.ts"
 import { type DatabaseServer, findOrInstallMariaDb } from "./find-mariadb.ts"
 
@@ -222,15 +222,6 @@ function sendSignal({ pid }: ServerProcess, signal: "SIGTERM" | "SIGKILL"): void
 async function makeSocketFolder(): Promise<string> {
   const isShort = Buffer.byteLength(join(tmpdir(), "daybook-XXXXXX", "socket")) <= SOCKET_PATH_BYTES_MAX
   return mkdtemp(join(isShort ? tmpdir() : "/tmp", "daybook-"))
-}
-
-async function findFreePort(): Promise<number> {
-  const probe = createServer().listen(0, "127.0.0.1")
-  await once(probe, "listening")
-  const { port } = probe.address() as { port: number }
-  probe.close()
-  await once(probe, "close")
-  return port
 }
 
 const logFileIn = (folder: string) => join(folder, "mariadb.log")
