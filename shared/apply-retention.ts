@@ -2,16 +2,14 @@ import type { Bucket } from "@google-cloud/storage"
 import type { Database } from "./database/open-database.ts"
 import { auditPath, runFolder } from "./documents/document-paths.ts"
 import { deleteDocument, deleteDocuments } from "./documents/documents.ts"
+import { deleteAudit, deleteExpiredChanges, deleteRun } from "./ledger/delete-expired.ts"
 import {
   countExpiredChanges,
-  deleteAudit,
-  deleteExpiredChanges,
-  deleteRun,
   type ExpiredAudit,
   type ExpiredRun,
   findExpiredAudits,
   findExpiredRuns,
-} from "./ledger/expired-runs.ts"
+} from "./ledger/find-expired.ts"
 import type { RetryOptions } from "./retry.ts"
 
 /** What is older than it has to be kept, and on which nothing rests that readers see. */

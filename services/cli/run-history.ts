@@ -2,7 +2,7 @@ import { and, asc, desc, eq, inArray, isNull, sql } from "drizzle-orm"
 import { dispatches, type RunState, runs, shards } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../../shared/database/open-database.ts"
-import type { Dispatch } from "../../shared/ledger/dispatches.ts"
+import type { Dispatch } from "../../shared/ledger/find-dispatches.ts"
 
 /** A run as a line of a list. */
 export interface RunSummary {

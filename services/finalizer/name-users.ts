@@ -1,6 +1,6 @@
 import type { Database } from "../../shared/database/open-database.ts"
 import type { Spent, UserChange } from "../../shared/day/compare-totals.ts"
-import type { Run } from "../../shared/ledger/runs.ts"
+import type { Run } from "../../shared/ledger/find-runs.ts"
 import type { Range } from "../../shared/range.ts"
 import { examineRange } from "./examine-range.ts"
 import type { ShardEvidence } from "./gather-evidence.ts"

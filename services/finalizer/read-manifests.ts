@@ -5,8 +5,8 @@ import { MalformedError, parseDocument } from "../../schemas/json.ts"
 import { composeManifest, formatManifest } from "../../shared/documents/compose-manifest.ts"
 import { manifestFolder } from "../../shared/documents/document-paths.ts"
 import { holdsText, listDocuments, readDocument } from "../../shared/documents/documents.ts"
-import type { Run } from "../../shared/ledger/runs.ts"
-import type { Shard } from "../../shared/ledger/shards.ts"
+import type { Run } from "../../shared/ledger/find-runs.ts"
+import type { Shard } from "../../shared/ledger/find-shards.ts"
 import type { RetryOptions } from "../../shared/retry.ts"
 
 // Small documents: the time goes into round trips. More at once would not be answered faster.

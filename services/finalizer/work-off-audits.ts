@@ -2,13 +2,9 @@ import type { Bucket } from "@google-cloud/storage"
 import { auditPath } from "../../shared/documents/document-paths.ts"
 import { createDocument } from "../../shared/documents/documents.ts"
 import { describeError } from "../../shared/errors.ts"
-import {
-  type Audit,
-  failAudit,
-  findNextAudit,
-  listUnannouncedAudits,
-  markAuditAnnounced,
-} from "../../shared/ledger/audits.ts"
+import { listUnannouncedAudits, markAuditAnnounced } from "../../shared/ledger/announce-audit.ts"
+import { failAudit } from "../../shared/ledger/end-audit.ts"
+import { type Audit, findNextAudit } from "../../shared/ledger/find-audits.ts"
 import type { Log } from "../../shared/telemetry/log.ts"
 import { inSpan } from "../../shared/telemetry/tracing.ts"
 import { isTransient } from "../../shared/transient.ts"

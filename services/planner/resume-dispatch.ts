@@ -1,5 +1,5 @@
-import { findDispatchOfRequest } from "../../shared/ledger/dispatches.ts"
-import { findRun } from "../../shared/ledger/runs.ts"
+import { findDispatchOfRequest } from "../../shared/ledger/find-dispatches.ts"
+import { findRun } from "../../shared/ledger/find-runs.ts"
 import { deleteRunSubscription } from "../../shared/messages/run-subscription.ts"
 import type { RunContext } from "./run-context.ts"
 import { findOffer, runDispatch } from "./run-dispatch.ts"

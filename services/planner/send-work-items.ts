@@ -1,7 +1,7 @@
 import type { PubSub } from "@google-cloud/pubsub"
 import { formatJson } from "../../schemas/json.ts"
 import { WorkItemSchema } from "../../schemas/messages/work_item_pb.ts"
-import type { Run } from "../../shared/ledger/runs.ts"
+import type { Run } from "../../shared/ledger/find-runs.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { traceAttributes } from "../../shared/telemetry/trace-parent.ts"
 import { currentSpan } from "../../shared/telemetry/tracing.ts"

@@ -1,5 +1,6 @@
 import type { Database } from "../../shared/database/open-database.ts"
-import { type Claim, claimShard, type Shard, type TaskAttempt } from "../../shared/ledger/shards.ts"
+import { type Claim, claimShard } from "../../shared/ledger/claim-shard.ts"
+import type { Shard, TaskAttempt } from "../../shared/ledger/find-shards.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import type { Log } from "../../shared/telemetry/log.ts"
 import type { ItemSource } from "./pull-item.ts"

@@ -1,9 +1,10 @@
 import type { Pool } from "mysql2"
 import type { Database } from "../../shared/database/open-database.ts"
 import { deleteRange, insertTotals, sumRows } from "../../shared/day/revenue-rows.ts"
-import type { Run } from "../../shared/ledger/runs.ts"
+import { type Claim, lockClaim } from "../../shared/ledger/claim-shard.ts"
+import type { Run } from "../../shared/ledger/find-runs.ts"
+import { finishShard } from "../../shared/ledger/finish-shard.ts"
 import { shardRange } from "../../shared/ledger/shard-range.ts"
-import { type Claim, finishShard, lockClaim } from "../../shared/ledger/shards.ts"
 import { type CopyOptions, copyRows } from "./copy-rows.ts"
 
 /**

@@ -1,5 +1,5 @@
 import { StaleEpochError } from "../../shared/errors.ts"
-import { findShard } from "../../shared/ledger/shards.ts"
+import { findShard } from "../../shared/ledger/find-shards.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import { inSpan, noteFields } from "../../shared/telemetry/tracing.ts"
 import type { Work } from "./claim-work.ts"

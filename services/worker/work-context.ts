@@ -2,8 +2,8 @@ import type { Topic } from "@google-cloud/pubsub"
 import type { Bucket } from "@google-cloud/storage"
 import type { Pool } from "mysql2"
 import type { Database } from "../../shared/database/open-database.ts"
-import type { Run } from "../../shared/ledger/runs.ts"
-import type { TaskAttempt } from "../../shared/ledger/shards.ts"
+import type { Run } from "../../shared/ledger/find-runs.ts"
+import type { TaskAttempt } from "../../shared/ledger/find-shards.ts"
 import type { Log } from "../../shared/telemetry/log.ts"
 
 /** What a task works with, from its start to its end. */

@@ -5,8 +5,8 @@ import { composeManifest, formatManifest } from "../../shared/documents/compose-
 import { manifestPath } from "../../shared/documents/document-paths.ts"
 import { replaceDocument } from "../../shared/documents/documents.ts"
 import { StaleEpochError } from "../../shared/errors.ts"
-import type { Run } from "../../shared/ledger/runs.ts"
-import type { Shard } from "../../shared/ledger/shards.ts"
+import type { Run } from "../../shared/ledger/find-runs.ts"
+import type { Shard } from "../../shared/ledger/find-shards.ts"
 import type { RetryOptions } from "../../shared/retry.ts"
 
 /**

@@ -1,8 +1,8 @@
 import { create } from "@bufbuild/protobuf"
 import { type Manifest, ManifestSchema } from "../../schemas/documents/manifest_pb.ts"
 import { formatJson } from "../../schemas/json.ts"
-import type { Run } from "../ledger/runs.ts"
-import type { Shard } from "../ledger/shards.ts"
+import type { Run } from "../ledger/find-runs.ts"
+import type { Shard } from "../ledger/find-shards.ts"
 
 /** What the commit of a shard that is done wrote, from its ledger row alone: whoever composes it, it is the same. */
 export function composeManifest(run: Run, shard: Shard): Manifest {

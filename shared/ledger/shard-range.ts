@@ -1,5 +1,5 @@
 import type { Range } from "../range.ts"
-import type { Shard } from "./shards.ts"
+import type { Shard } from "./find-shards.ts"
 
 /** The range of a ledger row. */
 export function shardRange(shard: Pick<Shard, "rangeFrom" | "rangeTo">): Range {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest"
-import { recordExecution } from "../../shared/ledger/dispatches.ts"
+import { recordExecution } from "../../shared/ledger/record-execution.ts"
 import { claim, compute, fail, finish } from "../rooms/play-run.ts"
 import { typeCommand, WAIT } from "../rooms/start-cli.ts"
 import { createTestDatabase, type TestDatabase } from "../rooms/test-database.ts"

@@ -113,7 +113,7 @@ test("a task that goes on while its next attempt is at work with its shard does 
   await play("two attempts at work with one shard", async () => {
     // The task would be done with what is left, and the sweep would close the run.
     const resumeSweeps = cloud.pauseSweeps()
-    const isClaim = statement(/^update `shards` set [^]*LAST_INSERT_ID/)
+    const isClaim = statement(/^\s*update `shards`\s+set [^]*LAST_INSERT_ID/i)
     const { frozen } = freezeTaskAfter(cloud, isClaim)
     const requestId = await cloud.publish("run-requests", { date })
     const zombie = await frozen

@@ -5,8 +5,8 @@ import { type Manifest, ManifestSchema } from "../../schemas/documents/manifest_
 import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import type { Evidence, ShardEvidence } from "../../services/finalizer/gather-evidence.ts"
 import { type Fault, judgeRun } from "../../services/finalizer/judge-run.ts"
-import type { Run } from "../../shared/ledger/runs.ts"
-import type { Shard } from "../../shared/ledger/shards.ts"
+import type { Run } from "../../shared/ledger/find-runs.ts"
+import type { Shard } from "../../shared/ledger/find-shards.ts"
 import { cutAt, newRun } from "../rooms/test-run.ts"
 
 const run = { ...newRun({ requestId: "1" }), runId: "2026-11-22-1", version: 1, state: "verifying" } as Run

@@ -9,8 +9,8 @@ import { readManifests } from "../../services/finalizer/read-manifests.ts"
 import { composeManifest, formatManifest } from "../../shared/documents/compose-manifest.ts"
 import { manifestFolder, manifestPath } from "../../shared/documents/document-paths.ts"
 import { openBucket } from "../../shared/google/open-bucket.ts"
-import type { Run } from "../../shared/ledger/runs.ts"
-import type { Shard } from "../../shared/ledger/shards.ts"
+import type { Run } from "../../shared/ledger/find-runs.ts"
+import type { Shard } from "../../shared/ledger/find-shards.ts"
 
 const run = { runId: "2026-11-22-1", revenueDate: "2026-11-22", version: 1 } as Run
 const shards = [0, 1, 2].map(

@@ -1,8 +1,13 @@
 import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { formatJson } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database/open-database.ts"
-import { closeRun, decideRun, findRun, markAnnounced, type Run } from "../../shared/ledger/runs.ts"
-import { type Claim, claimShard, failShard, finishShard } from "../../shared/ledger/shards.ts"
+import { markAnnounced } from "../../shared/ledger/announce-run.ts"
+import { type Claim, claimShard } from "../../shared/ledger/claim-shard.ts"
+import { closeRun } from "../../shared/ledger/close-run.ts"
+import { decideRun } from "../../shared/ledger/decide-run.ts"
+import { failShard } from "../../shared/ledger/fail-shard.ts"
+import { findRun, type Run } from "../../shared/ledger/find-runs.ts"
+import { finishShard } from "../../shared/ledger/finish-shard.ts"
 
 /** Plays a task that claims a shard. */
 export async function claim(db: Database, run: Run, shardIndex: number, taskIndex: number): Promise<Claim> {

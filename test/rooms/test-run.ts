@@ -1,7 +1,9 @@
 import { randomBytes } from "node:crypto"
 import type { Database } from "../../shared/database/open-database.ts"
-import { offerShards, openRun } from "../../shared/ledger/plan.ts"
-import { createRun, findRun, type NewRun, type Run } from "../../shared/ledger/runs.ts"
+import { createRun, type NewRun } from "../../shared/ledger/create-run.ts"
+import { findRun, type Run } from "../../shared/ledger/find-runs.ts"
+import { offerShards } from "../../shared/ledger/offer-shards.ts"
+import { openRun } from "../../shared/ledger/open-run.ts"
 import type { Range } from "../../shared/range.ts"
 
 export const testDate = "2026-11-22"

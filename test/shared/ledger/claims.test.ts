@@ -1,20 +1,22 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { StaleEpochError } from "../../../shared/errors.ts"
-import { findDispatch, openNextDispatch } from "../../../shared/ledger/dispatches.ts"
-import { closeRun, decideRun, findRun, markAnnounced, type Run } from "../../../shared/ledger/runs.ts"
+import { markAnnounced } from "../../../shared/ledger/announce-run.ts"
+import { type Claim, claimShard, lockClaim } from "../../../shared/ledger/claim-shard.ts"
+import { closeRun } from "../../../shared/ledger/close-run.ts"
+import { decideRun } from "../../../shared/ledger/decide-run.ts"
+import { failShard } from "../../../shared/ledger/fail-shard.ts"
+import { findDispatch } from "../../../shared/ledger/find-dispatches.ts"
+import { findRun, type Run } from "../../../shared/ledger/find-runs.ts"
 import {
-  type Claim,
-  claimShard,
-  failShard,
   findOfferedShard,
   findShard,
-  finishShard,
   listLeftShards,
-  lockClaim,
   type Shard,
   type TaskAttempt,
-  takeReport,
-} from "../../../shared/ledger/shards.ts"
+} from "../../../shared/ledger/find-shards.ts"
+import { finishShard } from "../../../shared/ledger/finish-shard.ts"
+import { openNextDispatch } from "../../../shared/ledger/open-rerun.ts"
+import { takeReport } from "../../../shared/ledger/take-report.ts"
 import { createTestDatabase, type TestDatabase } from "../../rooms/test-database.ts"
 import { beginRun, cutAt } from "../../rooms/test-run.ts"
 

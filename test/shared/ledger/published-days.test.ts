@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest"
-import { closeRun, decideRun, findRun, type Run } from "../../../shared/ledger/runs.ts"
+import { closeRun } from "../../../shared/ledger/close-run.ts"
+import { decideRun } from "../../../shared/ledger/decide-run.ts"
+import { findRun, type Run } from "../../../shared/ledger/find-runs.ts"
 import { createTestDatabase, type TestDatabase } from "../../rooms/test-database.ts"
 import { beginRun, cutAt } from "../../rooms/test-run.ts"
 

@@ -1,5 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
-import { closeRun, createRun, decideRun, findRun, listPrunableRuns, type Run } from "../../../shared/ledger/runs.ts"
+import { closeRun } from "../../../shared/ledger/close-run.ts"
+import { createRun } from "../../../shared/ledger/create-run.ts"
+import { decideRun } from "../../../shared/ledger/decide-run.ts"
+import { findRun, type Run } from "../../../shared/ledger/find-runs.ts"
+import { listPrunableRuns } from "../../../shared/ledger/prune-run.ts"
 import { createTestDatabase, type TestDatabase } from "../../rooms/test-database.ts"
 import { beginRun, cutAt, newRun, testDate } from "../../rooms/test-run.ts"
 

@@ -1,8 +1,8 @@
-import { and, eq, max, sql } from "drizzle-orm"
+import { eq, max, sql } from "drizzle-orm"
 import { dispatches, runs, shards } from "../../schemas/database/ledger.ts"
-import { type Database, matchedRows } from "../database/open-database.ts"
+import type { Database } from "../database/open-database.ts"
 import type { Range } from "../range.ts"
-import type { Run } from "./runs.ts"
+import type { Run } from "./find-runs.ts"
 
 // A multi-row insert stays far below max_allowed_packet (16 MB by default).
 const ROWS_PER_INSERT = 1_000
@@ -45,44 +45,7 @@ export async function offerShards(
   })
 }
 
-/**
- * Takes a run whose plan is whole from planning to running: offers its last shard, and says in the same transaction how
- * many the dispatch has. So the report that completes it always comes after. Returns false if the run is not being
- * planned any more.
- */
-export async function openRun(db: Database, run: Run, shardCount: number, last: Range): Promise<boolean> {
-  const { runId } = run
-  return db.transaction(async (tx) => {
-    const opened = await tx
-      .update(runs)
-      .set({ state: "running", plannedAt: sql`NOW(3)` })
-      .where(and(eq(runs.runId, runId), eq(runs.state, "planning"), eq(runs.shardCount, shardCount)))
-    if (matchedRows(opened) === 0) return false
-    await tx.insert(shards).values(offeredShard(runId, shardCount - 1, last))
-    await tx
-      .update(dispatches)
-      .set({ shardCount })
-      .where(and(eq(dispatches.runId, runId), eq(dispatches.dispatch, 0)))
-    return true
-  })
-}
-
-/**
- * Takes back a run that was begun and cannot be planned. Returns false, having changed nothing, if shards of it have
- * been offered: tasks may be at work.
- */
-export async function abandonRun(db: Database, runId: string): Promise<boolean> {
-  return db.transaction(async (tx) => {
-    const [run] = await tx.select().from(runs).where(eq(runs.runId, runId)).for("update")
-    if (run?.state !== "planning") return true
-    const offered = await tx.select().from(dispatches).where(eq(dispatches.runId, runId))
-    if (offered.length > 0) return false
-    await tx.delete(runs).where(eq(runs.runId, runId))
-    return true
-  })
-}
-
-function offeredShard(runId: string, index: number, range: Range) {
+export function offeredShard(runId: string, index: number, range: Range) {
   return {
     runId,
     shardIndex: index,

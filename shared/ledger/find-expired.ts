@@ -1,7 +1,7 @@
 import { and, eq, inArray, isNotNull, lt, max, ne, sql } from "drizzle-orm"
-import { audits, dayChanges, dispatches, runs, shards } from "../../schemas/database/ledger.ts"
+import { audits, dayChanges, runs } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
-import { type Database, matchedRows } from "../database/open-database.ts"
+import type { Database } from "../database/open-database.ts"
 
 /** A run of which nothing is needed any more. */
 export interface ExpiredRun {
@@ -17,10 +17,6 @@ export interface ExpiredAudit {
   requestId: string
   auditedAt: Date | null
 }
-
-// Each is one short transaction: replicas and other writers are not kept waiting.
-const SHARDS_PER_DELETE = 5_000
-const CHANGES_PER_DELETE = 1_000
 
 /**
  * Finds runs decided before a time whose rows are deleted already, the oldest first. Never the one that readers see, nor
@@ -51,14 +47,6 @@ export async function findExpiredRuns(db: Database, before: Date, limit: number)
     .limit(limit)
 }
 
-/** Forgets a run. Its own row goes last, so that what is cut short is found again. */
-export async function deleteRun(db: Database, runId: string): Promise<void> {
-  const ofRun = eq(shards.runId, runId)
-  while (matchedRows(await db.delete(shards).where(ofRun).limit(SHARDS_PER_DELETE)) === SHARDS_PER_DELETE);
-  await db.delete(dispatches).where(eq(dispatches.runId, runId))
-  await db.delete(runs).where(eq(runs.runId, runId))
-}
-
 /** Finds audits that ended before a time, but the newest of their date. */
 export async function findExpiredAudits(db: Database, before: Date, limit: number): Promise<ExpiredAudit[]> {
   const newest = db
@@ -84,16 +72,7 @@ export async function findExpiredAudits(db: Database, before: Date, limit: numbe
     .limit(limit)
 }
 
-export async function deleteAudit(db: Database, auditId: string): Promise<void> {
-  await db.delete(audits).where(eq(audits.auditId, auditId))
-}
-
 /** Counts what changed on published days, and was sent, before a time. */
 export async function countExpiredChanges(db: Database, before: Date): Promise<number> {
   return db.$count(dayChanges, lt(dayChanges.sentAt, before))
-}
-
-/** Deletes some of it; returns how many. */
-export async function deleteExpiredChanges(db: Database, before: Date): Promise<number> {
-  return matchedRows(await db.delete(dayChanges).where(lt(dayChanges.sentAt, before)).limit(CHANGES_PER_DELETE))
 }

@@ -1,0 +1,53 @@
+import { eq, max } from "drizzle-orm"
+import { runs } from "../../schemas/database/ledger.ts"
+import { type Database, isDuplicateKey } from "../database/open-database.ts"
+import { findRepair, findRun, type Run } from "./find-runs.ts"
+
+export type NewRun = Pick<
+  Run,
+  | "runId"
+  | "revenueDate"
+  | "requestId"
+  | "timeZone"
+  | "fromAt"
+  | "toAt"
+  | "requestedAt"
+  | "sourceIndex"
+  | "sourceWay"
+  | "checksumMultipliers"
+> & { repairOf?: string | undefined }
+
+// Another run of the same date may take the next version number first; each such loss means that another run began.
+const VERSION_TRIES_MAX = 5
+
+/**
+ * Begins a run with the next version of its date, in state planning. If the date has another unfinished run, that one
+ * is returned instead: the caller sees by its `runId`. The same run twice is the same run, and so is the same repair.
+ */
+export async function createRun(db: Database, run: NewRun): Promise<Run> {
+  for (let attempt = 1; ; attempt++) {
+    const existing = await findRun(db, run.runId)
+    if (existing) return existing
+    const [newest] = await db
+      .select({ version: max(runs.version) })
+      .from(runs)
+      .where(eq(runs.revenueDate, run.revenueDate))
+    try {
+      await db.insert(runs).values({ ...run, version: (newest?.version ?? 0) + 1, state: "planning" })
+    } catch (error) {
+      if (isDuplicateKey(error, "runs_unfinished")) {
+        const [unfinished] = await db.select().from(runs).where(eq(runs.unfinishedDate, run.revenueDate))
+        if (unfinished) return unfinished
+      }
+      if (isDuplicateKey(error, "runs_repair")) {
+        const repair = await findRepair(db, run.repairOf ?? "")
+        if (repair) return repair
+      }
+      // Else the run of that key is finished by now, or somebody else took the version or began this very run.
+      const retry = ["runs_unfinished", "runs_repair", "runs_version", "PRIMARY"].some((key) =>
+        isDuplicateKey(error, key),
+      )
+      if (!retry || attempt === VERSION_TRIES_MAX) throw error
+    }
+  }
+}

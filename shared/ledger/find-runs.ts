@@ -1,0 +1,37 @@
+import { and, desc, eq, inArray, isNull } from "drizzle-orm"
+import { type RunState, runs } from "../../schemas/database/ledger.ts"
+import type { Database } from "../database/open-database.ts"
+
+export type Run = typeof runs.$inferSelect
+
+export const unfinishedStates: RunState[] = ["planning", "running", "verifying"]
+
+export function isUnfinished(state: RunState): boolean {
+  return unfinishedStates.includes(state)
+}
+
+export async function findRun(db: Database, runId: string): Promise<Run | undefined> {
+  const [run] = await db.select().from(runs).where(eq(runs.runId, runId))
+  return run
+}
+
+export async function findNewestRun(db: Database, date: string): Promise<Run | undefined> {
+  const [run] = await db.select().from(runs).where(eq(runs.revenueDate, date)).orderBy(desc(runs.version)).limit(1)
+  return run
+}
+
+/** The run that repairs what an audit found, if there is one. */
+export async function findRepair(db: Database, auditId: string): Promise<Run | undefined> {
+  const [run] = await db.select().from(runs).where(eq(runs.repairOf, auditId))
+  return run
+}
+
+/** Runs without a verdict, or whose verdict has not been announced: what a sweep looks after. */
+export async function listOpenRuns(db: Database): Promise<Run[]> {
+  const unfinished = await db.select().from(runs).where(inArray(runs.state, unfinishedStates))
+  const unannounced = await db
+    .select()
+    .from(runs)
+    .where(and(inArray(runs.state, ["complete", "incomplete"]), isNull(runs.announcedAt)))
+  return [...unfinished, ...unannounced]
+}

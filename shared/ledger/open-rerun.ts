@@ -1,0 +1,36 @@
+import { and, eq, sql } from "drizzle-orm"
+import { dispatches, runs } from "../../schemas/database/ledger.ts"
+import { type Database, matchedRows } from "../database/open-database.ts"
+import type { Run } from "./find-runs.ts"
+import { reofferShard } from "./reoffer-shard.ts"
+
+/**
+ * Opens the next dispatch of an incomplete run, and takes it back to running. Returns false, having changed nothing,
+ * if the run is not (any more) incomplete after this dispatch with its verdict announced.
+ */
+export async function openNextDispatch(db: Database, run: Run, requestId: string, indexes: number[]): Promise<boolean> {
+  const dispatch = run.dispatch + 1
+  return db.transaction(async (tx) => {
+    const reopened = await tx
+      .update(runs)
+      .set({ state: "running", dispatch, decidedAt: null, verdict: null, announcedAt: null })
+      .where(
+        and(
+          eq(runs.runId, run.runId),
+          eq(runs.dispatch, run.dispatch),
+          eq(runs.state, "incomplete"),
+          sql`${runs.announcedAt} IS NOT NULL`,
+        ),
+      )
+    if (matchedRows(reopened) === 0) return false
+    await tx.insert(dispatches).values({
+      runId: run.runId,
+      dispatch,
+      requestId,
+      shardCount: indexes.length,
+      openedAt: sql`NOW(3)`,
+    })
+    for (const [position, index] of indexes.entries()) await reofferShard(tx, run.runId, index, dispatch, position)
+    return true
+  })
+}
