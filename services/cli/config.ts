@@ -5,7 +5,6 @@ import { bucketSettings, databaseSettings, googleSettings, retentionSettings } f
 // Each command asks for no more than it uses: to publish a request takes no database.
 
 export type WatchConfig = ReturnType<typeof readWatchConfig>
-export type StatusConfig = ReturnType<typeof readStatusConfig>
 
 /** To compare versions. */
 export function readDatabaseConfig(env: NodeJS.ProcessEnv) {

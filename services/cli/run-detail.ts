@@ -14,7 +14,7 @@ import { findPublishedVersion, listDispatches } from "./run-history.ts"
 import type { RunName } from "./run-name.ts"
 
 /** A finding about a shard, with the place where its task's log is. */
-export interface ShardFault {
+interface ShardFault {
   index: number | undefined
   fault: string
   reason: string

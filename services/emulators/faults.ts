@@ -1,5 +1,3 @@
-import { setTimeout as wait } from "node:timers/promises"
-
 /** One call as it reached a server of the local cloud. */
 export interface Call {
   server: "pubsub" | "storage" | "run" | "database"
@@ -76,11 +74,6 @@ export function failBefore(match: Match, status: FaultStatus, times = 1): Fault 
 /** Fails the next `times` calls of a method after the server has done what was asked. */
 export function failAfter(match: Match, status: FaultStatus, times = 1): Fault {
   return counted(match, times, { after: () => fail(status) })
-}
-
-/** Holds the next `times` calls of a method back for `ms` before they are served. */
-export function delayCall(match: Match, ms: number, times = 1): Fault {
-  return counted(match, times, { before: () => wait(ms) })
 }
 
 function counted(match: Match, times: number, effect: Omit<Fault, "matches">): Fault {

@@ -23,7 +23,7 @@ export class StatusError extends Error {
 
 // Requests and streams are `any` here: each handler names the type, from the package's own `protos.…I*` interfaces.
 export type UnaryMethods = Record<string, (request: any, call: UnaryCall) => unknown>
-export type StreamMethods = Record<string, (stream: grpc.ServerDuplexStream<any, any>) => void>
+type StreamMethods = Record<string, (stream: grpc.ServerDuplexStream<any, any>) => void>
 
 /** What a handler may want to know of the call it serves. */
 export interface UnaryCall {

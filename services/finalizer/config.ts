@@ -14,8 +14,6 @@ import {
   tracingSettings,
 } from "../../shared/config/settings.ts"
 
-export type FinalizerConfig = ReturnType<typeof readFinalizerConfig>
-
 export function readFinalizerConfig(env: NodeJS.ProcessEnv) {
   return readConfig(
     {

@@ -14,7 +14,7 @@ export interface Emulators {
 }
 
 export type EmulatorName = "pubsub" | "storage" | "run"
-export const emulatorNames: readonly EmulatorName[] = ["pubsub", "storage", "run"]
+const emulatorNames: readonly EmulatorName[] = ["pubsub", "storage", "run"]
 
 export interface EmulatorOptions {
   /** Holds `bucket`, with the buckets, and `logs`, of the tasks. */
@@ -29,7 +29,7 @@ export interface EmulatorOptions {
   log: (line: string) => void
 }
 
-export const BUCKET = "daybook"
+const BUCKET = "daybook"
 
 /**
  * Starts the servers at once. Each is put into `started` as soon as it runs, so that it can be stopped whatever becomes

@@ -16,8 +16,6 @@ import { TASKS_LIMIT } from "./task-limits.ts"
 
 const SHARD_PURCHASES_LIMIT = 1_000_000_000
 
-export type PlannerConfig = ReturnType<typeof readPlannerConfig>
-
 export function readPlannerConfig(env: NodeJS.ProcessEnv) {
   return readConfig(
     {

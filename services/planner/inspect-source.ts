@@ -12,8 +12,8 @@ const sliceColumns = names(daySliceColumns)
 const { purchasedOn, purchasedAt } = purchases
 
 /** The statements that make a day readable in slices: the date, where the table has none, and the index. */
-export const DATE_DDL = `ALTER TABLE ${table} ADD COLUMN ${purchasedOn.name} DATE AS (DATE(${purchasedAt.name})) VIRTUAL`
-export const INDEX_DDL = `CREATE INDEX ${table}_day_slice ON ${table} (${sliceColumns.join(", ")})`
+const DATE_DDL = `ALTER TABLE ${table} ADD COLUMN ${purchasedOn.name} DATE AS (DATE(${purchasedAt.name})) VIRTUAL`
+const INDEX_DDL = `CREATE INDEX ${table}_day_slice ON ${table} (${sliceColumns.join(", ")})`
 
 const NO_SUCH_TABLE = 1146
 const NO_SUCH_COLUMN = 1054

@@ -36,7 +36,7 @@ export interface SubscriptionSpec {
 }
 
 /** Whom a push says it comes from: https://cloud.google.com/pubsub/docs/authenticate-push-subscriptions */
-export interface PushIdentity {
+interface PushIdentity {
   serviceAccountEmail: string
   audience: string
 }

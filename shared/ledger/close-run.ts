@@ -20,7 +20,7 @@ export async function closeRun(db: Database, run: Pick<Run, "runId" | "dispatch"
 }
 
 /** Fences every shard of a run that is not finished: it becomes missing, and no claim on it can write. */
-export async function closeShards(tx: Database, runId: string): Promise<void> {
+async function closeShards(tx: Database, runId: string): Promise<void> {
   await tx
     .update(shards)
     .set({ state: "missing", epoch: sql`epoch + 1` })

@@ -20,7 +20,7 @@ export interface PushMessage {
 }
 
 /** Returns when the message is settled, and it is acknowledged; throws, and it is delivered again. */
-export type TakeMessage = (message: PushMessage) => Promise<void>
+type TakeMessage = (message: PushMessage) => Promise<void>
 
 export interface PushServerOptions {
   port: number

@@ -20,7 +20,7 @@ export interface TokenVerifierOptions {
 }
 
 /** Who calls, or why the call is refused; the reason holds nothing of the token. */
-export type TokenVerdict = { account: string } | { refused: string }
+type TokenVerdict = { account: string } | { refused: string }
 
 export type VerifyToken = (authorization: string | undefined) => Promise<TokenVerdict>
 

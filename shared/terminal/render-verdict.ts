@@ -41,7 +41,7 @@ function renderRow(name: string, totals: Verdict["revenue"]): string[] {
 }
 
 /** What a version changes of the one that it replaces. */
-export function renderVersionChanges(changes: Verdict["changes"]): string[] {
+function renderVersionChanges(changes: Verdict["changes"]): string[] {
   if (!changes) return []
   const { added, changed, removed, fromVersion, largest, document } = changes
   const counts = `${formatCount(added)} users added, ${formatCount(changed)} changed, ${formatCount(removed)} removed`

@@ -7,7 +7,7 @@ import { parse } from "yaml"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
-export interface Step {
+interface Step {
   id: string
   name: string
   timeout?: string

@@ -1,23 +1,12 @@
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
-import { afterAll, beforeAll, expect, test } from "vitest"
-import { type FaultCloud, startFaultCloud } from "./fault-cloud.ts"
+import { expect } from "vitest"
+import type { FaultCloud } from "./fault-cloud.ts"
 import { fewest, leaveOut, proveCrashPoints } from "./prove-crash-points.ts"
-import { fillDate } from "./shop-days.ts"
+import { date, testWithTwoDays } from "./two-days.ts"
 
-let cloud: FaultCloud
-const date = "2026-03-01"
-const bystander = "2026-03-02"
-
-beforeAll(async () => {
-  // A day of any age is repaired.
-  cloud = await startFaultCloud({ settings: { REPAIR_DAYS: "3660" } })
-  for (const of of [date, bystander]) {
-    await fillDate(cloud.connection, of)
-    await cloud.start(of)
-  }
-})
-afterAll(() => cloud.stop())
+// A day of any age is repaired.
+const test = testWithTwoDays({ settings: { REPAIR_DAYS: "3660" } })
 
 interface DayChange {
   changeId: string
@@ -27,7 +16,7 @@ interface DayChange {
 }
 
 /** What was told of the date, each change once, in the order of the first time. */
-function changes(): DayChange[] {
+function listChanges(cloud: FaultCloud): DayChange[] {
   const all = cloud.cloud.pubsub
     .messages("projects/local/topics/day-changes")
     .map((message) => JSON.parse(message.data.toString()) as DayChange)
@@ -35,7 +24,12 @@ function changes(): DayChange[] {
   return [...new Map(all.map((change) => [change.changeId, change])).values()]
 }
 
-test("a finalizer that dies at any call of an audit leaves one that is carried out, told and repaired once", async () => {
+test("a finalizer that dies at any call of an audit leaves one that is carried out, told and repaired once", async ({
+  cloud,
+}) => {
+  const changes = () => listChanges(cloud)
+  await cloud.start(date)
+  await cloud.waitFor("the day to be told", () => changes()[0])
   let before: number
   const { tried, problems, unreached } = await proveCrashPoints(cloud, {
     name: "audit",

@@ -1,21 +1,12 @@
-import { afterAll, beforeAll, expect, test } from "vitest"
-import { type FaultCloud, startFaultCloud } from "./fault-cloud.ts"
+import { expect } from "vitest"
 import type { SentVerdict } from "./invariants.ts"
 import { fewest, leaveOut, proveCrashPoints } from "./prove-crash-points.ts"
-import { changePrices, fillDate } from "./shop-days.ts"
+import { changePrices } from "./shop-days.ts"
+import { date, testWithTwoDays } from "./two-days.ts"
 
-let cloud: FaultCloud
-const date = "2026-03-01"
-const bystander = "2026-03-02"
+const test = testWithTwoDays({ maxRetries: 0 })
 
-beforeAll(async () => {
-  cloud = await startFaultCloud({ maxRetries: 0 })
-  for (const of of [date, bystander]) await fillDate(cloud.connection, of)
-  await cloud.start(bystander)
-})
-afterAll(() => cloud.stop())
-
-test("a task that dies at any call and is not tried again leaves a run that one rerun completes", async () => {
+test("a task that dies at any call and is not tried again leaves a run that one rerun completes", async ({ cloud }) => {
   const ends: Record<string, number> = { complete: 0, incomplete: 0 }
   let verdict: SentVerdict | undefined
   const { tried, problems, unreached } = await proveCrashPoints(cloud, {

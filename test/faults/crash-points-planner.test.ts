@@ -1,20 +1,11 @@
-import { afterAll, beforeAll, expect, test } from "vitest"
-import { type FaultCloud, startFaultCloud } from "./fault-cloud.ts"
+import { expect } from "vitest"
 import { fewest, proveCrashPoints } from "./prove-crash-points.ts"
-import { changePrices, fillDate } from "./shop-days.ts"
+import { changePrices } from "./shop-days.ts"
+import { date, testWithTwoDays } from "./two-days.ts"
 
-let cloud: FaultCloud
-const date = "2026-03-01"
-const bystander = "2026-03-02"
+const test = testWithTwoDays()
 
-beforeAll(async () => {
-  cloud = await startFaultCloud()
-  for (const of of [date, bystander]) await fillDate(cloud.connection, of)
-  await cloud.start(bystander)
-})
-afterAll(() => cloud.stop())
-
-test("a planner that dies at any call of a run leaves a run that comes right", async () => {
+test("a planner that dies at any call of a run leaves a run that comes right", async ({ cloud }) => {
   const { tried, problems, unreached } = await proveCrashPoints(cloud, {
     name: "run",
     date,

@@ -109,7 +109,7 @@ async function recordKeys(cloud: FaultCloud, scenario: Scenario): Promise<CrashP
   return points.filter((_point, at) => at % every === SEED % every)
 }
 
-export async function restartServices(cloud: FaultCloud): Promise<void> {
+async function restartServices(cloud: FaultCloud): Promise<void> {
   for (const service of Object.values(cloud.cloud.services)) {
     const { restarts } = service
     service.kill("SIGKILL")

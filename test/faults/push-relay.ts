@@ -13,7 +13,7 @@ export interface PushDelivery {
 }
 
 /** What becomes of a delivery. Without `answerOf` it is answered as the service answers. */
-export interface DeliveryPlan {
+interface DeliveryPlan {
   /** How often the service gets it, at once and each after its own delay; 0 loses it, and it is acknowledged. */
   delaysMs: number[]
 }

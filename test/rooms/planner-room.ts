@@ -15,7 +15,7 @@ import type { PushMessage } from "../../shared/messages/push-server.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { createTestDatabase, shopTables } from "./test-database.ts"
 
-export const parent = "projects/local/locations/local"
+const parent = "projects/local/locations/local"
 
 /** A planner's surroundings: a database with a shop, and the local cloud with a job whose tasks do nothing. */
 export async function openPlannerRoom() {

@@ -1,4 +1,3 @@
-import { randomBytes } from "node:crypto"
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -137,5 +136,3 @@ export function purchasesOf(users: number, each: number, of = date): string[] {
   }
   return statements
 }
-
-export const randomName = () => randomBytes(4).toString("hex")

@@ -104,7 +104,7 @@ export function startPush(store: Store, subscription: Subscription, config: prot
 }
 
 /** The wrapped body (https://cloud.google.com/pubsub/docs/push#receive_push): each id and time under two names. */
-export function pushBody({ resource }: Subscription, { message, attempt }: Delivery): Record<string, unknown> {
+function pushBody({ resource }: Subscription, { message, attempt }: Delivery): Record<string, unknown> {
   const publishTime = new Date(message.publishedAt).toISOString()
   return {
     ...(resource.deadLetterPolicy ? { deliveryAttempt: attempt } : {}),

@@ -9,7 +9,7 @@ type ISubscription = protos.google.pubsub.v1.ISubscription
 // Limits and defaults: the comments of google/pubsub/v1/pubsub.proto, message Subscription.
 const DAY_S = 86_400
 const ACK_DEADLINE_DEFAULT_S = 10
-export const ACK_DEADLINE_MIN_S = 10
+const ACK_DEADLINE_MIN_S = 10
 export const ACK_DEADLINE_MAX_S = 600
 const RETENTION_DEFAULT_S = 7 * DAY_S
 const RETENTION_MIN_S = 600

@@ -30,7 +30,7 @@ export interface ExecutionOptions {
   onAttempt(event: AttemptEvent): void
 }
 
-export type TaskState = "waiting" | "running" | "succeeded" | "failed" | "cancelled"
+type TaskState = "waiting" | "running" | "succeeded" | "failed" | "cancelled"
 
 export interface Task {
   index: number

@@ -39,7 +39,7 @@ async function startOn(folder: string, onFinished: typeof onTestFinished, clock:
   return { server, folder, bucket: client().bucket("shop"), client, restart }
 }
 
-export function connect(url: string, options: StorageOptions = {}): Storage {
+function connect(url: string, options: StorageOptions = {}): Storage {
   // Otherwise the client waits up to two seconds before its first retry.
   const retryOptions = { maxRetryDelay: 1 }
   return new Storage({ apiEndpoint: url, projectId: "test", retryOptions, ...options })
