@@ -1,0 +1,59 @@
+import type { Topic } from "@google-cloud/pubsub"
+import { explainDatabaseError } from "./database/explain-database-error.ts"
+import { openDatabase } from "./database/open-database.ts"
+import { openSource } from "./database/open-source.ts"
+import { routeDatabase } from "./database/route-database.ts"
+import { openBucket } from "./google/open-bucket.ts"
+import { openPubSub } from "./google/open-pubsub.ts"
+import { type PushServerOptions, startPushServer } from "./messages/push-server.ts"
+import { openTokenVerifier } from "./messages/verify-push-token.ts"
+import { createLog } from "./telemetry/log.ts"
+import { openTracing } from "./telemetry/trace-exporter.ts"
+
+/** What the environment says to a service that takes pushes. */
+type ServiceConfig = Parameters<typeof openTracing>[0] &
+  Parameters<typeof routeDatabase>[0] &
+  Parameters<typeof openSource>[0] &
+  Parameters<typeof openPubSub>[0] &
+  Parameters<typeof openBucket>[0] &
+  Parameters<typeof openTokenVerifier>[0] & {
+    GOOGLE_CLOUD_PROJECT: string
+    LOG_LEVEL: Parameters<typeof createLog>[1]
+    DATABASE_CONNECTIONS: number
+    PORT: number
+    HOST: string
+  }
+
+/** Opens what a service works with. `serve` takes pushes and calls until the signal, and closes everything. */
+export async function openService(name: string, config: ServiceConfig) {
+  const log = await createLog(name, config.LOG_LEVEL, config.GOOGLE_CLOUD_PROJECT)
+  const tracing = await openTracing(config, name, log)
+  const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: config.DATABASE_CONNECTIONS })
+  const source = await openSource(config, database, config.DATABASE_CONNECTIONS)
+  const pubsub = openPubSub(config)
+  return {
+    log,
+    db: database.db,
+    source: source.db,
+    pubsub,
+    bucket: openBucket(config),
+    /** A topic whose messages are sent one by one, at once. */
+    topic: (of: string): Topic => pubsub.topic(of, { batching: { maxMessages: 1 } }),
+    serve: async (routes: Pick<PushServerOptions, "messages" | "calls">, signal: AbortSignal): Promise<void> => {
+      const server = await startPushServer({
+        port: config.PORT,
+        host: config.HOST,
+        log,
+        flush: tracing.flush,
+        verify: openTokenVerifier(config),
+        explain: (error) => explainDatabaseError(error, config.DATABASE_URL, config.SOURCE_DATABASE_URL),
+        ...routes,
+      })
+      log.info({ url: server.url }, "listening")
+      await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }))
+      // What is under way is finished first; what is not is delivered again.
+      await server.close()
+      await Promise.all([database.close(), source.close(), pubsub.close(), tracing.close()])
+    },
+  }
+}
