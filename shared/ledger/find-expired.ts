@@ -1,7 +1,8 @@
-import { and, eq, inArray, isNotNull, lt, max, ne, sql } from "drizzle-orm"
+import { and, eq, inArray, isNotNull, lt, max, ne } from "drizzle-orm"
 import { audits, dayChanges, runs } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../database/open-database.ts"
+import { isNotShown, newestVersions } from "./find-runs.ts"
 
 /** A run of which nothing is needed any more. */
 export interface ExpiredRun {
@@ -23,11 +24,7 @@ export interface ExpiredAudit {
  * the newest of its date, from which the numbers of versions go on.
  */
 export async function findExpiredRuns(db: Database, before: Date, limit: number): Promise<ExpiredRun[]> {
-  const newest = db
-    .select({ revenueDate: runs.revenueDate, version: max(runs.version).as("newest_version") })
-    .from(runs)
-    .groupBy(runs.revenueDate)
-    .as("newest")
+  const newest = newestVersions(db)
   return db
     .select({ runId: runs.runId, revenueDate: runs.revenueDate, version: runs.version })
     .from(runs)
@@ -40,7 +37,7 @@ export async function findExpiredRuns(db: Database, before: Date, limit: number)
         isNotNull(runs.announcedAt),
         isNotNull(runs.prunedAt),
         ne(runs.version, newest.version),
-        sql`${runs.version} <> COALESCE(${publishedDays.version}, 0)`,
+        isNotShown,
       ),
     )
     .orderBy(runs.decidedAt)

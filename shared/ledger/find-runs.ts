@@ -1,5 +1,6 @@
-import { and, desc, eq, inArray, isNull } from "drizzle-orm"
+import { and, desc, eq, inArray, isNull, max, sql } from "drizzle-orm"
 import { type RunState, runs } from "../../schemas/database/ledger.ts"
+import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../database/open-database.ts"
 
 export type Run = typeof runs.$inferSelect
@@ -35,3 +36,15 @@ export async function listOpenRuns(db: Database): Promise<Run[]> {
     .where(and(inArray(runs.state, ["complete", "incomplete"]), isNull(runs.announcedAt)))
   return [...unfinished, ...unannounced]
 }
+
+/** The newest version of each date, to be joined by `revenueDate`. */
+export function newestVersions(db: Database) {
+  return db
+    .select({ revenueDate: runs.revenueDate, version: max(runs.version).as("newest_version") })
+    .from(runs)
+    .groupBy(runs.revenueDate)
+    .as("newest")
+}
+
+/** Of a run whose `published_days` are joined, if there are any: that readers do not see it. */
+export const isNotShown = sql`${runs.version} <> COALESCE(${publishedDays.version}, 0)`

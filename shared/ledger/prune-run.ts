@@ -1,19 +1,15 @@
-import { and, eq, inArray, isNull, max, sql } from "drizzle-orm"
+import { and, eq, inArray, isNull, sql } from "drizzle-orm"
 import { runs } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../database/open-database.ts"
-import type { Run } from "./find-runs.ts"
+import { isNotShown, newestVersions, type Run } from "./find-runs.ts"
 
 /**
  * Finished runs whose rows are not needed any more: not shown, and not among the newest versions of their date, of which
  * `versionsKept` are kept so that they can be compared.
  */
 export async function listPrunableRuns(db: Database, versionsKept: number): Promise<Run[]> {
-  const newest = db
-    .select({ revenueDate: runs.revenueDate, version: max(runs.version).as("newest_version") })
-    .from(runs)
-    .groupBy(runs.revenueDate)
-    .as("newest")
+  const newest = newestVersions(db)
   const rows = await db
     .select({ run: runs })
     .from(runs)
@@ -24,7 +20,7 @@ export async function listPrunableRuns(db: Database, versionsKept: number): Prom
         inArray(runs.state, ["complete", "incomplete"]),
         isNull(runs.prunedAt),
         sql`${runs.version} <= ${newest.version} - ${versionsKept}`,
-        sql`${runs.version} <> COALESCE(${publishedDays.version}, 0)`,
+        isNotShown,
       ),
     )
   return rows.map((row) => row.run)

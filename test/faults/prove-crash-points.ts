@@ -1,6 +1,7 @@
 import type { Moment, RecordedCall } from "./call-recorder.ts"
 import type { FaultCloud } from "./fault-cloud.ts"
 import { playCase } from "./play-case.ts"
+import { EVERY, isInSample } from "./sample.ts"
 
 /** A way to a verdict, in which each call is a crash point. */
 export interface Scenario {
@@ -23,12 +24,6 @@ export interface Scenario {
 // A connection of a pool is set up like the first; how many there are depends on the moment.
 const FURTHER_SETUP = /^(?:planner|finalizer): database\.(?:connect|query SET SESSION .*) #(?!1$)\d+$/
 const SETUP = /: database\.(?:connect|query SET SESSION .*) #1$/
-
-/** A part of the crash points, every n-th, for who is in a hurry; 0 tries those too that are the same as others. */
-const EVERY = Number(process.env["FAULTS_EVERY"] ?? "1")
-
-/** Which of every n: another part with another seed, so that all are tried in the course of time. */
-const SEED = Number(process.env["FAULTS_SEED"] ?? "0")
 
 /** Of so many crash points in all, how many are tried at least; half as many in a sample, which falls as it falls. */
 export const fewest = (points: number): number => Math.floor(points / (EVERY > 1 ? 2 * EVERY : 1)) - 1
@@ -105,8 +100,7 @@ async function recordKeys(cloud: FaultCloud, scenario: Scenario): Promise<CrashP
     for (const moment of ["before", "after"] as const) points.push({ key: call.key, moment, needsRestart })
   }
   await scenario.mend?.()
-  const every = Math.max(1, EVERY)
-  return points.filter((_point, at) => at % every === SEED % every)
+  return points.filter(isInSample)
 }
 
 async function restartServices(cloud: FaultCloud): Promise<void> {

@@ -4,14 +4,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { type FaultCloud, startFaultCloud } from "./fault-cloud.ts"
 import { readShop, type SentVerdict } from "./invariants.ts"
 import { playCase } from "./play-case.ts"
-import { suiteSeed } from "./random.ts"
+import { isInSample } from "./sample.ts"
 import { fillDate } from "./shop-days.ts"
 
 const date = "2026-03-01"
 const bystander = "2026-03-02"
-
-/** Every n-th case, another part with another seed; see prove-crash-points.ts. */
-const EVERY = Math.max(1, Number(process.env["FAULTS_EVERY"] ?? "1"))
 
 const insert = (user: number | string, amount: number | string, at = "08:15:00") =>
   `INSERT INTO purchases (user_id, amount_cents, purchased_at) VALUES (${user}, ${amount}, '${date} ${at}')`
@@ -141,7 +138,7 @@ export function proveSourceChanges(options: { shop: string[]; isShopElsewhere: b
   afterAll(() => cloud.stop())
 
   const all = Object.entries(stages).flatMap(([stage, play]) => kinds.map((kind) => [...kind, stage, play] as const))
-  const tried = all.filter((_case, at) => at % EVERY === suiteSeed % EVERY)
+  const tried = all.filter(isInSample)
 
   describe("is found to the user", () => {
     test.each(tried)("$0, $2", async (name, statements, stage, play) => {
