@@ -19,7 +19,7 @@ import {
  * planning → running → verifying → complete | incomplete; a rerun takes incomplete back to running.
  * Shards are offered, and computed, while the rest of the plan is still being cut. A run is unfinished until it has its verdict.
  */
-export const runStates = ["planning", "running", "verifying", "complete", "incomplete"] as const
+const runStates = ["planning", "running", "verifying", "complete", "incomplete"] as const
 export type RunState = (typeof runStates)[number]
 
 /**
@@ -33,8 +33,8 @@ export type ShardState = (typeof shardStates)[number]
  * How a shop is read: through an index of the day, of which a shard is one slice, or through an index of each user's
  * purchases in their order of time, batch of users by batch.
  */
-export const sourceWays = ["day-slice", "user-batches"] as const
-export type SourceWay = (typeof sourceWays)[number]
+export const accessPaths = ["day-slice", "user-batches"] as const
+export type AccessPath = (typeof accessPaths)[number]
 
 const id = (name: string, length: number) => varchar(name, { length })
 // DATETIME(3), always UTC: every connection sets its session's time zone to +00:00.
@@ -62,14 +62,14 @@ export const runs = mysqlTable(
     /** The shop's index through which every part of the run reads the day. */
     sourceIndex: id("source_index", 64).notNull(),
     /** How it is read through that index. */
-    sourceWay: id("source_way", 16).notNull().default("day-slice").$type<SourceWay>(),
+    accessPath: id("source_way", 16).notNull().default("day-slice").$type<AccessPath>(),
     /** The four multipliers of the run's checksums; null: begun by a version of Daybook that could not prove each user. */
     checksumMultipliers: id("checksum_multipliers", 64),
     /** The audit whose finding this run repairs; one run for each. */
     repairOf: id("repair_of", 96),
     /** The newest dispatch. */
     dispatch: int("dispatch").notNull().default(0),
-    /** Null until the last cut is settled. */
+    /** Null until the last cut is fixed. */
     shardCount: int("shard_count"),
     requestedAt: at("requested_at").notNull(),
     /** When the last shard was offered; null: the run is being planned, or was closed before its plan was whole. */
@@ -118,13 +118,13 @@ export const dispatches = mysqlTable(
  * waiting → auditing → same | drifted | outdated | failed. An audit compares a published version with the shop as it is
  * now, shard by shard; outdated: readers see another version by now, so there is nothing to say of this one.
  */
-export const auditStates = ["waiting", "auditing", "same", "drifted", "outdated", "failed"] as const
+const auditStates = ["waiting", "auditing", "same", "drifted", "outdated", "failed"] as const
 export type AuditState = (typeof auditStates)[number]
 
 /**
  * none: not to be repaired by itself. due → asked: the date is asked for anew, once for each audit that found drift.
  */
-export const repairStates = ["none", "due", "asked"] as const
+const repairStates = ["none", "due", "asked"] as const
 export type RepairState = (typeof repairStates)[number]
 
 /** Every look at a published day after its verdict. */

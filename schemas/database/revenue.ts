@@ -25,7 +25,7 @@ export const revenueVersions = mysqlTable(
 )
 
 /** shown: readers see the day as it was verified. drifted: an audit found that the shop has other purchases by now. */
-export const dayStates = ["shown", "drifted"] as const
+const dayStates = ["shown", "drifted"] as const
 export type DayState = (typeof dayStates)[number]
 
 /** Which version of each date readers see. */

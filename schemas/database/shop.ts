@@ -1,13 +1,10 @@
 import { bigint, date, datetime, mysqlTable } from "drizzle-orm/mysql-core"
 
 /**
- * The shop's tables as Daybook queries them; they are the shop's own and never migrated from here. To put Daybook on
- * tables of other names, change the names in quotation marks: every query is built from these declarations.
+ * The shop's table as Daybook queries it; it is the shop's own and never migrated from here. To put Daybook on a table of
+ * other names, change the names in quotation marks: every query is built from this declaration. The table of users is
+ * not asked: whoever has bought counts.
  */
-export const users = mysqlTable("users", {
-  userId: bigint("user_id", { mode: "bigint" }).primaryKey(),
-})
-
 export const purchases = mysqlTable("purchases", {
   purchaseId: bigint("purchase_id", { mode: "bigint" }).primaryKey(),
   /** Null: a guest checkout. */

@@ -16,7 +16,7 @@ export function renderRun(detail: RunDetail): string[] {
     ...(audit ? [["audited", renderAudit(audit)]] : []),
     ["asked", `${formatAt(run.requestedAt)} by message ${run.requestId}`],
     ...(run.decidedAt ? [["decided", `${formatAt(run.decidedAt)}, after ${formatDuration(progress.elapsedMs)}`]] : []),
-    ["shop", `read by ${run.sourceWay} of the index ${run.sourceIndex}`],
+    ["shop", `read by ${run.accessPath} of the index ${run.sourceIndex}`],
     ["shards", renderShards(detail)],
     ...(isFinished(progress) ? [] : [["progress", renderProgress(progress)]]),
     ...(verdict?.reason ? [["reason", verdict.reason]] : []),

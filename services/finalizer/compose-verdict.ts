@@ -15,7 +15,7 @@ import type { Run } from "../../shared/ledger/find-runs.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import type { VersionChanges } from "./compare-versions.ts"
 import type { Evidence } from "./gather-evidence.ts"
-import type { Fault } from "./judge-run.ts"
+import type { Finding } from "./judge-run.ts"
 
 // A rerun without indexes means all that the verdict found wanting: beyond this many it says the same and is shorter.
 const SHARDS_NAMED_MAX = 1_000
@@ -25,7 +25,7 @@ export function composeVerdict(
   run: Run,
   requestId: string,
   evidence: Evidence,
-  faults: Fault[],
+  findings: Finding[],
   decidedAt: Date,
   changes?: VersionChanges,
 ): string {
@@ -34,14 +34,14 @@ export function composeVerdict(
   return formatJson(
     VerdictSchema,
     {
-      verdict: faults.length === 0 ? "complete" : "incomplete",
+      verdict: findings.length === 0 ? "complete" : "incomplete",
       runId: run.runId,
       date: run.revenueDate,
       version: run.version,
       dispatch: run.dispatch,
       requestId,
       decidedAt: decidedAt.toISOString(),
-      ...(faults.length === 0 ? {} : { reason: describeFaults(faults), retry: composeRetry(run, faults) }),
+      ...(findings.length === 0 ? {} : { reason: describeFindings(findings), retry: composeRetry(run, findings) }),
       shards: shards.length,
       manifests: {
         rows: addUp(manifests, (manifest) => manifest.rows),
@@ -58,7 +58,7 @@ export function composeVerdict(
         amountCents: String(addUp(shards, ({ source }) => source.amountCents)),
       },
       guests: { purchases: guests.purchases, amountCents: String(guests.amountCents) },
-      faults: faults.map(toFault),
+      faults: findings.map(toFault),
       ...(changes ? { changes: toChanges(changes) } : {}),
       ...(run.verifyingAt ? { verifyingAt: run.verifyingAt.toISOString() } : {}),
     },
@@ -68,8 +68,8 @@ export function composeVerdict(
 
 /** The message of a verdict document. */
 export function composeMessage(verdict: Verdict, bucketName: string): MessageInitShape<typeof RunVerdictSchema> {
-  const indexesOf = (fault: Fault["fault"]) =>
-    verdict.faults.filter((found) => found.fault === fault).flatMap((found) => found.index ?? [])
+  const indexesOf = (kind: Finding["kind"]) =>
+    verdict.faults.filter(({ fault }) => fault === kind).flatMap(({ index }) => index ?? [])
   return {
     verdict: verdict.verdict,
     requestId: verdict.requestId,
@@ -96,9 +96,9 @@ export function composeMessage(verdict: Verdict, bucketName: string): MessageIni
   }
 }
 
-function toFault({ index, fault, reason, usersDiffering, users = [] }: Fault) {
+function toFault({ index, kind, reason, usersDiffering, users = [] }: Finding) {
   return {
-    fault,
+    fault: kind,
     reason,
     ...(index === undefined ? {} : { index }),
     ...(usersDiffering === undefined ? {} : { usersDiffering }),
@@ -144,18 +144,18 @@ function toAmount({ amountCents, purchases }: Verdict_Amount) {
 }
 
 /** `2 shards missing, 1 failed; first: shard 3: no task claimed it`. */
-function describeFaults(faults: Fault[]): string {
+function describeFindings(findings: Finding[]): string {
   const counts = new Map<string, number>()
-  for (const { fault } of faults) counts.set(fault, (counts.get(fault) ?? 0) + 1)
-  const [first] = faults
+  for (const { kind } of findings) counts.set(kind, (counts.get(kind) ?? 0) + 1)
+  const [first] = findings
   const where = first?.index === undefined ? "" : `shard ${first.index}: `
-  return `${[...counts].map(([fault, count]) => `${count} ${fault}`).join(", ")}; first: ${where}${first?.reason}`
+  return `${[...counts].map(([kind, count]) => `${count} ${kind}`).join(", ")}; first: ${where}${first?.reason}`
 }
 
 /** A rerun of the shards, or the whole date anew where no rerun can help: the plan or what lies beside it is broken. */
-function composeRetry(run: Run, faults: Fault[]) {
-  const indexes = faults.map((fault) => fault.index).filter((index) => index !== undefined)
-  if (indexes.length < faults.length) {
+function composeRetry(run: Run, findings: Finding[]) {
+  const indexes = findings.map((finding) => finding.index).filter((index) => index !== undefined)
+  if (indexes.length < findings.length) {
     return { topic: topics.runRequests, data: formatJson(RunRequestSchema, { date: run.revenueDate }) }
   }
   return {

@@ -68,17 +68,17 @@ async function decide(context: FinalizeContext, runId: string): Promise<void> {
   const evidence = await inSpan("gather evidence", {}, () =>
     gatherEvidence(context.db, context.source, context.bucket, run, context),
   )
-  const faults = await nameUsers(context.db, context.source, run, evidence.shards, judgeRun(run, evidence))
+  const findings = await nameUsers(context.db, context.source, run, evidence.shards, judgeRun(run, evidence))
   const { db, bucket } = context
   // Before anything is decided: what readers saw until now is still there.
-  const changes = faults.length > 0 ? undefined : await compareVersions(db, bucket, run, evidence, context)
+  const changes = findings.length > 0 ? undefined : await compareVersions(db, bucket, run, evidence, context)
   const requestId = dispatch?.requestId ?? run.requestId
-  const verdict = composeVerdict(run, requestId, evidence, faults, context.now(), changes)
-  const state = faults.length === 0 ? "complete" : "incomplete"
+  const verdict = composeVerdict(run, requestId, evidence, findings, context.now(), changes)
+  const state = findings.length === 0 ? "complete" : "incomplete"
   if (await decideRun(db, run, { state, verdict, totals: addUpRows(evidence.shards) })) {
     noteFields({ verdict: state })
-    const told = faults.slice(0, 10).map(({ index, fault, reason }) => ({ index, fault, reason }))
-    context.log[state === "complete" ? "info" : "error"]({ faults: told }, "a run has its verdict")
+    const first = findings.slice(0, 10).map(({ index, kind, reason }) => ({ index, kind, reason }))
+    context.log[state === "complete" ? "info" : "error"]({ findings: first }, "a run has its verdict")
   }
 }
 

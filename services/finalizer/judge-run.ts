@@ -3,14 +3,14 @@ import type { UserChange } from "../../shared/day/compare-totals.ts"
 import type { RowTotals } from "../../shared/day/revenue-rows.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import type { Shard } from "../../shared/ledger/find-shards.ts"
-import { findTilingFault, formatRange, type Range, sameRange } from "../../shared/range.ts"
+import { findGap, formatRange, type Range, sameRange } from "../../shared/range.ts"
 import type { Evidence, ShardEvidence } from "./gather-evidence.ts"
 import type { CheckedTotals } from "./sum-source.ts"
 
 /** Why a shard is not as it should be; `index` is undefined where it is about the run as a whole. */
-export interface Fault {
+export interface Finding {
   index?: number
-  fault: "missing" | "failed" | "corrupt" | "drifted"
+  kind: "missing" | "failed" | "corrupt" | "drifted"
   reason: string
   /** Of a drifted shard that was looked through: how many users differ, and the first of them. */
   usersDiffering?: bigint
@@ -19,35 +19,35 @@ export interface Fault {
 
 /**
  * Compares what was promised with what is there, and names every shard that falls short, in the order of the indexes:
- * at most one fault each, the first of missing, failed, corrupt, drifted. No fault at all is a complete run.
+ * at most one finding each, the first of missing, failed, corrupt, drifted. No finding at all is a complete run.
  */
-export function judgeRun(run: Run, evidence: Evidence): Fault[] {
-  const faults = judgePlan(run, evidence)
+export function judgeRun(run: Run, evidence: Evidence): Finding[] {
+  const findings = judgePlan(run, evidence)
   for (const of of evidence.shards) {
-    const fault = judgeShard(run, of)
-    if (fault) faults.push({ index: of.shard.shardIndex, ...fault })
+    const finding = judgeShard(run, of)
+    if (finding) findings.push({ index: of.shard.shardIndex, ...finding })
   }
   for (const stranger of evidence.strangers) {
     const reason =
       typeof stranger === "number"
         ? `there is a manifest of shard ${stranger}, which the plan does not have`
         : `${stranger} is among the manifests and is none`
-    faults.push({ fault: "corrupt", reason })
+    findings.push({ kind: "corrupt", reason })
   }
-  return faults
+  return findings
 }
 
 /** The plan must tile the id space, and the ledger must be that plan. */
-function judgePlan(run: Run, { plan, shards }: Evidence): Fault[] {
-  if (typeof plan === "string") return [{ fault: "corrupt", reason: plan }]
-  const faults: Fault[] = []
-  const say = (reason: string) => faults.push({ fault: "corrupt", reason })
+function judgePlan(run: Run, { plan, shards }: Evidence): Finding[] {
+  if (typeof plan === "string") return [{ kind: "corrupt", reason: plan }]
+  const findings: Finding[] = []
+  const say = (reason: string) => findings.push({ kind: "corrupt", reason })
   if (run.checksumMultipliers === null) {
     say("it was begun by an older version of Daybook, which could not prove each user")
   }
   if (plan.runId !== run.runId) say(`plan.json is of run ${plan.runId}`)
-  const gap = findTilingFault(plan.shards)
-  if (gap) say(`the plan does not cover every user once: shard ${gap.index}: ${gap.fault}`)
+  const gap = findGap(plan.shards)
+  if (gap) say(`the plan does not cover every user once: shard ${gap.index}: ${gap.reason}`)
   if (plan.shards.length !== shards.length) {
     say(`the plan has ${plan.shards.length} shards and the ledger ${shards.length}`)
   }
@@ -56,26 +56,26 @@ function judgePlan(run: Run, { plan, shards }: Evidence): Fault[] {
     return planned !== undefined && (shard.shardIndex !== index || !sameRange(planned, range))
   })
   if (differing) say(`shard ${differing.shard.shardIndex} has another range in the ledger than in the plan`)
-  return faults
+  return findings
 }
 
-type ShardFault = Omit<Fault, "index">
+type ShardFinding = Omit<Finding, "index">
 
-function judgeShard(run: Run, { shard, range, manifest, rows, source }: ShardEvidence): ShardFault | undefined {
+function judgeShard(run: Run, { shard, range, manifest, rows, source }: ShardEvidence): ShardFinding | undefined {
   switch (shard.state) {
     case "failed":
-      return { fault: "failed", reason: shard.error ?? "it gave no reason" }
+      return { kind: "failed", reason: shard.error ?? "it gave no reason" }
     case "missing":
-      return { fault: "missing", reason: describeMissing(shard) }
+      return { kind: "missing", reason: describeMissing(shard) }
     case "offered":
     case "claimed":
-      return { fault: "missing", reason: `it is still ${shard.state}` }
+      return { kind: "missing", reason: `it is still ${shard.state}` }
     case "done":
   }
   if (manifest === undefined) {
-    return { fault: "missing", reason: `it is done at epoch ${shard.epoch} and its manifest is not there` }
+    return { kind: "missing", reason: `it is done at epoch ${shard.epoch} and its manifest is not there` }
   }
-  if (typeof manifest === "string") return { fault: "corrupt", reason: `its manifest cannot be read: ${manifest}` }
+  if (typeof manifest === "string") return { kind: "corrupt", reason: `its manifest cannot be read: ${manifest}` }
   return judgeManifest(run, shard, range, manifest) ?? judgeRows(manifest, rows) ?? judgeSource(manifest, source)
 }
 
@@ -85,7 +85,7 @@ function describeMissing(shard: Shard): string {
     : `task ${shard.taskIndex} of execution ${shard.execution} claimed it (attempt ${shard.attempt}) and did not finish it`
 }
 
-function judgeManifest(run: Run, shard: Shard, range: Range, manifest: Manifest): ShardFault | undefined {
+function judgeManifest(run: Run, shard: Shard, range: Range, manifest: Manifest): ShardFinding | undefined {
   if (manifest.runId !== run.runId) return differs("run", manifest.runId, run.runId)
   if (manifest.date !== run.revenueDate) return differs("date", manifest.date, run.revenueDate)
   if (manifest.version !== run.version) return differs("version", manifest.version, run.version)
@@ -95,11 +95,11 @@ function judgeManifest(run: Run, shard: Shard, range: Range, manifest: Manifest)
   return undefined
 }
 
-function differs(what: string, promised: string | number, known: string | number): ShardFault {
-  return { fault: "corrupt", reason: `its manifest says ${what} ${promised}, the ledger ${known}` }
+function differs(what: string, promised: string | number, known: string | number): ShardFinding {
+  return { kind: "corrupt", reason: `its manifest says ${what} ${promised}, the ledger ${known}` }
 }
 
-function judgeRows(manifest: Manifest, rows: RowTotals): ShardFault | undefined {
+function judgeRows(manifest: Manifest, rows: RowTotals): ShardFinding | undefined {
   const pairs: [string, bigint, bigint][] = [
     ["rows", manifest.rows, rows.rows],
     ["purchases", manifest.purchases, rows.purchases],
@@ -109,10 +109,10 @@ function judgeRows(manifest: Manifest, rows: RowTotals): ShardFault | undefined 
   const differing = pairs.find(([, promised, found]) => promised !== found)
   if (!differing) return undefined
   const [what, promised, found] = differing
-  return { fault: "corrupt", reason: `its manifest says ${what} ${promised}, its Revenue rows say ${found}` }
+  return { kind: "corrupt", reason: `its manifest says ${what} ${promised}, its Revenue rows say ${found}` }
 }
 
-function judgeSource(manifest: Manifest, source: CheckedTotals): ShardFault | undefined {
+function judgeSource(manifest: Manifest, source: CheckedTotals): ShardFinding | undefined {
   const isSame =
     source.purchases === manifest.purchases &&
     source.amountCents === BigInt(manifest.amountCents) &&
@@ -120,5 +120,5 @@ function judgeSource(manifest: Manifest, source: CheckedTotals): ShardFault | un
   if (isSame) return undefined
   const now = `the shop now has ${source.purchases} purchases of ${source.amountCents}`
   const then = `it was computed from ${manifest.purchases} of ${manifest.amountCents}`
-  return { fault: "drifted", reason: `${now}, and ${then}` }
+  return { kind: "drifted", reason: `${now}, and ${then}` }
 }

@@ -4,7 +4,7 @@ import type { Run } from "../../shared/ledger/find-runs.ts"
 import type { Range } from "../../shared/range.ts"
 import { examineRange } from "./examine-range.ts"
 import type { ShardEvidence } from "./gather-evidence.ts"
-import type { Fault } from "./judge-run.ts"
+import type { Finding } from "./judge-run.ts"
 
 const USERS_IN_REASON_MAX = 2
 
@@ -18,15 +18,15 @@ export async function nameUsers(
   source: Database,
   run: Run,
   shards: Pick<ShardEvidence, "shard" | "range">[],
-  faults: Fault[],
-): Promise<Fault[]> {
+  findings: Finding[],
+): Promise<Finding[]> {
   const ranges = new Map(shards.map(({ shard, range }) => [shard.shardIndex, range]))
-  const named: Fault[] = []
+  const named: Finding[] = []
   let examined = 0
-  for (const fault of faults) {
-    const range = fault.index === undefined ? undefined : ranges.get(fault.index)
-    const isExamined = fault.fault === "drifted" && range && examined++ < SHARDS_EXAMINED_MAX
-    named.push(isExamined ? { ...fault, ...(await examineShard(db, source, run, range, fault.reason)) } : fault)
+  for (const finding of findings) {
+    const range = finding.index === undefined ? undefined : ranges.get(finding.index)
+    const isExamined = finding.kind === "drifted" && range && examined++ < SHARDS_EXAMINED_MAX
+    named.push(isExamined ? { ...finding, ...(await examineShard(db, source, run, range, finding.reason)) } : finding)
   }
   return named
 }

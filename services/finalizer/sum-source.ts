@@ -1,10 +1,11 @@
 import { and, isNull, type SQL, sql } from "drizzle-orm"
 import pMap from "p-map"
+import type { AccessPath } from "../../schemas/database/ledger.ts"
 import { purchases } from "../../schemas/database/shop.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { type ArmRow, STATEMENTS_AT_ONCE, selectEach } from "../../shared/database/select-each.ts"
 import { checksumOfPurchases, parseMultipliers } from "../../shared/day/checksum.ts"
-import { listPieces } from "../../shared/day/list-predicates.ts"
+import { listPredicates } from "../../shared/day/list-predicates.ts"
 import { duringDay, fromPurchases, inSlice, type ShopDay, utcDates, withinDates } from "../../shared/day/shop-day.ts"
 import type { Range } from "../../shared/range.ts"
 
@@ -27,19 +28,24 @@ export interface CheckedDay extends ShopDay {
 /** Adds up the source of each range, in the order of the ranges: each purchase is read once. */
 export async function sumSource(db: Database, day: CheckedDay, ranges: Range[]): Promise<CheckedTotals[]> {
   const checksum = checksumOfPurchases(parseMultipliers(day.checksumMultipliers))
-  if (day.sourceWay === "user-batches") {
-    return pMap(ranges, (range) => sumPieces(db, day, range, checksum), { concurrency: STATEMENTS_AT_ONCE })
-  }
-  const rows = await selectEach<CheckedRow>(db, ranges, (range, arm) =>
-    selectTotals(day, inSlice(day, range), arm, checksum),
-  )
-  return rows.map(toCheckedTotals)
+  return sumByPath[day.accessPath](db, day, ranges, checksum)
 }
 
-async function sumPieces(db: Database, day: ShopDay, range: Range, checksum: SQL): Promise<CheckedTotals> {
+type SumRanges = (db: Database, day: ShopDay, ranges: Range[], checksum: SQL) => Promise<CheckedTotals[]>
+
+const sumByPath: Record<AccessPath, SumRanges> = {
+  "day-slice": async (db, day, ranges, checksum) => {
+    const select = (range: Range, arm: number) => selectTotals(day, inSlice(day, range), arm, checksum)
+    return (await selectEach<CheckedRow>(db, ranges, select)).map(toCheckedTotals)
+  },
+  "user-batches": (db, day, ranges, checksum) =>
+    pMap(ranges, (range) => sumPredicates(db, day, range, checksum), { concurrency: STATEMENTS_AT_ONCE }),
+}
+
+async function sumPredicates(db: Database, day: ShopDay, range: Range, checksum: SQL): Promise<CheckedTotals> {
   const sum = { purchases: 0n, amountCents: 0n, checksum: 0n }
-  for await (const piece of listPieces(db, day, range)) {
-    const [row] = allRows<CheckedRow>(await db.execute(selectTotals(day, piece, 0, checksum)))
+  for await (const predicate of listPredicates(db, day, range)) {
+    const [row] = allRows<CheckedRow>(await db.execute(selectTotals(day, predicate, 0, checksum)))
     if (!row) continue
     const totals = toCheckedTotals(row)
     sum.purchases += totals.purchases
@@ -51,13 +57,14 @@ async function sumPieces(db: Database, day: ShopDay, range: Range, checksum: SQL
 
 /** Counts and sums the purchases of a day that have no user. */
 export async function sumGuests(db: Database, day: ShopDay): Promise<SourceTotals> {
-  const ofDay =
-    day.sourceWay === "day-slice"
-      ? [sql`${purchases.purchasedOn} IN ${utcDates(day)}`, ...withinDates(day)]
-      : duringDay(day)
-  const guests = and(isNull(purchases.userId), ...ofDay) as SQL
+  const guests = and(isNull(purchases.userId), ...dayByPath[day.accessPath](day)) as SQL
   const [row] = allRows<TotalsRow>(await db.execute(selectTotals(day, guests, 0)))
   return row ? toTotals(row) : { purchases: 0n, amountCents: 0n }
+}
+
+const dayByPath: Record<AccessPath, (day: ShopDay) => SQL[]> = {
+  "day-slice": (day) => [sql`${purchases.purchasedOn} IN ${utcDates(day)}`, ...withinDates(day)],
+  "user-batches": duringDay,
 }
 
 interface TotalsRow extends ArmRow {

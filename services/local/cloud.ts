@@ -122,7 +122,8 @@ async function start(options: CloudOptions, started: Started): Promise<Omit<Clou
   signal?.throwIfAborted()
   started.unlock = await lockFolder(folder)
   await mkdir(join(folder, "logs"), { recursive: true })
-  started.guard = startOrphanGuard()
+  const guard = startOrphanGuard()
+  started.guard = guard
   const signer = await startPushSigner()
   started.signer = signer
 
@@ -141,28 +142,52 @@ async function start(options: CloudOptions, started: Started): Promise<Omit<Clou
     // So that the command line can say where documents and logs are.
     LOCAL_FOLDER: folder,
   }
+  const settings = { ...env, REVENUE_TIME_ZONE: "UTC", LOG_LEVEL: "info", ...options.settings }
+  const services = await startServices(options, { programs, settings, signer, guard }, started)
+  await connectServices(options, env, services)
+  const { pubsub, storage, runJobs, mariadb } = started
+  if (!pubsub || !storage || !runJobs) throw new Error("an emulator is missing")
+  const sweeper = startSweeper({
+    finalizerUrl: services.finalizer.url,
+    token: () => signer.sign({ audience: AUDIENCE, serviceAccountEmail: SCHEDULER_ACCOUNT }),
+    seconds: options.sweepSeconds ?? SWEEP_SECONDS,
+    log,
+  })
+  started.sweeper = sweeper
+  return { env, folder, pubsub, storage, runJobs, mariadb, services, sweep: () => sweeper.sweep() }
+}
+
+interface ServiceSurroundings {
+  /** Where the programs are. */
+  programs: string
+  settings: Record<string, string>
+  signer: PushSigner
+  guard: OrphanGuard
+}
+
+/** Starts planner and finalizer, and creates the job of the worker. */
+async function startServices(
+  options: CloudOptions,
+  { programs, settings, signer, guard }: ServiceSurroundings,
+  started: Started,
+): Promise<Cloud["services"]> {
   // All that a program of ours sees of this machine's environment is where to find things.
   const { PATH = "", HOME = "" } = process.env
-  const settings = { ...env, REVENUE_TIME_ZONE: "UTC", LOG_LEVEL: "info", ...options.settings }
+  const push = {
+    PUSH_AUDIENCE: AUDIENCE,
+    PUSH_ACCOUNTS: `${PUSH_ACCOUNT} ${SCHEDULER_ACCOUNT}`,
+    PUSH_CERTS_URL: signer.certsUrl,
+  }
   const startOne = async (name: "planner" | "finalizer") => {
-    const command = [process.execPath, join(programs, `${name}.cjs`)]
-    const logFile = join(folder, "logs", `${name}.log`)
-    const { guard } = started
-    const push = {
-      PUSH_AUDIENCE: AUDIENCE,
-      PUSH_ACCOUNTS: `${PUSH_ACCOUNT} ${SCHEDULER_ACCOUNT}`,
-      PUSH_CERTS_URL: signer.certsUrl,
-    }
-    if (!guard) throw new Error("services need a guard")
     const service = await startService({
       name,
-      command,
+      command: [process.execPath, join(programs, `${name}.cjs`)],
       env: { PATH, HOME, ...push, ...settings },
-      logFile,
+      logFile: join(options.folder, "logs", `${name}.log`),
       guard,
       restartMaxMs: options.restartMaxMs,
-      log,
-      signal,
+      log: options.log ?? (() => {}),
+      signal: options.signal,
     })
     started[name] = service
     return service
@@ -171,13 +196,22 @@ async function start(options: CloudOptions, started: Started): Promise<Omit<Clou
     startOne("planner"),
     startOne("finalizer"),
     createWorkerJob({
-      runHost: env["RUN_EMULATOR_HOST"] ?? "",
+      runHost: settings["RUN_EMULATOR_HOST"] ?? "",
       env: settings,
       parallelism: options.parallelism ?? availableParallelism(),
       maxRetries: options.maxRetries ?? RETRIES_MAX,
       taskTimeoutSeconds: options.taskTimeoutSeconds ?? TASK_TIMEOUT_SECONDS,
     }),
   ])
+  return { planner, finalizer }
+}
+
+/** Creates topics and subscriptions, with pushes to the services. */
+async function connectServices(
+  options: CloudOptions,
+  env: Record<string, string>,
+  { planner, finalizer }: Cloud["services"],
+): Promise<void> {
   await applyTopology(
     { GOOGLE_CLOUD_PROJECT: "local", PUBSUB_EMULATOR_HOST: env["PUBSUB_EMULATOR_HOST"] },
     describeTopology({
@@ -189,25 +223,6 @@ async function start(options: CloudOptions, started: Started): Promise<Omit<Clou
       deliveryAttemptsMax: options.deliveryAttemptsMax ?? DELIVERY_ATTEMPTS_MAX,
     }),
   )
-  const sweeper = startSweeper({
-    finalizerUrl: finalizer.url,
-    token: () => signer.sign({ audience: AUDIENCE, serviceAccountEmail: SCHEDULER_ACCOUNT }),
-    seconds: options.sweepSeconds ?? SWEEP_SECONDS,
-    log,
-  })
-  started.sweeper = sweeper
-  const { pubsub, storage, runJobs, mariadb } = started
-  if (!pubsub || !storage || !runJobs) throw new Error("an emulator is missing")
-  return {
-    env,
-    folder,
-    pubsub,
-    storage,
-    runJobs,
-    mariadb,
-    services: { planner, finalizer },
-    sweep: () => sweeper.sweep(),
-  }
 }
 
 /** Returns the URL of a migrated database. */

@@ -4,6 +4,7 @@ import { closeSync, openSync } from "node:fs"
 import { readFile } from "node:fs/promises"
 import { setTimeout as wait } from "node:timers/promises"
 import type { OrphanGuard } from "../emulators/processes/orphan-guard.ts"
+import { endProcess } from "./end-process.ts"
 import { findFreePort } from "./free-port.ts"
 
 /** A service of Cloud Run as it is here: one process behind one address. */
@@ -112,12 +113,7 @@ export async function startService(options: ServiceOptions): Promise<ServiceProc
     ready,
     stop: async () => {
       stopping.abort()
-      child?.kill("SIGTERM")
-      const patience = new AbortController()
-      const late = wait(KILL_GRACE_MS, true, { signal: patience.signal }).catch(() => false)
-      if ((await Promise.race([late, ended])) === true) child?.kill("SIGKILL")
-      patience.abort()
-      await ended
+      await endProcess((name) => child?.kill(name), ended, KILL_GRACE_MS)
     },
   }
   const failed = ended.then(async (ending) => {

@@ -1,5 +1,5 @@
 import { getTableName, type SQL, sql } from "drizzle-orm"
-import type { SourceWay } from "../../schemas/database/ledger.ts"
+import type { AccessPath } from "../../schemas/database/ledger.ts"
 import { daySliceColumns, purchases, userBatchColumns } from "../../schemas/database/shop.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { inSlice, type ShopDay, type SourceRead, selectUserTotals } from "../../shared/day/shop-day.ts"
@@ -20,8 +20,8 @@ const NO_SUCH_COLUMN = 1054
 const NO_SUCH_KEY = 1176
 
 /**
- * Looks before the leap: chooses the shop's index through which a run can read its day without the history, and the
- * way to read it, as EXPLAIN confirms. An index of the day is preferred to one of each user's purchases, and a covering
+ * Looks before the leap: chooses the access path: the shop's index through which a run can read its day without the
+ * history, and how, as EXPLAIN confirms. An index of the day is preferred to one of each user's purchases, and a covering
  * one to one that has to look every purchase up. Throws a PermanentError that names the index to add if every shard
  * would scan the table, or the table or column that is missing.
  */
@@ -43,13 +43,13 @@ export async function chooseRead(db: Database, day: Pick<ShopDay, "fromAt" | "to
 }
 
 /** The indexes that begin with the first two of the columns, those with all of them first. */
-function findReads(indexes: Map<string, string[]>, sourceWay: SourceWay, columns: string[]): SourceRead[] {
+function findReads(indexes: Map<string, string[]>, accessPath: AccessPath, columns: string[]): SourceRead[] {
   const begin = (count: number) =>
     [...indexes]
       .filter(([, indexed]) => columns.slice(0, count).every((column, at) => indexed[at] === column))
       .map(([name]) => name)
   const found = new Set([...begin(columns.length), ...begin(2)])
-  return [...found].map((sourceIndex) => ({ sourceIndex, sourceWay }))
+  return [...found].map((sourceIndex) => ({ sourceIndex, accessPath }))
 }
 
 async function listIndexes(db: Database): Promise<Map<string, string[]>> {
@@ -65,7 +65,15 @@ async function listIndexes(db: Database): Promise<Map<string, string[]>> {
 
 /** Whether a shard's read is of ranges of the index, on any size of table and whatever the statistics say. */
 async function confirmRead(db: Database, day: ShopDay): Promise<boolean> {
-  if (day.sourceWay === "user-batches") return confirmBatches(db, day)
+  return confirmByPath[day.accessPath](db, day)
+}
+
+const confirmByPath: Record<AccessPath, typeof confirmRead> = {
+  "day-slice": confirmSlice,
+  "user-batches": confirmBatches,
+}
+
+async function confirmSlice(db: Database, day: ShopDay): Promise<boolean> {
   return !(await explainRead(db, selectUserTotals(day, inSlice(day, { from: 0n, to: 1n })))).isScan
 }
 

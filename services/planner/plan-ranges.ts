@@ -1,11 +1,12 @@
 import { and, gt, gte, type SQL, sql } from "drizzle-orm"
+import type { AccessPath } from "../../schemas/database/ledger.ts"
 import { purchases } from "../../schemas/database/shop.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { fromPurchases, inSlice, type ShopDay, utcDates } from "../../shared/day/shop-day.ts"
 import type { Range } from "../../shared/range.ts"
 import { countBuyers } from "./count-buyers.ts"
 
-// A day in another time zone lies on two UTC dates, each with its own piece of the index. They are probed apart, at
+// A day in another time zone lies on two UTC dates, each with its own slice of the index. They are probed apart, at
 // steps this much finer than a shard, and merged: a shard is then off by at most two steps.
 const STEPS_PER_SHARD_ACROSS_DATES = 20
 
@@ -32,15 +33,19 @@ export interface PlanOptions {
  * without an upper bound; a day without purchases is one range.
  */
 export async function* planRanges(db: Database, day: ShopDay, options: PlanOptions): AsyncGenerator<Range> {
-  const plan = day.sourceWay === "day-slice" ? cutDaySlices : cutUserBatches
   let from = options.from
   let shards = 1
-  for await (const to of plan(db, day, options)) {
+  for await (const to of cutByPath[day.accessPath](db, day, options)) {
     if (shards++ >= (options.shardsMax ?? SHARDS_MAX)) break
     yield { from, to }
     from = to
   }
   yield { from, to: undefined }
+}
+
+const cutByPath: Record<AccessPath, typeof cutDaySlices> = {
+  "day-slice": cutDaySlices,
+  "user-batches": cutUserBatches,
 }
 
 /** Walks the day's index once, without a sort, and yields the user at each cut. */
@@ -59,7 +64,7 @@ async function* cutDaySlices(db: Database, day: ShopDay, options: PlanOptions): 
   }
 }
 
-/** Counts each user's purchases, with nothing in memory but a piece of them, and yields the user at each cut. */
+/** Counts each user's purchases, with nothing in memory but a batch of them, and yields the user at each cut. */
 async function* cutUserBatches(db: Database, day: ShopDay, options: PlanOptions): AsyncGenerator<bigint> {
   let held = 0
   for await (const { userId, purchases } of countBuyers(db, day, { from: options.from, to: undefined })) {

@@ -8,8 +8,8 @@ import type { Run } from "../../shared/ledger/find-runs.ts"
 import { listShards } from "../../shared/ledger/find-shards.ts"
 import { offerShards } from "../../shared/ledger/offer-shards.ts"
 import { openRun } from "../../shared/ledger/open-run.ts"
-import { shardRange } from "../../shared/ledger/shard-range.ts"
-import type { Range } from "../../shared/range.ts"
+import { rangeColumns, shardRange } from "../../shared/ledger/shard-range.ts"
+import { type Range, rangeFields } from "../../shared/range.ts"
 import { gather } from "./gather.ts"
 import type { Offer, OfferedShard } from "./offer.ts"
 import { planRanges } from "./plan-ranges.ts"
@@ -57,7 +57,7 @@ export async function* planShards(context: PlanContext, run: Run, tasksAtOnce: n
 }
 
 function toOffered(range: Range, shardIndex: number): OfferedShard {
-  return { shardIndex, rangeFrom: range.from ?? null, rangeTo: range.to ?? null, state: "offered" }
+  return { shardIndex, ...rangeColumns(range), state: "offered" }
 }
 
 /** Delivered again, the request finds how far the other has come. */
@@ -78,7 +78,7 @@ async function* cutRest(
   const index = known.length
   const from = known.at(-1)?.to
   if (plan) {
-    // Settled, too.
+    // The plan is written: nothing else may be cut.
     for (const { from, to } of plan.shards.slice(index)) yield { from, to }
   } else if (run.shardCount === null) {
     const options = { shardPurchases, from, shardsMax: context.shardsMax - index }
@@ -89,7 +89,7 @@ async function* cutRest(
       yield next.value
     }
   } else {
-    // The planner that settled the last cut died before it wrote the plan.
+    // The planner that fixed the last cut died before it wrote the plan.
     yield { from, to: undefined }
   }
 }
@@ -105,12 +105,9 @@ function formatPlan(run: Run, ranges: Range[], shardPurchases: number, plannedAt
       fromAt: run.fromAt.toISOString(),
       toAt: run.toAt.toISOString(),
       shardPurchases,
-      shards: ranges.map(({ from, to }) => ({
-        ...(from === undefined ? {} : { from }),
-        ...(to === undefined ? {} : { to }),
-      })),
+      shards: ranges.map(rangeFields),
       plannedAt: plannedAt.toISOString(),
-      read: { index: run.sourceIndex, way: run.sourceWay },
+      read: { index: run.sourceIndex, way: run.accessPath },
       ...(run.checksumMultipliers === null ? {} : { checksumMultipliers: run.checksumMultipliers }),
     },
     2,

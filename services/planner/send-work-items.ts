@@ -2,7 +2,9 @@ import type { PubSub } from "@google-cloud/pubsub"
 import { formatJson } from "../../schemas/json.ts"
 import { WorkItemSchema } from "../../schemas/messages/work_item_pb.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
+import { shardRange } from "../../shared/ledger/shard-range.ts"
 import { topics } from "../../shared/messages/topics.ts"
+import { rangeFields } from "../../shared/range.ts"
 import { traceAttributes } from "../../shared/telemetry/trace-parent.ts"
 import { currentSpan } from "../../shared/telemetry/tracing.ts"
 import type { OfferedShard } from "./offer.ts"
@@ -16,8 +18,7 @@ export async function sendWorkItems(pubsub: PubSub, run: Run, dispatch: number, 
       dispatch,
       index: shard.shardIndex,
       date: run.revenueDate,
-      ...(shard.rangeFrom === null ? {} : { from: shard.rangeFrom }),
-      ...(shard.rangeTo === null ? {} : { to: shard.rangeTo }),
+      ...rangeFields(shardRange(shard)),
     })
     const attributes = {
       runId: run.runId,

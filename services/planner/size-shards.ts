@@ -1,4 +1,5 @@
 import { sql } from "drizzle-orm"
+import type { AccessPath } from "../../schemas/database/ledger.ts"
 import { purchases } from "../../schemas/database/shop.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { fromPurchases, inSlice, type ShopDay } from "../../shared/day/shop-day.ts"
@@ -21,8 +22,7 @@ export interface SizeOptions {
  * PermanentError if the day would have more shards than an execution can hold.
  */
 export async function sizeShards(db: Database, day: ShopDay, tasks: number, options: SizeOptions): Promise<number> {
-  // EXPLAIN knows nothing of a day that has no index of its own.
-  const estimate = day.sourceWay === "day-slice" ? await estimatePurchases(db, day) : 0
+  const estimate = await estimateByPath[day.accessPath](db, day)
   const even = Math.ceil(estimate / tasks / SHARDS_PER_TASK)
   const auto = Math.min(Math.max(SHARD_PURCHASES_MIN, even), SHARD_PURCHASES_MAX)
   const size = options.shardPurchases === "auto" ? auto : options.shardPurchases
@@ -34,7 +34,13 @@ export async function sizeShards(db: Database, day: ShopDay, tasks: number, opti
   return size
 }
 
-async function estimatePurchases(db: Database, day: ShopDay): Promise<number> {
+const estimateByPath: Record<AccessPath, typeof estimateSlice> = {
+  "day-slice": estimateSlice,
+  // EXPLAIN knows nothing of a day that has no index of its own.
+  "user-batches": async () => 0,
+}
+
+async function estimateSlice(db: Database, day: ShopDay): Promise<number> {
   const rows = allRows<{ rows: string | number | null }>(
     await db.execute(sql`EXPLAIN SELECT ${purchases.userId} ${fromPurchases(day)} WHERE ${inSlice(day, {})}`),
   )

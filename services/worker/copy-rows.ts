@@ -1,6 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises"
 import { sql } from "drizzle-orm"
 import type { Pool } from "mysql2"
+import type { AccessPath } from "../../schemas/database/ledger.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { SourceError } from "../../shared/day/read-source.ts"
 import { insertRows, type RevenueVersion } from "../../shared/day/revenue-rows.ts"
@@ -36,10 +37,7 @@ export async function copyRows(
   range: Range,
   { rowsPerInsert = ROWS_PER_INSERT, keepAliveMs = KEEP_ALIVE_MS }: CopyOptions = {},
 ): Promise<void> {
-  const stream =
-    run.sourceWay === "day-slice"
-      ? new RowStream<UserTotals>(source, selectUserTotals(run, inSlice(run, range)), rowsPerInsert)
-      : new UserBatchStream(source, run, range, Math.min(rowsPerInsert, USERS_PER_BATCH))
+  const stream = openStream[run.accessPath](source, run, range, rowsPerInsert)
   try {
     for (;;) {
       const rows = await keepAlive(tx, stream.next(), keepAliveMs)
@@ -49,6 +47,20 @@ export async function copyRows(
   } finally {
     stream.close()
   }
+}
+
+type OpenStream = (
+  source: Pool,
+  day: ShopDay,
+  range: Range,
+  rowsAtOnce: number,
+) => RowStream<UserTotals> | UserBatchStream
+
+const openStream: Record<AccessPath, OpenStream> = {
+  "day-slice": (source, day, range, rowsAtOnce) =>
+    new RowStream(source, selectUserTotals(day, inSlice(day, range)), rowsAtOnce),
+  "user-batches": (source, day, range, rowsAtOnce) =>
+    new UserBatchStream(source, day, range, Math.min(rowsAtOnce, USERS_PER_BATCH)),
 }
 
 /**

@@ -1,7 +1,7 @@
 import { type SQL, sql } from "drizzle-orm"
 import { purchases } from "../../schemas/database/shop.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
-import { listPieces } from "../../shared/day/list-predicates.ts"
+import { listPredicates } from "../../shared/day/list-predicates.ts"
 import { fromPurchases, type ShopDay } from "../../shared/day/shop-day.ts"
 import { listCauses } from "../../shared/errors.ts"
 import type { Range } from "../../shared/range.ts"
@@ -23,9 +23,9 @@ export async function findUnfitUser(
   error: unknown,
 ): Promise<string | undefined> {
   if (!isOutOfRange(error)) return undefined
-  for await (const piece of listPieces(shop, day, range)) {
+  for await (const predicate of listPredicates(shop, day, range)) {
     const [row] = allRows<{ userId: string; amount: string; count: string }>(
-      await shop.execute(selectUnfit(day, piece)),
+      await shop.execute(selectUnfit(day, predicate)),
     )
     if (!row) continue
     return `user ${row.userId} spent ${row.amount} in ${row.count} purchases, which does not fit into 64 bits: correct them in the shop and rerun the shard`
@@ -33,9 +33,9 @@ export async function findUnfitUser(
   return undefined
 }
 
-function selectUnfit(day: ShopDay, piece: SQL): SQL {
+function selectUnfit(day: ShopDay, predicate: SQL): SQL {
   const { userId, amountCents } = purchases
-  return sql`SELECT ${userId} AS userId, SUM(${amountCents}) AS amount, COUNT(*) AS count ${fromPurchases(day)} WHERE ${piece}
+  return sql`SELECT ${userId} AS userId, SUM(${amountCents}) AS amount, COUNT(*) AS count ${fromPurchases(day)} WHERE ${predicate}
     GROUP BY ${userId} HAVING SUM(${amountCents}) NOT BETWEEN ${sql.raw(AMOUNT_MIN)} AND ${sql.raw(AMOUNT_MAX)}
     ORDER BY ${userId} LIMIT 1`
 }

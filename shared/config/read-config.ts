@@ -2,8 +2,8 @@ import * as v from "valibot"
 import { ConfigurationError } from "../errors.ts"
 
 /**
- * Reads a service's settings from the environment. All faults are reported together, each with the variable's name
- * and what it is for, as one `ConfigurationError`. A variable that is set to nothing is a fault, not a default.
+ * Reads a service's settings from the environment. All problems are reported together, each with the variable's name
+ * and what it is for, as one `ConfigurationError`. A variable that is set to nothing is an error, not a default.
  */
 export function readConfig<Entries extends v.ObjectEntries>(
   entries: Entries,
@@ -13,16 +13,16 @@ export function readConfig<Entries extends v.ObjectEntries>(
   const given = Object.fromEntries(Object.entries(known).filter(([, value]) => value !== undefined))
   const empty = Object.keys(given).filter((name) => given[name]?.trim() === "")
   const result = v.safeParse(v.object(entries), given)
-  const faults = new Map<string, string>()
+  const problems = new Map<string, string>()
   for (const issue of result.issues ?? []) {
     const name = v.getDotPath(issue) ?? "?"
-    if (!faults.has(name)) faults.set(name, given[name] === undefined ? "is not set" : issue.message)
+    if (!problems.has(name)) problems.set(name, given[name] === undefined ? "is not set" : issue.message)
   }
-  for (const name of empty) faults.set(name, "is set to nothing")
-  if (result.success && faults.size === 0) return result.output
-  const lines = [...faults].map(([name, fault]) => {
+  for (const name of empty) problems.set(name, "is set to nothing")
+  if (result.success && problems.size === 0) return result.output
+  const lines = [...problems].map(([name, problem]) => {
     const purpose = describe(entries[name])
-    return `  ${name} ${fault}${purpose ? ` (${purpose})` : ""}`
+    return `  ${name} ${problem}${purpose ? ` (${purpose})` : ""}`
   })
   throw new ConfigurationError(`The environment cannot be used:\n${lines.join("\n")}`)
 }
@@ -40,13 +40,13 @@ export function text(description: string) {
 
 /** A whole number within bounds. */
 export function wholeNumber(description: string, min: number, max: number) {
-  const fault = `is not a whole number from ${min} to ${max}`
+  const problem = `is not a whole number from ${min} to ${max}`
   return v.pipe(
     v.string(),
-    v.regex(/^\d{1,15}$/, fault),
+    v.regex(/^\d{1,15}$/, problem),
     v.transform(Number),
-    v.minValue(min, fault),
-    v.maxValue(max, fault),
+    v.minValue(min, problem),
+    v.maxValue(max, problem),
     v.description(description),
   )
 }

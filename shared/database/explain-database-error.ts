@@ -47,11 +47,12 @@ function explainOf(error: unknown, variable: "DATABASE_URL" | "SOURCE_DATABASE_U
 }
 
 function explainMissing(error: unknown, variable: string, database: string): string {
-  const fault = describeError(error)
-  if (variable !== "DATABASE_URL") return `The database "${database}" has no such shop (${fault}): correct ${variable}.`
+  const reason = describeError(error)
+  if (variable !== "DATABASE_URL")
+    return `The database "${database}" has no such shop (${reason}): correct ${variable}.`
   return codeOf(error) === "ER_NO_SUCH_TABLE"
-    ? `The database "${database}" lacks a table of Daybook's (${fault}): run npm run migrate.`
-    : `The database "${database}" has tables of another version of Daybook (${fault}): run npm run migrate.`
+    ? `The database "${database}" lacks a table of Daybook's (${reason}): run npm run migrate.`
+    : `The database "${database}" has tables of another version of Daybook (${reason}): run npm run migrate.`
 }
 
 function readUrl(url: string): { server: string; host: string; user: string; database: string } | undefined {

@@ -11,7 +11,7 @@ import { purchases } from "../../schemas/database/shop.ts"
  *   over rows       Σ (amount + purchases · 2^100) · w(user)
  *
  * Both are the same number where the rows are right, since it is linear in each user's amount and count: so no grouping
- * is needed to compute it from the purchases, it takes constant memory, and it adds up over pieces.
+ * is needed to compute it from the purchases, it takes constant memory, and it adds up over predicates.
  *
  * What differs for a user adds (Δamount + Δcount · 2^100) · w(user), which is zero for no difference but none: |Δamount|
  * stays below 2^100. That of several users is not seen only where these add up to zero, a linear equation in weights of

@@ -1,4 +1,5 @@
 import { type SQL, sql } from "drizzle-orm"
+import type { AccessPath } from "../../schemas/database/ledger.ts"
 import { revenueVersions } from "../../schemas/database/revenue.ts"
 import { allRows, type Database } from "../database/open-database.ts"
 import type { Range } from "../range.ts"
@@ -20,9 +21,13 @@ export function readRowTotals(db: Database, of: RevenueVersion): ReadTotals {
 
 /** Adds up the totals of users from the shop's purchases of a day, as it has them now. */
 export function readShopTotals(db: Database, day: ShopDay): ReadTotals {
-  return day.sourceWay === "day-slice"
-    ? async (range, limit) => selectTotals(db, sql`${selectUserTotals(day, inSlice(day, range))} LIMIT ${limit}`)
-    : (range, limit) => readBatches(db, day, range, limit)
+  return (range, limit) => readByPath[day.accessPath](db, day, range, limit)
+}
+
+const readByPath: Record<AccessPath, typeof readBatches> = {
+  "day-slice": (db, day, range, limit) =>
+    selectTotals(db, sql`${selectUserTotals(day, inSlice(day, range))} LIMIT ${limit}`),
+  "user-batches": readBatches,
 }
 
 async function readBatches(db: Database, day: ShopDay, range: Range, limit: number): Promise<UserTotals[]> {

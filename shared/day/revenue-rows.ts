@@ -5,7 +5,7 @@ import { type Database, matchedRows } from "../database/open-database.ts"
 import { type ArmRow, selectEach } from "../database/select-each.ts"
 import type { Range } from "../range.ts"
 import { checksumOfRows, type Multipliers, parseMultipliers } from "./checksum.ts"
-import { listPieces } from "./list-predicates.ts"
+import { listPredicates } from "./list-predicates.ts"
 import { fromPurchases, type ShopDay, type UserTotals } from "./shop-day.ts"
 
 /** Which version of which date. */
@@ -31,11 +31,11 @@ export interface RowTotals {
 
 /** Inserts the rows of a range as the shop has them now, inside the database. Part of a shard's transaction. */
 export async function insertTotals(tx: Database, of: RevenueVersion, day: ShopDay, range: Range): Promise<void> {
-  for await (const piece of listPieces(tx, day, range)) {
+  for await (const predicate of listPredicates(tx, day, range)) {
     await tx.execute(sql`
       INSERT INTO ${revenueVersions} (revenue_date, version, user_id, amount_cents, purchases)
       SELECT ${of.revenueDate}, ${of.version}, ${purchases.userId}, SUM(${purchases.amountCents}), COUNT(*)
-      ${fromPurchases(day)} WHERE ${piece}
+      ${fromPurchases(day)} WHERE ${predicate}
       GROUP BY ${purchases.userId}`)
   }
 }

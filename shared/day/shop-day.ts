@@ -1,5 +1,5 @@
 import { and, gte, isNotNull, lt, type SQL, sql } from "drizzle-orm"
-import type { SourceWay } from "../../schemas/database/ledger.ts"
+import type { AccessPath } from "../../schemas/database/ledger.ts"
 import { purchases } from "../../schemas/database/shop.ts"
 import type { Range } from "../range.ts"
 
@@ -12,11 +12,11 @@ export interface ShopDay {
   /** The index through which the day is read. */
   sourceIndex: string
   /** How the day is read through it. */
-  sourceWay: SourceWay
+  accessPath: AccessPath
 }
 
 /** Through which index a shop is read, and how. */
-export type SourceRead = Pick<ShopDay, "sourceIndex" | "sourceWay">
+export type SourceRead = Pick<ShopDay, "sourceIndex" | "accessPath">
 
 const MS_PER_DAY = 86_400_000
 
@@ -33,7 +33,7 @@ export function fromPurchases(day: ShopDay): SQL {
   return sql`FROM ${purchases} FORCE INDEX (${sql.identifier(day.sourceIndex)})`
 }
 
-/** The purchases of a day, of users in a range: one contiguous piece of the index for each UTC date. */
+/** The purchases of a day, of users in a range: one contiguous slice of the index for each UTC date. */
 export function inSlice(day: ShopDay, range: Range, dates = utcDates(day)): SQL {
   return and(
     dates.length === 1 ? sql`${purchases.purchasedOn} = ${dates[0]}` : sql`${purchases.purchasedOn} IN ${dates}`,

@@ -3,6 +3,8 @@ import { type Manifest, ManifestSchema } from "../../schemas/documents/manifest_
 import { formatJson } from "../../schemas/json.ts"
 import type { Run } from "../ledger/find-runs.ts"
 import type { Shard } from "../ledger/find-shards.ts"
+import { shardRange } from "../ledger/shard-range.ts"
+import { rangeFields } from "../range.ts"
 
 /** What the commit of a shard that is done wrote, from its ledger row alone: whoever composes it, it is the same. */
 export function composeManifest(run: Run, shard: Shard): Manifest {
@@ -12,8 +14,7 @@ export function composeManifest(run: Run, shard: Shard): Manifest {
     version: run.version,
     dispatch: shard.dispatch,
     index: shard.shardIndex,
-    ...(shard.rangeFrom === null ? {} : { from: shard.rangeFrom }),
-    ...(shard.rangeTo === null ? {} : { to: shard.rangeTo }),
+    ...rangeFields(shardRange(shard)),
     epoch: shard.epoch,
     rows: shard.rowCount ?? 0n,
     purchases: shard.purchases ?? 0n,

@@ -13,7 +13,7 @@ export type NewRun = Pick<
   | "toAt"
   | "requestedAt"
   | "sourceIndex"
-  | "sourceWay"
+  | "accessPath"
   | "checksumMultipliers"
 > & { repairOf?: string | undefined }
 

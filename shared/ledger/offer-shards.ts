@@ -3,13 +3,14 @@ import { dispatches, runs, shards } from "../../schemas/database/ledger.ts"
 import type { Database } from "../database/open-database.ts"
 import type { Range } from "../range.ts"
 import type { Run } from "./find-runs.ts"
+import { rangeColumns } from "./shard-range.ts"
 
 // A multi-row insert stays far below max_allowed_packet (16 MB by default).
 const ROWS_PER_INSERT = 1_000
 
 /**
  * Offers the next shards of a run that is being planned, as its dispatch 0. With `shardCount` they are the last but
- * one: how many shards the run has is settled from here on, and `openRun` offers the last. Returns false, having changed
+ * one: how many shards the run has is fixed from here on, and `openRun` offers the last. Returns false, having changed
  * nothing, if the ledger is not as the caller knows it: another delivery of the request plans the run too, or the run
  * was closed.
  */
@@ -28,7 +29,7 @@ export async function offerShards(
       .from(shards)
       .where(eq(shards.runId, runId))
     if (current?.state !== "planning" || (known?.index ?? -1) !== firstIndex - 1) return false
-    // Settled, by a planner that then died: nothing but that same end may follow.
+    // Fixed, by a planner that then died: nothing but that same end may follow.
     if (current.shardCount !== null) return ranges.length === 0 && current.shardCount === shardCount
     if (firstIndex === 0) {
       const opened = { runId, dispatch: 0, requestId: run.requestId, openedAt: sql`NOW(3)` }
@@ -49,8 +50,7 @@ export function offeredShard(runId: string, index: number, range: Range) {
   return {
     runId,
     shardIndex: index,
-    rangeFrom: range.from ?? null,
-    rangeTo: range.to ?? null,
+    ...rangeColumns(range),
     dispatch: 0,
     position: index,
     state: "offered" as const,

@@ -19,7 +19,7 @@ export interface PushMessage {
   deliveryAttempt?: number
 }
 
-/** Returns when the message is settled, and it is acknowledged; throws, and it is delivered again. */
+/** Returns, and the message is acknowledged; throws, and it is delivered again. */
 type TakeMessage = (message: PushMessage) => Promise<void>
 
 export interface PushServerOptions {
@@ -74,13 +74,13 @@ export async function startPushServer(options: PushServerOptions): Promise<{ url
       const message = readPush(request.body)
       if (typeof message === "string") return reply.code(400).send({ error: message })
       const { id, subscription, deliveryAttempt } = message
-      const settle = async () => {
+      const handle = async () => {
         try {
           await take(message)
         } catch (error) {
           log.error(
             { path, messageId: id, subscription, deliveryAttempt, ...errorFields(error, options.explain) },
-            "a message could not be settled and is left to be delivered again",
+            "a message could not be handled and is left to be delivered again",
           )
           throw error
         }
@@ -91,15 +91,15 @@ export async function startPushServer(options: PushServerOptions): Promise<{ url
         "messaging.destination.subscription.name": subscription,
         "messaging.message.id": id,
       }
-      const settled = await continueTrace(findTraceParent(message.attributes, request.headers), () =>
-        inSpan(`process ${path.slice(1)}`, {}, settle, { kind: "consumer", attributes }),
+      const isHandled = await continueTrace(findTraceParent(message.attributes, request.headers), () =>
+        inSpan(`process ${path.slice(1)}`, {}, handle, { kind: "consumer", attributes }),
       ).then(
         () => true,
         () => false,
       )
       await options.flush?.()
-      if (settled) return reply.code(204).send()
-      return reply.code(503).send({ error: "not settled; deliver it again" })
+      if (isHandled) return reply.code(204).send()
+      return reply.code(503).send({ error: "not handled; deliver it again" })
     })
   }
   for (const [path, run] of Object.entries(options.calls ?? {})) {

@@ -33,7 +33,7 @@ export async function measureBalance(room: Room): Promise<BalanceFigures[]> {
     fromAt: new Date(`${date}T00:00:00Z`),
     toAt: new Date(Date.parse(`${date}T00:00:00Z`) + 86_400_000),
     sourceIndex: "purchases_day_slice",
-    sourceWay: "day-slice" as const,
+    accessPath: "day-slice" as const,
     checksumMultipliers: null,
   }
   const figures: BalanceFigures[] = []

@@ -14,6 +14,7 @@ import { planPath } from "../../shared/documents/document-paths.ts"
 import { createDocument } from "../../shared/documents/documents.ts"
 import { createRun } from "../../shared/ledger/create-run.ts"
 import { listShards } from "../../shared/ledger/find-shards.ts"
+import { rangeFields } from "../../shared/range.ts"
 import { cutAt, newRun, openFirstDispatch } from "../rooms/test-run.ts"
 import { forgetRuns, type Room } from "./room.ts"
 import { addShopTables } from "./spare-database.ts"
@@ -59,16 +60,12 @@ async function planBillion(): Promise<GrowthFigures["planner"]> {
   const ms = performance.now() - startedAt
   const cuts = [0, ...ranges.slice(1).map(({ from }) => positionOf((from ?? 0n) / ID_STEP)), PURCHASES]
   const sizes = cuts.slice(1).map((cut, index) => cut - (cuts[index] ?? 0))
-  const shards = ranges.map(({ from, to }) => ({
-    ...(from === undefined ? {} : { from }),
-    ...(to === undefined ? {} : { to }),
-  }))
   return {
     purchases: PURCHASES,
     shards: ranges.length,
     probes,
     ms,
-    planBytes: formatJson(PlanSchema, { shards }, 2).length,
+    planBytes: formatJson(PlanSchema, { shards: ranges.map(rangeFields) }, 2).length,
     evenness: (Math.max(...sizes) * sizes.length) / PURCHASES,
   }
 }
@@ -94,13 +91,7 @@ async function judgeThousands(room: Room): Promise<GrowthFigures["finalizer"]> {
   await openFirstDispatch(db, run, ranges)
   await room.query(`UPDATE shards SET state = 'done', epoch = 1, execution = 'bench', task_index = 0, attempt = 0,
     row_count = 0, purchases = 0, amount_cents = 0, checksum = 0, claimed_at = NOW(3), committed_at = NOW(3)`)
-  const plan = create(PlanSchema, {
-    runId: run.runId,
-    shards: ranges.map(({ from, to }) => ({
-      ...(from === undefined ? {} : { from }),
-      ...(to === undefined ? {} : { to }),
-    })),
-  })
+  const plan = create(PlanSchema, { runId: run.runId, shards: ranges.map(rangeFields) })
   await createDocument(bucket, planPath(run.runId), formatJson(PlanSchema, plan), room)
   const shards = await listShards(db, run.runId)
   await pMap(shards, (shard) => writeManifest(bucket, run, shard, room), { concurrency: WRITES_AT_ONCE })

@@ -1,4 +1,4 @@
-import { type SourceWay, sourceWays } from "../../schemas/database/ledger.ts"
+import { type AccessPath, accessPaths } from "../../schemas/database/ledger.ts"
 import { sumGuests, sumSource } from "../../services/finalizer/sum-source.ts"
 import { createShop } from "../../services/local/shop/create-shop.ts"
 import { chooseRead } from "../../services/planner/inspect-source.ts"
@@ -14,7 +14,7 @@ import { date, type Room } from "./room.ts"
 import { type SpareDatabase, withSpareDatabase } from "./spare-database.ts"
 
 /** Rows read per purchase of the day. */
-export interface RowsRead {
+interface RowsRead {
   /** Of the shop's purchases, by the server's own count for that table; NaN where it has none (MySQL). */
   purchases: number
   /** Of our Revenue rows. */
@@ -27,7 +27,7 @@ export interface RowsRead {
 export type RowsStep = "plan" | "compute" | "verify source" | "verify rows"
 
 export interface RowsFigures {
-  way: SourceWay
+  way: AccessPath
   days: number
   purchases: number
   shards: number
@@ -59,7 +59,7 @@ export async function measureRows(room: Room, { history }: BenchOptions): Promis
       figures.push(await measureHistory(room, spare, days))
     })
   }
-  return figures.toSorted((a, b) => sourceWays.indexOf(a.way) - sourceWays.indexOf(b.way))
+  return figures.toSorted((a, b) => accessPaths.indexOf(a.way) - accessPaths.indexOf(b.way))
 }
 
 async function measureHistory(room: Room, spare: SpareDatabase, days: number): Promise<RowsFigures> {
@@ -81,7 +81,7 @@ async function measureHistory(room: Room, spare: SpareDatabase, days: number): P
   const [, source] = await step(() => Promise.all([sumSource(spare.db, run, ranges), sumGuests(spare.db, run)]))
   const [totals, rows] = await step(() => sumRows(spare.db, run, ranges))
   return {
-    way: run.sourceWay,
+    way: run.accessPath,
     days,
     purchases: PURCHASES,
     shards: ranges.length,

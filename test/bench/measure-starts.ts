@@ -66,14 +66,14 @@ async function timeFirstAnswer(room: Room, round: number): Promise<number> {
     }
     return performance.now() - startedAt
   } finally {
-    await settle(room)
+    await waitUntilIdle(room)
     child.kill("SIGTERM")
     if (child.exitCode === null) await once(child, "exit")
   }
 }
 
 /** The run that was begun goes on: nothing of it may be left. */
-async function settle(room: Room): Promise<void> {
+async function waitUntilIdle(room: Room): Promise<void> {
   for (;;) {
     const [open] = await room.query<{ open: string }>("SELECT COUNT(*) AS open FROM runs WHERE announced_at IS NULL")
     if (Number(open?.open) === 0 && room.cloud.runJobs.tasks().length === 0) return

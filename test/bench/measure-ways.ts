@@ -7,7 +7,7 @@ import { date, forgetRuns, type Room } from "./room.ts"
 import { median, medians } from "./statistics.ts"
 
 export const ways = ["one statement", "a query per user", "one GROUP BY per task", "Daybook"] as const
-export type Way = (typeof ways)[number]
+type Way = (typeof ways)[number]
 
 export interface WaysFigures {
   shards: number

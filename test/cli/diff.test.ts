@@ -1,20 +1,11 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
+import { beforeEach, expect, test } from "vitest"
 import { finish } from "../rooms/play-run.ts"
 import { typeCommand } from "../rooms/start-cli.ts"
-import { createTestDatabase, type TestDatabase } from "../rooms/test-database.ts"
+import { useTestDatabase } from "../rooms/test-database.ts"
 import { beginRun, cutAt, testDate } from "../rooms/test-run.ts"
 
-let database: TestDatabase
-
-beforeAll(async () => {
-  database = await createTestDatabase()
-})
-afterAll(() => database.drop())
-beforeEach(() =>
-  database.query(
-    ...["runs", "shards", "dispatches", "published_days", "revenue_versions"].map((table) => `DELETE FROM ${table}`),
-  ),
-)
+const database = useTestDatabase()
+beforeEach(() => database.forgetRuns())
 
 const diff = (...args: string[]) => typeCommand(["diff", ...args], { DATABASE_URL: database.url })
 

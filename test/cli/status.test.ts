@@ -1,19 +1,12 @@
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from "vitest"
+import { beforeEach, expect, test, vi } from "vitest"
 import { recordExecution } from "../../shared/ledger/record-execution.ts"
 import { claim, compute, fail, finish } from "../rooms/play-run.ts"
 import { typeCommand, WAIT } from "../rooms/start-cli.ts"
-import { createTestDatabase, type TestDatabase } from "../rooms/test-database.ts"
+import { useTestDatabase } from "../rooms/test-database.ts"
 import { beginRun, cutAt, testDate } from "../rooms/test-run.ts"
 
-let database: TestDatabase
-
-beforeAll(async () => {
-  database = await createTestDatabase()
-})
-afterAll(() => database.drop())
-beforeEach(() =>
-  database.query("DELETE FROM runs", "DELETE FROM shards", "DELETE FROM dispatches", "DELETE FROM published_days"),
-)
+const database = useTestDatabase()
+beforeEach(() => database.forgetRuns())
 
 const status = (...args: string[]) =>
   typeCommand(["status", ...args], { DATABASE_URL: database.url, BUCKET: "daybook", LOCAL_FOLDER: "/data" })

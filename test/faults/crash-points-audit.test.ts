@@ -2,7 +2,7 @@ import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import { expect } from "vitest"
 import type { FaultCloud } from "./fault-cloud.ts"
-import { fewest, leaveOut, proveCrashPoints } from "./prove-crash-points.ts"
+import { leaveOut, proveCrashPoints } from "./prove-crash-points.ts"
 import { date, testWithTwoDays } from "./two-days.ts"
 
 // A day of any age is repaired.
@@ -31,7 +31,8 @@ test("a finalizer that dies at any call of an audit leaves one that is carried o
   await cloud.start(date)
   await cloud.waitFor("the day to be told", () => changes()[0])
   let before: number
-  const { tried, problems, unreached } = await proveCrashPoints(cloud, {
+  await proveCrashPoints(cloud, {
+    pointsMin: 30,
     name: "audit",
     date,
     callers: /^finalizer$/,
@@ -67,7 +68,4 @@ test("a finalizer that dies at any call of an audit leaves one that is carried o
       expect(documents.filter((name) => name.includes(requestId))).toHaveLength(1)
     },
   })
-  expect(problems).toEqual([])
-  expect(unreached).toEqual([])
-  expect(tried.length).toBeGreaterThan(fewest(30))
 })

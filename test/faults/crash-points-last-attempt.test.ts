@@ -9,7 +9,8 @@ const test = testWithTwoDays({ maxRetries: 0 })
 test("a task that dies at any call and is not tried again leaves a run that one rerun completes", async ({ cloud }) => {
   const ends: Record<string, number> = { complete: 0, incomplete: 0 }
   let verdict: SentVerdict | undefined
-  const { tried, problems, unreached } = await proveCrashPoints(cloud, {
+  await proveCrashPoints(cloud, {
+    pointsMin: 30,
     name: "without retries",
     date,
     callers: /^task 0 attempt 0$/,
@@ -24,8 +25,5 @@ test("a task that dies at any call and is not tried again leaves a run that one 
       if (verdict?.verdict === "incomplete") await cloud.retry(verdict)
     },
   })
-  expect(problems).toEqual([])
-  expect(unreached).toEqual([])
-  expect(tried.length).toBeGreaterThan(fewest(30))
   expect(ends["incomplete"]).toBeGreaterThan(fewest(20))
 })

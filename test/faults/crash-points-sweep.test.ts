@@ -1,5 +1,4 @@
-import { expect } from "vitest"
-import { fewest, leaveOut, proveCrashPoints } from "./prove-crash-points.ts"
+import { leaveOut, proveCrashPoints } from "./prove-crash-points.ts"
 import { changePrices } from "./shop-days.ts"
 import { date, testWithTwoDays } from "./two-days.ts"
 
@@ -9,7 +8,8 @@ test("a finalizer that dies at any call of a sweep leaves a run that comes right
   cloud,
 }) => {
   let requestId = ""
-  const { tried, problems, unreached } = await proveCrashPoints(cloud, {
+  await proveCrashPoints(cloud, {
+    pointsMin: 30,
     name: "sweep",
     date,
     callers: /^finalizer$/,
@@ -51,7 +51,4 @@ test("a finalizer that dies at any call of a sweep leaves a run that comes right
       await cloud.awaitVerdict(requestId)
     },
   })
-  expect(problems).toEqual([])
-  expect(unreached).toEqual([])
-  expect(tried.length).toBeGreaterThan(fewest(30))
 })

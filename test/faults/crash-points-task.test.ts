@@ -1,12 +1,12 @@
-import { expect } from "vitest"
-import { fewest, leaveOut, proveCrashPoints } from "./prove-crash-points.ts"
+import { leaveOut, proveCrashPoints } from "./prove-crash-points.ts"
 import { changePrices } from "./shop-days.ts"
 import { date, testWithTwoDays } from "./two-days.ts"
 
 const test = testWithTwoDays()
 
 test("a task that dies at any call leaves a run that comes right by its next attempt", async ({ cloud }) => {
-  const { tried, problems, unreached } = await proveCrashPoints(cloud, {
+  await proveCrashPoints(cloud, {
+    pointsMin: 45,
     name: "run",
     date,
     callers: /^task 0 attempt 0$/,
@@ -14,7 +14,4 @@ test("a task that dies at any call leaves a run that comes right by its next att
     arrange: () => changePrices(cloud.connection, date),
     play: async () => void (await cloud.start(date)),
   })
-  expect(problems).toEqual([])
-  expect(unreached).toEqual([])
-  expect(tried.length).toBeGreaterThan(fewest(45))
 })

@@ -174,7 +174,7 @@ export async function startFaultCloud(options: FaultCloudOptions = {}) {
       return awaitVerdict(await publish(topic, data))
     },
     /** Waits until nothing is under way any more: no task, no message, no run without its announced verdict. */
-    settle: () => waitFor("quiet", async () => (await isQuiet().catch(() => false)) || undefined),
+    waitUntilIdle: () => waitFor("quiet", async () => (await isQuiet().catch(() => false)) || undefined),
     evidence: (): Evidence => ({
       connection,
       bucket: join(folder, "bucket", "daybook"),

@@ -68,7 +68,7 @@ test.runIf(isAsked).each(SHARDS)(
     marks["computedSeconds"] = (performance.now() - startedAt) / 1000
     expect(await cloud.awaitVerdict(requestId)).toMatchObject({ verdict: "complete", shards })
     marks["verdictSeconds"] = (performance.now() - startedAt) / 1000
-    await cloud.settle()
+    await cloud.waitUntilIdle()
     console.log(JSON.stringify({ shards, ...marks, ...stop() }))
     await cloud.query("ALTER TABLE shards ADD SYSTEM VERSIONING")
     const faults = await findFaults(cloud.evidence(), date, {
@@ -92,7 +92,7 @@ test.runIf(isAsked)(`${DATES} dates at once go through within the connections th
     expect(await cloud.awaitVerdict(requestId)).toMatchObject({ verdict: "complete" })
   }
   const seconds = (performance.now() - startedAt) / 1000
-  await cloud.settle()
+  await cloud.waitUntilIdle()
   const growth = stop()
   console.log(JSON.stringify({ dates: DATES, seconds, ...growth }))
   // One for each task, four each for planner and finalizer.

@@ -2,37 +2,23 @@ import { afterAll, beforeAll, expect, test } from "vitest"
 import { InjectedError } from "../../services/emulators/faults.ts"
 import { readAudit } from "./audit.ts"
 import { startExtraFinalizer } from "./extra-finalizer.ts"
-import { type FaultCloud, startFaultCloud } from "./fault-cloud.ts"
+import type { FaultCloud } from "./fault-cloud.ts"
 import type { SentVerdict } from "./invariants.ts"
-import { playCase } from "./play-case.ts"
 import { messageOf } from "./push-relay.ts"
 import { createRandom, suiteSeed } from "./random.ts"
-import { changePrice, changePrices, fillDate } from "./shop-days.ts"
+import { date, driftFirstShard, expectSound, startTwoDays } from "./two-days.ts"
 
 let cloud: FaultCloud
-const date = "2026-03-01"
-const bystander = "2026-03-02"
 const workItems = "projects/local/topics/work-items"
 
 beforeAll(async () => {
-  cloud = await startFaultCloud({ parallelism: 2 })
-  for (const of of [date, bystander]) await fillDate(cloud.connection, of)
-  await cloud.start(bystander)
+  cloud = await startTwoDays({ parallelism: 2 })
 })
 afterAll(() => cloud.stop())
 
 const play = async (name: string, steps: () => Promise<void>) => {
-  const faults = await playCase(cloud, {
-    kind: "message fault",
-    name,
-    date,
-    play: async () => {
-      await changePrices(cloud.connection, date)
-      await steps()
-    },
-  })
+  await expectSound(cloud, "message fault", name, steps)
   cloud.relay.plan = () => ({ delaysMs: [0] })
-  expect(faults).toEqual([])
 }
 
 /** Publishes the work items of a run again, as anybody may. */
@@ -72,7 +58,7 @@ test("every message of a run that is over, delivered again, changes nothing", as
   await play("redelivered after the end", async () => {
     const since = cloud.relay.deliveries.length
     const { runId = "" } = await cloud.start(date)
-    await cloud.settle()
+    await cloud.waitUntilIdle()
     const sent = cloud.verdicts().length
     const audit = JSON.stringify(await readAudit(cloud.connection, date))
     await offerAgain(runId)
@@ -118,7 +104,7 @@ test("a verdict that cannot be sent is sent later, and one whose answer is lost 
       })
       const requestId = await cloud.publish("run-requests", { date })
       await cloud.awaitVerdict(requestId)
-      await cloud.settle()
+      await cloud.waitUntilIdle()
       remove()
       expect(left).toBe(0)
       const sent = cloud.verdicts().filter((verdict) => verdict.requestId === requestId)
@@ -134,7 +120,7 @@ test("reports that arrive at two finalizers at once end in one decision", async 
       await play(`two finalizers, ${round}`, async () => {
         cloud.relay.finalizers = [extra.url]
         await cloud.start(date)
-        await cloud.settle()
+        await cloud.waitUntilIdle()
       })
     }
   } finally {
@@ -145,19 +131,12 @@ test("reports that arrive at two finalizers at once end in one decision", async 
 
 test("work items of an old dispatch that arrive in a new one are taken for what they are", async () => {
   await play("old work items", async () => {
-    let isDue = true
-    const drift = cloud.cloud.storage.faults.add({
-      matches: ({ method, resource }) => method === "storage.objects.insert" && resource.endsWith("/shards/2.json"),
-      before: async () => {
-        if (isDue) await changePrice(cloud.connection, date, "-9223372036854775808")
-        isDue = false
-      },
-    })
+    const drift = driftFirstShard(cloud)
     const verdict: SentVerdict = await cloud.start(date)
     drift()
     // The drift may have come before the first shard was computed.
     if (verdict.verdict === "complete") return
-    await cloud.settle()
+    await cloud.waitUntilIdle()
     await offerAgain(verdict.runId ?? "")
     const remove = cloud.cloud.runJobs.faults.add({
       matches: ({ method }) => method === "RunJob",

@@ -28,7 +28,7 @@ export async function playCase(cloud: FaultCloud, { kind, name, date, play, comp
   try {
     await play()
     await cloud.relay.idle()
-    await cloud.settle()
+    await cloud.waitUntilIdle()
   } catch (error) {
     faults.push(error instanceof Error ? error.message : String(error))
   }

@@ -1,3 +1,4 @@
+import { expect } from "vitest"
 import type { Moment, RecordedCall } from "./call-recorder.ts"
 import type { FaultCloud } from "./fault-cloud.ts"
 import { playCase } from "./play-case.ts"
@@ -19,6 +20,8 @@ export interface Scenario {
   pick?: (calls: RecordedCall[]) => RecordedCall[]
   /** Calls that a process makes only in its first minutes: to be killed at one, it is started anew. */
   atStart?: RegExp
+  /** At least so many crash points there are. */
+  pointsMin: number
 }
 
 // A connection of a pool is set up like the first; how many there are depends on the moment.
@@ -32,7 +35,7 @@ const PROBLEMS_MAX = 20
 
 /**
  * Records a run, then repeats it for each of its calls, with the caller killed just before the call reaches its server
- * and just after the server has answered. Returns what was wrong, and the crash points that were tried.
+ * and just after the server has answered. Expects that nothing was wrong and that every crash point was reached.
  */
 export async function proveCrashPoints(cloud: FaultCloud, scenario: Scenario) {
   const keys = await recordKeys(cloud, scenario)
@@ -48,7 +51,9 @@ export async function proveCrashPoints(cloud: FaultCloud, scenario: Scenario) {
     else unreached.push(nameOf(scenario, point))
     if (problems.length > PROBLEMS_MAX) break
   }
-  return { tried, problems, unreached }
+  expect(problems).toEqual([])
+  expect(unreached).toEqual([])
+  expect(tried.length).toBeGreaterThan(fewest(scenario.pointsMin))
 }
 
 const nameOf = (scenario: Scenario, { key, moment }: CrashPoint) => `${scenario.name}: killed ${moment} ${key}`
@@ -66,7 +71,7 @@ async function tryCrashPoint(cloud: FaultCloud, scenario: Scenario, point: Crash
       const killing = cloud.recorder.killAt(point.key, point.moment)
       await scenario.play()
       await scenario.mend?.()
-      await cloud.settle()
+      await cloud.waitUntilIdle()
       happened = killing.happened()
       killing.cancel()
     },
@@ -88,7 +93,7 @@ async function recordKeys(cloud: FaultCloud, scenario: Scenario): Promise<CrashP
   const resumeSweeps = cloud.pauseSweeps()
   cloud.recorder.restart()
   await scenario.play()
-  await cloud.settle()
+  await cloud.waitUntilIdle()
   resumeSweeps()
   const calls = cloud.recorder
     .calls()

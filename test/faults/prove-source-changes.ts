@@ -67,7 +67,7 @@ const stages = {
     const first = await cloud.start(date)
     expect(first).toMatchObject({ verdict: "incomplete", missing: [], corrupt: [], drifted: [] })
     expect(first["failed"]).toHaveLength(1)
-    await cloud.settle()
+    await cloud.waitUntilIdle()
     await cloud.query(`DELETE FROM purchases WHERE amount_cents = 9000000000000000000`)
     await change()
     return cloud.retry(first)
@@ -169,7 +169,7 @@ export function proveSourceChanges(options: { shop: string[]; isShopElsewhere: b
             corrupt: [],
           })
           expect(await readNamedUsers(cloud, verdict)).toEqual(expected)
-          await cloud.settle()
+          await cloud.waitUntilIdle()
           if (verdict.verdict === "incomplete") {
             expect(await cloud.retry(verdict)).toMatchObject({ verdict: "complete" })
           }

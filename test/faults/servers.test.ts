@@ -3,34 +3,17 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { type Call, type Fault, type FaultStatus, InjectedError } from "../../services/emulators/faults.ts"
 import { truncateDownload } from "../../services/emulators/storage/truncate-download.ts"
 import { SqlError } from "./database-proxy.ts"
-import { type FaultCloud, startFaultCloud } from "./fault-cloud.ts"
-import { playCase } from "./play-case.ts"
-import { changePrices, fillDate } from "./shop-days.ts"
+import type { FaultCloud } from "./fault-cloud.ts"
+import { date, expectSound, startTwoDays } from "./two-days.ts"
 
 let cloud: FaultCloud
-const date = "2026-03-01"
-const bystander = "2026-03-02"
 
 beforeAll(async () => {
-  cloud = await startFaultCloud({ parallelism: 2 })
-  for (const of of [date, bystander]) await fillDate(cloud.connection, of)
-  await cloud.start(bystander)
+  cloud = await startTwoDays({ parallelism: 2 })
 })
 afterAll(() => cloud.stop())
 
-const play = async (name: string, steps: () => Promise<void>) => {
-  const faults = await playCase(cloud, {
-    kind: "server fault",
-    name,
-    date,
-    play: async () => {
-      await changePrices(cloud.connection, date)
-      await steps()
-      await cloud.settle()
-    },
-  })
-  expect(faults).toEqual([])
-}
+const play = (name: string, steps: () => Promise<void>) => expectSound(cloud, "server fault", name, steps)
 
 /** Something that happens at some calls, at most so often. */
 function once(matches: (call: Call) => boolean, effect: Omit<Fault, "matches">, times = 1): Fault & { left(): number } {
@@ -206,7 +189,7 @@ test("RunJob that fails after it has started the execution makes two of them, si
     const executions = new Set<string>()
     const unlisten = cloud.cloud.runJobs.onAttempt(({ execution }) => executions.add(execution))
     await cloud.start(date)
-    await cloud.settle()
+    await cloud.waitUntilIdle()
     remove()
     unlisten()
     expect(executions.size).toBe(2)

@@ -49,7 +49,7 @@ test.each(Array.from({ length: ROUNDS }, (_, n) => suiteSeed + n))(
       for (let verdict of verdicts) {
         for (let rerun = 0; verdict.verdict === "incomplete"; rerun++) {
           if (rerun === RERUNS_MAX) throw new Error(`stuck run: ${verdict.runId} after ${rerun} reruns`)
-          await cloud.settle()
+          await cloud.waitUntilIdle()
           verdict = await cloud.retry(verdict)
         }
       }
@@ -58,7 +58,7 @@ test.each(Array.from({ length: ROUNDS }, (_, n) => suiteSeed + n))(
     }
     const happened = await trouble.stop()
     await cloud.relay.idle()
-    await cloud.settle().catch((error: Error) => faults.push(error.message))
+    await cloud.waitUntilIdle().catch((error: Error) => faults.push(error.message))
     for (const { date, before, readers } of days) {
       const rows = await readShop(cloud.connection, date)
       faults.push(...(await findFaults(cloud.evidence(), date, { rows, complete: true })))

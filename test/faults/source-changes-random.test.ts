@@ -69,7 +69,7 @@ test.each(Array.from({ length: 10 }, (_, n) => suiteSeed + n))(
           expect(rerun).toBeLessThan(RERUNS_MAX)
           expect(verdict).toMatchObject({ missing: [], failed: [], corrupt: [] })
           expect(verdict["drifted"]).not.toEqual([])
-          await cloud.settle()
+          await cloud.waitUntilIdle()
           // Between verdict and rerun too.
           if (rerun === 0 && random.chance(0.5)) await changeSource(random)
           verdict = await cloud.retry(verdict)
@@ -85,7 +85,7 @@ test("purchases that come after the verdict wait for the next run, and readers k
   await cloud.start(date)
   const before = await readView(cloud.connection, date)
   await insert("7", 123)
-  await cloud.settle()
+  await cloud.waitUntilIdle()
   expect(await readView(cloud.connection, date)).toEqual(before)
   const faults = await playCase(cloud, {
     kind: "source change",

@@ -2,36 +2,19 @@ import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { type Call, InjectedError } from "../../services/emulators/faults.ts"
-import { type FaultCloud, startFaultCloud } from "./fault-cloud.ts"
+import type { FaultCloud } from "./fault-cloud.ts"
 import { type FrozenTask, freezeTaskAfter, startNextAttempt } from "./frozen-task.ts"
 import type { SentVerdict } from "./invariants.ts"
-import { playCase } from "./play-case.ts"
-import { changePrices, fillDate } from "./shop-days.ts"
+import { date, expectSound, startTwoDays } from "./two-days.ts"
 
 let cloud: FaultCloud
-const date = "2026-03-01"
-const bystander = "2026-03-02"
 
 beforeAll(async () => {
-  cloud = await startFaultCloud({ maxRetries: 4, taskTimeoutSeconds: 4 })
-  for (const of of [date, bystander]) await fillDate(cloud.connection, of)
-  await cloud.start(bystander)
+  cloud = await startTwoDays({ maxRetries: 4, taskTimeoutSeconds: 4 })
 })
 afterAll(() => cloud.stop())
 
-const play = async (name: string, steps: () => Promise<void>) => {
-  const faults = await playCase(cloud, {
-    kind: "zombie",
-    name,
-    date,
-    play: async () => {
-      await changePrices(cloud.connection, date)
-      await steps()
-      await cloud.settle()
-    },
-  })
-  expect(faults).toEqual([])
-}
+const play = (name: string, steps: () => Promise<void>) => expectSound(cloud, "zombie", name, steps)
 
 const statement = (pattern: RegExp) => (call: Call) => call.server === "database" && pattern.test(String(call.request))
 
@@ -203,7 +186,7 @@ test.each(troubles)(
       const verdict = await cloud.start(date)
       expect(verdict).toMatchObject({ verdict: "incomplete", failed: [1], missing: [], corrupt: [], drifted: [] })
       remove()
-      await cloud.settle()
+      await cloud.waitUntilIdle()
       expect(await cloud.retry(verdict)).toMatchObject({ verdict: "complete", dispatch: 1 })
     })
   },

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
+import { beforeEach, expect, test } from "vitest"
 import { AuditSchema } from "../../schemas/documents/audit_pb.ts"
 import { parseDocument } from "../../schemas/json.ts"
 import { auditDay } from "../../services/finalizer/audit-day.ts"
@@ -14,31 +14,17 @@ import { listShards } from "../../shared/ledger/find-shards.ts"
 import { findPublishedDay } from "../../shared/ledger/published-days.ts"
 import { findDueRepair, markRepairAsked } from "../../shared/ledger/repair-day.ts"
 import { requestAudits } from "../../shared/ledger/request-audits.ts"
-import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../rooms/test-database.ts"
+import { insertPurchases, shopTables, useTestDatabase } from "../rooms/test-database.ts"
 import { beginRun, cutAt, newRun, testDate } from "../rooms/test-run.ts"
 
 const at = `${testDate} 10:00:00`
 const SHARDS = 20
-let database: TestDatabase
+const database = useTestDatabase(...shopTables)
 let requests = 0
 
-beforeAll(async () => {
-  database = await createTestDatabase()
-  await database.query(...shopTables)
-})
-afterAll(() => database.drop())
 beforeEach(async () => {
-  const tables = [
-    "runs",
-    "shards",
-    "dispatches",
-    "revenue_versions",
-    "published_days",
-    "purchases",
-    "audits",
-    "day_changes",
-  ]
-  for (const table of tables) await database.query(`DELETE FROM ${table}`)
+  await database.forgetRuns()
+  await database.query("DELETE FROM purchases")
   await database.query(
     insertPurchases(Array.from({ length: 200 }, (_, user): [number, number, string] => [user, 10, at])),
   )

@@ -4,9 +4,11 @@ import { describe, expect, test } from "vitest"
 import { type Manifest, ManifestSchema } from "../../schemas/documents/manifest_pb.ts"
 import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import type { Evidence, ShardEvidence } from "../../services/finalizer/gather-evidence.ts"
-import { type Fault, judgeRun } from "../../services/finalizer/judge-run.ts"
+import { type Finding, judgeRun } from "../../services/finalizer/judge-run.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import type { Shard } from "../../shared/ledger/find-shards.ts"
+import { rangeColumns } from "../../shared/ledger/shard-range.ts"
+import { rangeFields } from "../../shared/range.ts"
 import { cutAt, newRun } from "../rooms/test-run.ts"
 
 const run = { ...newRun({ requestId: "1" }), runId: "2026-11-22-1", version: 1, state: "verifying" } as Run
@@ -19,8 +21,7 @@ function soundEvidence() {
       ({
         runId: run.runId,
         shardIndex: index,
-        rangeFrom: range.from ?? null,
-        rangeTo: range.to ?? null,
+        ...rangeColumns(range),
         state: "done",
         epoch: index + 1,
         execution: "job-aaaaa",
@@ -34,8 +35,7 @@ function soundEvidence() {
       date: run.revenueDate,
       version: 1,
       index,
-      ...(range.from === undefined ? {} : { from: range.from }),
-      ...(range.to === undefined ? {} : { to: range.to }),
+      ...rangeFields(range),
       epoch: index + 1,
       rows: 10n,
       purchases: 20n,
@@ -44,13 +44,7 @@ function soundEvidence() {
     }),
   )
   return {
-    plan: create(PlanSchema, {
-      runId: run.runId,
-      shards: ranges.map(({ from, to }) => ({
-        ...(from === undefined ? {} : { from }),
-        ...(to === undefined ? {} : { to }),
-      })),
-    }),
+    plan: create(PlanSchema, { runId: run.runId, shards: ranges.map(rangeFields) }),
     shards: shards.map(
       (shard, index): ShardEvidence => ({
         shard,
@@ -67,7 +61,7 @@ function soundEvidence() {
 
 type SoundEvidence = ReturnType<typeof soundEvidence>
 
-function judge(harm: (evidence: SoundEvidence) => void): Fault[] {
+function judge(harm: (evidence: SoundEvidence) => void): Finding[] {
   const evidence = soundEvidence()
   harm(evidence)
   return judgeRun(run, evidence satisfies Evidence)
@@ -77,12 +71,12 @@ const of = (evidence: SoundEvidence, index: number) => evidence.shards[index] as
 const shardOf = (evidence: SoundEvidence, index: number) => of(evidence, index).shard
 const manifestOf = (evidence: SoundEvidence, index: number) => of(evidence, index).manifest as Manifest
 
-test("where everything is right there is no fault", () => {
+test("where everything is right there is no finding", () => {
   expect(judge(() => {})).toEqual([])
 })
 
 describe("one shard at fault is named with what is wrong", () => {
-  test.each<[string, Fault["fault"], (evidence: SoundEvidence) => void]>([
+  test.each<[string, Finding["kind"], (evidence: SoundEvidence) => void]>([
     ["no task claimed it", "missing", (e) => Object.assign(shardOf(e, 1), { state: "missing", execution: null })],
     ["task 0 of execution job-aaaaa claimed it", "missing", (e) => Object.assign(shardOf(e, 1), { state: "missing" })],
     ["its manifest is not there", "missing", (e) => Object.assign(of(e, 1), { manifest: undefined })],
@@ -104,11 +98,11 @@ describe("one shard at fault is named with what is wrong", () => {
     ["says checksum 40", "corrupt", (e) => Object.assign(of(e, 1).rows, { checksum: 41n })],
     ["the shop now has 21 purchases of 30", "drifted", (e) => Object.assign(of(e, 1).source, { purchases: 21n })],
     ["the shop now has 20 purchases of -5", "drifted", (e) => Object.assign(of(e, 1).source, { amountCents: -5n })],
-  ])("%s", (reason, fault, harm) => {
-    const faults = judge(harm)
-    expect(faults).toHaveLength(1)
-    expect(faults[0]).toMatchObject({ index: 1, fault })
-    expect(faults[0]?.reason).toContain(reason)
+  ])("%s", (reason, kind, harm) => {
+    const findings = judge(harm)
+    expect(findings).toHaveLength(1)
+    expect(findings[0]).toMatchObject({ index: 1, kind })
+    expect(findings[0]?.reason).toContain(reason)
   })
 })
 
@@ -122,17 +116,17 @@ describe("what is wrong with the run as a whole has no index", () => {
     ["a manifest of shard 7, which the plan does not have", (e) => e.strangers.push(7)],
     ["notes.txt is among the manifests", (e) => e.strangers.push("shards/notes.txt")],
   ])("%s", (reason, harm) => {
-    const faults = judge(harm).filter((fault) => fault.index === undefined)
-    expect(faults.some((fault) => fault.fault === "corrupt" && fault.reason.includes(reason))).toBe(true)
+    const findings = judge(harm).filter((finding) => finding.index === undefined)
+    expect(findings.some((finding) => finding.kind === "corrupt" && finding.reason.includes(reason))).toBe(true)
   })
 })
 
 test("two changes of the source that cancel out over the day are still found, each in its shard", () => {
-  const faults = judge((evidence) => {
+  const findings = judge((evidence) => {
     Object.assign(of(evidence, 0).source, { amountCents: 31n })
     Object.assign(of(evidence, 2).source, { amountCents: 29n })
   })
-  expect(faults.map((fault) => [fault.index, fault.fault])).toEqual([
+  expect(findings.map((finding) => [finding.index, finding.kind])).toEqual([
     [0, "drifted"],
     [2, "drifted"],
   ])
@@ -142,14 +136,14 @@ test("no single changed number of a manifest goes unnoticed", () => {
   const numbers = ["epoch", "rows", "purchases", "amountCents", "checksum", "index", "version"] as const
   fc.assert(
     fc.property(fc.nat({ max: 2 }), fc.constantFrom(...numbers), fc.integer({ min: 1 }), (index, field, change) => {
-      const faults = judge((evidence) => {
+      const findings = judge((evidence) => {
         const manifest = manifestOf(evidence, index)
         const value = manifest[field]
         const changed = BigInt(value) + BigInt(change)
         const retyped = { number: Number(changed), string: String(changed), bigint: changed }[typeof value as "number"]
         Object.assign(manifest, { [field]: retyped })
       })
-      expect(faults.map((fault) => fault.index)).toEqual([index])
+      expect(findings.map((finding) => finding.index)).toEqual([index])
     }),
   )
 })

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest"
-import type { Fault } from "../../services/finalizer/judge-run.ts"
+import type { Finding } from "../../services/finalizer/judge-run.ts"
 import { nameUsers } from "../../services/finalizer/name-users.ts"
 import { insertTotals } from "../../shared/day/revenue-rows.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
@@ -13,7 +13,7 @@ const shards = [
   { shard: { shardIndex: 0 } as Shard, range: { to: 100n } },
   { shard: { shardIndex: 1 } as Shard, range: { from: 100n } },
 ]
-const drifted = (index: number): Fault => ({ index, fault: "drifted", reason: "the sums differ" })
+const drifted = (index: number): Finding => ({ index, kind: "drifted", reason: "the sums differ" })
 let database: TestDatabase
 
 beforeAll(async () => {
@@ -25,14 +25,14 @@ beforeAll(async () => {
 })
 afterAll(() => database.drop())
 
-const name = (...faults: Fault[]) => nameUsers(database.db, database.db, run, shards, faults)
+const name = (...findings: Finding[]) => nameUsers(database.db, database.db, run, shards, findings)
 
 test("a purchase given to another user names both, with what Revenue and the shop have of them", async () => {
   await database.query("UPDATE purchases SET user_id = 4 WHERE user_id = 3")
-  const [fault, other] = await name(drifted(0), { index: 1, fault: "corrupt", reason: "rows differ" })
-  expect(fault).toEqual({
+  const [finding, other] = await name(drifted(0), { index: 1, kind: "corrupt", reason: "rows differ" })
+  expect(finding).toEqual({
     index: 0,
-    fault: "drifted",
+    kind: "drifted",
     reason:
       "the sums differ; 2 users differ: 3 (Revenue has 10 of 1, the shop nothing), 4 (Revenue has 10 of 1, the shop 20 of 2)",
     usersDiffering: 2n,
@@ -41,14 +41,14 @@ test("a purchase given to another user names both, with what Revenue and the sho
       { userId: 4n, before: { amountCents: "10", purchases: 1n }, after: { amountCents: "20", purchases: 2n } },
     ],
   })
-  expect(other).toEqual({ index: 1, fault: "corrupt", reason: "rows differ" })
+  expect(other).toEqual({ index: 1, kind: "corrupt", reason: "rows differ" })
 })
 
 test("the first twenty are named and all are counted", async () => {
   await database.query("UPDATE purchases SET amount_cents = 11 WHERE user_id BETWEEN 20 AND 50")
-  const [fault] = await name(drifted(0))
-  expect(fault?.usersDiffering).toBe(33n)
-  expect(fault?.users?.map(({ userId }) => userId)).toEqual([
+  const [finding] = await name(drifted(0))
+  expect(finding?.usersDiffering).toBe(33n)
+  expect(finding?.users?.map(({ userId }) => userId)).toEqual([
     3n,
     4n,
     ...Array.from({ length: 18 }, (_, n) => BigInt(20 + n)),
@@ -56,7 +56,7 @@ test("the first twenty are named and all are counted", async () => {
 })
 
 test("a shop that is as it was again is said to be", async () => {
-  const [fault] = await name(drifted(1))
-  expect(fault).toMatchObject({ usersDiffering: 0n, users: [] })
-  expect(fault?.reason).toContain("the shop was again as it was computed")
+  const [finding] = await name(drifted(1))
+  expect(finding).toMatchObject({ usersDiffering: 0n, users: [] })
+  expect(finding?.reason).toContain("the shop was again as it was computed")
 })

@@ -6,7 +6,7 @@ import { type MariaDb, startMariaDb } from "../../services/local/database/start-
 import { type DatabaseConnection, openDatabase } from "../../shared/database/open-database.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { date, type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
-import { shopTables } from "../rooms/test-database.ts"
+import { asText, shopTables } from "../rooms/test-database.ts"
 
 const password = "hush-of-the-source"
 
@@ -43,8 +43,6 @@ afterAll(async () => {
 async function ask<Row = Record<string, string>>(statement: string): Promise<Row[]> {
   return ((await shop.db.execute(statement)) as unknown as [Row[]])[0]
 }
-
-const asText = (rows: Record<string, unknown>[]) => rows.map((row) => Object.values(row).map(String).join(","))
 
 /** The view that readers see on the primary, beside an independent computation on the source. */
 async function expectRevenue(): Promise<number> {

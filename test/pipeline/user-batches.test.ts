@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { date, type Pipeline, startPipeline } from "../rooms/start-pipeline.ts"
-import { createTestDatabase, type TestDatabase } from "../rooms/test-database.ts"
+import { asText, createTestDatabase, type TestDatabase } from "../rooms/test-database.ts"
 import { fillUserShop, userShopTables } from "../rooms/user-shop.ts"
 
 interface Case {
@@ -38,7 +38,6 @@ describe.each(cases)(
     })
 
     const ask = (statement: string) => (of.isElsewhere ? shop : pipeline).query(statement)
-    const asText = (rows: Record<string, unknown>[]) => rows.map((row) => Object.values(row).map(String).join(","))
     const ofDay = `purchased_at >= '${of.from}' AND purchased_at < '${of.to}'`
 
     /** The view that readers see beside an independent computation. */
@@ -60,7 +59,7 @@ describe.each(cases)(
       expect(verdict.guestPurchases).toBe(BigInt(String(guests?.["guests"])))
       expect(await pipeline.run(verdict.runId ?? "")).toMatchObject({
         sourceIndex: "purchases_by_user",
-        sourceWay: "user-batches",
+        accessPath: "user-batches",
       })
       const { read } = await pipeline.readPlan(verdict.runId ?? "")
       expect(read).toMatchObject({ index: "purchases_by_user", way: "user-batches" })

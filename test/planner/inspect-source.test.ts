@@ -17,26 +17,26 @@ const find = () => chooseRead(database.db, day)
 
 test("the index of the day's slices is found, on a table with rows and on an empty one", async () => {
   await database.query(...shopTables)
-  expect(await find()).toEqual({ sourceIndex: "purchases_day_slice", sourceWay: "day-slice" })
+  expect(await find()).toEqual({ sourceIndex: "purchases_day_slice", accessPath: "day-slice" })
   await database.query(insertPurchases([[1, 1, "2026-11-22 12:00:00"]]))
-  expect(await find()).toEqual({ sourceIndex: "purchases_day_slice", sourceWay: "day-slice" })
+  expect(await find()).toEqual({ sourceIndex: "purchases_day_slice", accessPath: "day-slice" })
 })
 
 test("an index of another name that begins with date and user will do; the covering one is preferred", async () => {
   await database.query(...shopTables, "ALTER TABLE purchases DROP KEY purchases_day_slice")
   await database.query("CREATE INDEX by_day ON purchases (purchased_on, user_id)")
-  expect(await find()).toEqual({ sourceIndex: "by_day", sourceWay: "day-slice" })
+  expect(await find()).toEqual({ sourceIndex: "by_day", accessPath: "day-slice" })
   await database.query(
     "CREATE INDEX zz_day ON purchases (purchased_on, user_id, purchased_at, amount_cents, purchase_id)",
   )
-  expect(await find()).toEqual({ sourceIndex: "zz_day", sourceWay: "day-slice" })
+  expect(await find()).toEqual({ sourceIndex: "zz_day", accessPath: "day-slice" })
 })
 
 /** A shop without the date, and with no index but that of its ids. */
 const plainPurchases = `CREATE TABLE purchases (
   purchase_id BIGINT AUTO_INCREMENT PRIMARY KEY, user_id BIGINT NULL, amount_cents BIGINT NOT NULL,
   purchased_at DATETIME NOT NULL)`
-const byUser = { sourceIndex: "by_user", sourceWay: "user-batches" }
+const byUser = { sourceIndex: "by_user", accessPath: "user-batches" }
 
 test("a shop that has only an index of each user's purchases is read in batches of users, the covering one first", async () => {
   await database.query(plainPurchases, "CREATE INDEX by_user ON purchases (user_id, purchased_at)")
@@ -44,12 +44,12 @@ test("a shop that has only an index of each user's purchases is read in batches 
   await database.query(insertPurchases([[1, 1, "2026-11-22 12:00:00"]]))
   expect(await find()).toEqual(byUser)
   await database.query("CREATE INDEX zz_user ON purchases (user_id, purchased_at, amount_cents)")
-  expect(await find()).toEqual({ sourceIndex: "zz_user", sourceWay: "user-batches" })
+  expect(await find()).toEqual({ sourceIndex: "zz_user", accessPath: "user-batches" })
 })
 
 test("an index of the day is preferred to one of each user's purchases", async () => {
   await database.query(...shopTables, "CREATE INDEX a_user ON purchases (user_id, purchased_at, amount_cents)")
-  expect(await find()).toEqual({ sourceIndex: "purchases_day_slice", sourceWay: "day-slice" })
+  expect(await find()).toEqual({ sourceIndex: "purchases_day_slice", accessPath: "day-slice" })
 })
 
 test("an index of the users that cannot tell the days apart is no way to read one", async () => {
@@ -93,7 +93,7 @@ test("where the date is missing too, its statement is told with that of the inde
   const refusal = await find().then(() => "none", String)
   const [, ddl = ""] = /: (ALTER TABLE .*; CREATE INDEX .*)$/.exec(refusal) ?? []
   await database.query(...ddl.split("; "))
-  expect(await find()).toEqual({ sourceIndex: "purchases_day_slice", sourceWay: "day-slice" })
+  expect(await find()).toEqual({ sourceIndex: "purchases_day_slice", accessPath: "day-slice" })
 })
 
 test("a missing table or column is named", async () => {

@@ -2,7 +2,7 @@ import * as fc from "fast-check"
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { type CheckedDay, sumGuests, sumSource } from "../../services/finalizer/sum-source.ts"
 import { planRanges } from "../../services/planner/plan-ranges.ts"
-import { findTilingFault } from "../../shared/range.ts"
+import { findGap } from "../../shared/range.ts"
 import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../rooms/test-database.ts"
 
 let database: TestDatabase
@@ -15,8 +15,8 @@ afterAll(() => database.drop())
 beforeEach(() => database.query("DELETE FROM purchases"))
 
 const reads = [
-  { sourceIndex: "purchases_day_slice", sourceWay: "day-slice" },
-  { sourceIndex: "purchases_by_user", sourceWay: "user-batches" },
+  { sourceIndex: "purchases_day_slice", accessPath: "day-slice" },
+  { sourceIndex: "purchases_by_user", accessPath: "user-batches" },
 ] as const
 const utc = { fromAt: new Date("2026-11-22T00:00:00Z"), toAt: new Date("2026-11-23T00:00:00Z") }
 const berlin = { fromAt: new Date("2026-11-21T23:00:00Z"), toAt: new Date("2026-11-22T23:00:00Z") }
@@ -28,7 +28,7 @@ const userIds = fc.oneof(
 )
 const buyers = fc.array(fc.record({ user: userIds, purchases: fc.nat({ max: 12 }) }), { maxLength: 40 })
 
-describe.each(reads)("read by $sourceWay", (read) => {
+describe.each(reads)("read by $accessPath", (read) => {
   const day: CheckedDay = { ...utc, ...read, checksumMultipliers: null }
   const berlinDay: CheckedDay = { ...berlin, ...read, checksumMultipliers: null }
 
@@ -45,7 +45,7 @@ describe.each(reads)("read by $sourceWay", (read) => {
 
         const ranges = await Array.fromAsync(planRanges(database.db, day, { shardPurchases }))
 
-        expect(findTilingFault(ranges)).toBeUndefined()
+        expect(findGap(ranges)).toBeUndefined()
         const totals = await sumSource(database.db, day, ranges)
         const counts = totals.map((total) => Number(total.purchases))
         expect(counts.reduce((sum, count) => sum + count, 0)).toBe(rows.length)
@@ -101,7 +101,7 @@ describe.each(reads)("read by $sourceWay", (read) => {
       ]),
     )
     const ranges = await Array.fromAsync(planRanges(database.db, berlinDay, { shardPurchases: 100 }))
-    expect(findTilingFault(ranges)).toBeUndefined()
+    expect(findGap(ranges)).toBeUndefined()
     const totals = await sumSource(database.db, berlinDay, ranges)
     expect(totals.reduce((sum, total) => sum + total.amountCents, 0n)).toBe(600n)
     expect(await sumGuests(database.db, berlinDay)).toEqual({ purchases: 1n, amountCents: 5n })

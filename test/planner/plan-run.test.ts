@@ -17,7 +17,7 @@ import { offerShards } from "../../shared/ledger/offer-shards.ts"
 import { openRun } from "../../shared/ledger/open-run.ts"
 import { shardRange } from "../../shared/ledger/shard-range.ts"
 import { takeReport } from "../../shared/ledger/take-report.ts"
-import { findTilingFault } from "../../shared/range.ts"
+import { findGap } from "../../shared/range.ts"
 import { openPlannerRoom, type PlannerRoom } from "../rooms/planner-room.ts"
 import { insertPurchases } from "../rooms/test-database.ts"
 import { cutAt, newRun } from "../rooms/test-run.ts"
@@ -35,7 +35,7 @@ beforeAll(async () => {
 })
 afterAll(() => room.close())
 beforeEach(async () => {
-  for (const table of ["runs", "shards", "dispatches"]) await room.database.query(`DELETE FROM ${table}`)
+  await room.database.forgetRuns()
   run = await createRun(room.database.db, newRun())
 })
 
@@ -50,7 +50,7 @@ const executionsOf = async () =>
 async function expectWhole(): Promise<void> {
   const rows = await shards()
   const ranges = rows.map(shardRange)
-  expect(findTilingFault(ranges)).toBeUndefined()
+  expect(findGap(ranges)).toBeUndefined()
   expect(rows).toHaveLength(SHARDS)
   expect(await again()).toMatchObject({ state: "running", shardCount: SHARDS })
   expect((await findDispatch(room.database.db, run.runId, 0))?.shardCount).toBe(SHARDS)
@@ -86,7 +86,7 @@ test("tasks are started, and have their shards, while the plan is still being cu
 
 test.each([
   ["after the first cuts", (call: { method: string }) => call.method === "Publish"],
-  ["after the last cut is settled", ({ resource }: { resource: string }) => resource.endsWith("/plan.json")],
+  ["after the last cut is fixed", ({ resource }: { resource: string }) => resource.endsWith("/plan.json")],
 ])("a planner that dies %s leaves a beginning, and the next delivery cuts the rest", async (_when, matches) => {
   const kill = [room.storage.faults, room.pubsubServer.faults].map((faults) =>
     faults.add({
@@ -117,7 +117,7 @@ test("of two planners of one run, one goes on and the other gives up", async () 
       expect(String(outcome.reason)).toContain("has changed while it was being planned")
   }
   if ((await again()).state === "planning") await planRun(room.context, await again())
-  expect(findTilingFault((await shards()).map(shardRange))).toBeUndefined()
+  expect(findGap((await shards()).map(shardRange))).toBeUndefined()
   await expect(again()).resolves.toMatchObject({ state: "running", shardCount: SHARDS })
 })
 
@@ -128,7 +128,7 @@ test("shards are appended in their order alone, and not to a run that was closed
   expect(await offerShards(db, run, 0, [a])).toBe(true)
   expect(await offerShards(db, run, 0, [a])).toBe(false)
   expect(await offerShards(db, run, 1, [b], 3)).toBe(true)
-  // Settled: nothing else may be appended, and the same again is the same.
+  // Fixed: nothing else may be appended, and the same again is the same.
   expect(await offerShards(db, run, 2, [c])).toBe(false)
   expect(await offerShards(db, run, 2, [], 3)).toBe(true)
   expect(await offerShards(db, run, 2, [], 4)).toBe(false)

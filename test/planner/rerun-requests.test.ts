@@ -19,7 +19,7 @@ beforeAll(async () => {
 })
 afterAll(() => room.close())
 beforeEach(async () => {
-  for (const table of ["runs", "shards", "dispatches"]) await room.database.query(`DELETE FROM ${table}`)
+  await room.database.forgetRuns()
   run = await beginRun(room.database.db, cutAt(10n, 20n, 30n))
 })
 

@@ -19,9 +19,7 @@ beforeAll(async () => {
   await room.database.query(insertPurchases(rows))
 })
 afterAll(() => room.close())
-beforeEach(async () => {
-  for (const table of ["runs", "shards", "dispatches"]) await room.database.query(`DELETE FROM ${table}`)
-})
+beforeEach(() => room.database.forgetRuns())
 
 const request = (message = pushed({ date: "2026-11-22" }), context = room.context) =>
   takeRunRequest(context, message).then(() => message)

@@ -10,8 +10,14 @@ import { findRun, type Run } from "../../shared/ledger/find-runs.ts"
 import { finishShard } from "../../shared/ledger/finish-shard.ts"
 
 /** Plays a task that claims a shard. */
-export async function claim(db: Database, run: Run, shardIndex: number, taskIndex: number): Promise<Claim> {
-  const task = { execution: "daybook-worker-abcde", taskIndex, attempt: 0 }
+export async function claim(
+  db: Database,
+  run: Run,
+  shardIndex: number,
+  taskIndex: number,
+  attempt = 0,
+): Promise<Claim> {
+  const task = { execution: "daybook-worker-abcde", taskIndex, attempt }
   const shard = await claimShard(db, { runId: run.runId, shardIndex, dispatch: run.dispatch }, task)
   if (!shard) throw new Error(`shard ${shardIndex} cannot be claimed`)
   return shard

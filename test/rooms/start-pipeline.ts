@@ -14,7 +14,7 @@ import { openPubSub } from "../../shared/google/open-pubsub.ts"
 import { findRun } from "../../shared/ledger/find-runs.ts"
 import { listShards } from "../../shared/ledger/find-shards.ts"
 import { topics } from "../../shared/messages/topics.ts"
-import { shopTables } from "./test-database.ts"
+import { asText, shopTables } from "./test-database.ts"
 
 export const date = "2026-11-22"
 
@@ -100,7 +100,6 @@ export async function startPipeline(options: PipelineOptions = {}) {
       )
       const expected = await query(`SELECT user_id, SUM(amount_cents) AS amount_cents, COUNT(*) AS purchases
         FROM purchases WHERE DATE(purchased_at) = '${of}' AND user_id IS NOT NULL GROUP BY user_id ORDER BY user_id`)
-      const asText = (rows: Record<string, unknown>[]) => rows.map((row) => Object.values(row).map(String).join(","))
       expect(asText(seen)).toEqual(asText(expected))
       return seen.length
     },

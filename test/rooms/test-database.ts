@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto"
 import { createConnection } from "mysql2/promise"
-import { inject } from "vitest"
+import { afterAll, beforeAll, inject } from "vitest"
 import { migrateDatabase } from "../../services/migrate/migrate-database.ts"
 import { type DatabaseConnection, openDatabase } from "../../shared/database/open-database.ts"
 
@@ -8,13 +8,28 @@ export interface TestDatabase extends DatabaseConnection {
   url: string
   /** Runs statements one after the other and returns the rows of the last, numbers of 64 bits as strings. */
   query<Row = Record<string, unknown>>(...statements: string[]): Promise<Row[]>
+  /** Empties the ledger and Revenue; a shop stays. */
+  forgetRuns(): Promise<void>
   drop(): Promise<void>
 }
+
+const runTables = ["runs", "dispatches", "shards", "revenue_versions", "published_days", "audits", "day_changes"]
 
 /** Connections that a test's own pool may open. */
 const CONNECTIONS_MAX = 10
 
-/** An empty database with Daybook's own tables, for one test file. */
+/** A database for the tests of one file: there from its first test to its last, with Daybook's own tables and these. */
+export function useTestDatabase(...tables: string[]): TestDatabase {
+  const database = {} as TestDatabase
+  beforeAll(async () => {
+    Object.assign(database, await createTestDatabase())
+    await database.query(...tables)
+  })
+  afterAll(() => database.drop())
+  return database
+}
+
+/** An empty database with Daybook's own tables. */
 export async function createTestDatabase(): Promise<TestDatabase> {
   const server = inject("databaseServer")
   const name = `daybook_test_${randomBytes(6).toString("hex")}`
@@ -24,19 +39,26 @@ export async function createTestDatabase(): Promise<TestDatabase> {
   const url = new URL(`/${name}`, server).href
   await migrateDatabase(url)
   const connection = openDatabase({ url, connectionsMax: CONNECTIONS_MAX })
+  const query = async <Row>(...statements: string[]) => {
+    let rows: unknown = []
+    for (const statement of statements) rows = ((await connection.db.execute(statement)) as unknown as [unknown])[0]
+    return rows as Row[]
+  }
   return {
     ...connection,
     url,
-    query: async <Row>(...statements: string[]) => {
-      let rows: unknown = []
-      for (const statement of statements) rows = ((await connection.db.execute(statement)) as unknown as [unknown])[0]
-      return rows as Row[]
-    },
+    query,
+    forgetRuns: async () => void (await query(...runTables.map((table) => `DELETE FROM ${table}`))),
     drop: async () => {
       await connection.db.execute(`DROP DATABASE ${name}`)
       await connection.close()
     },
   }
+}
+
+/** Rows as lines of text, so that a difference is seen at a glance. */
+export function asText(rows: Record<string, unknown>[]): string[] {
+  return rows.map((row) => Object.values(row).map(String).join(","))
 }
 
 /** The shop's tables with the index that Daybook wants, empty. */

@@ -10,7 +10,7 @@ export const userShopTables = [
 ]
 
 /** How a run reads such a shop. */
-export const userShopRead = { sourceIndex: "purchases_by_user", sourceWay: "user-batches" } as const
+export const userShopRead = { sourceIndex: "purchases_by_user", accessPath: "user-batches" } as const
 
 /**
  * Statements that fill it: 1,500 users with a purchase on each of `days` days, the last of which is the date; every

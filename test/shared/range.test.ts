@@ -1,6 +1,6 @@
 import * as fc from "fast-check"
 import { expect, test } from "vitest"
-import { findTilingFault, type Range } from "../../shared/range.ts"
+import { findGap, type Range } from "../../shared/range.ts"
 
 const cuts = fc
   .uniqueArray(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), { maxLength: 30 })
@@ -13,7 +13,7 @@ test("ranges cut anywhere tile the id space: every id belongs to exactly one", (
   fc.assert(
     fc.property(cuts, fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }), (ids, id) => {
       const ranges = tile(ids)
-      expect(findTilingFault(ranges)).toBeUndefined()
+      expect(findGap(ranges)).toBeUndefined()
       const owners = ranges.filter(
         ({ from, to }) => (from === undefined || id >= from) && (to === undefined || id < to),
       )
@@ -34,7 +34,7 @@ test("a gap, an overlap, a lost or a doubled range is found", () => {
       if (harm === "double") harmed.splice(index, 0, victim)
       if (harm === "shift") harmed[index] = { ...victim, to: (victim.to ?? 0n) + 1n }
       if (harm === "swap") harmed.reverse()
-      expect(findTilingFault(harmed)).toBeDefined()
+      expect(findGap(harmed)).toBeDefined()
     }),
   )
 })
@@ -45,6 +45,6 @@ test.each<[Range[], string]>([
   [[{ from: undefined, to: 5n }], "ids from 5 on belong to no shard"],
   [[{ to: 5n }, { from: 7n }], "begins at 7 and the shard before ends at 5"],
   [[{ to: 5n }, { from: 5n, to: 5n }, { from: 5n }], "[5, 5) is empty"],
-])("%o: %s", (ranges, fault) => {
-  expect(findTilingFault(ranges)?.fault).toBe(fault)
+])("%o: %s", (ranges, reason) => {
+  expect(findGap(ranges)?.reason).toBe(reason)
 })

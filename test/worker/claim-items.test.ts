@@ -19,7 +19,7 @@ beforeAll(async () => {
 })
 afterAll(() => database.drop())
 beforeEach(async () => {
-  for (const table of ["runs", "shards", "dispatches"]) await database.query(`DELETE FROM ${table}`)
+  await database.forgetRuns()
   run = await createRun(database.db, newRun())
   pulls = 0
 })

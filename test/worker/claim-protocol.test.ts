@@ -1,5 +1,5 @@
 import * as fc from "fast-check"
-import { afterAll, beforeAll, expect, test } from "vitest"
+import { expect, test } from "vitest"
 import { computeShard } from "../../services/worker/compute-shard.ts"
 import { StaleEpochError } from "../../shared/errors.ts"
 import { markAnnounced } from "../../shared/ledger/announce-run.ts"
@@ -10,7 +10,7 @@ import { findRun, type Run } from "../../shared/ledger/find-runs.ts"
 import { listShards } from "../../shared/ledger/find-shards.ts"
 import { openNextDispatch } from "../../shared/ledger/open-rerun.ts"
 import { takeReport } from "../../shared/ledger/take-report.ts"
-import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../rooms/test-database.ts"
+import { insertPurchases, shopTables, useTestDatabase } from "../rooms/test-database.ts"
 import { beginRun, cutAt } from "../rooms/test-run.ts"
 
 /*
@@ -55,20 +55,13 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   fc.constantFrom<Event>({ kind: "close" }, { kind: "decide" }, { kind: "rerun" }),
 )
 
-let database: TestDatabase
-
-beforeAll(async () => {
-  database = await createTestDatabase()
-  await database.query(...shopTables)
-})
-afterAll(() => database.drop())
+const database = useTestDatabase(...shopTables)
 
 /** The real protocol, with a record of what happened to it. */
 async function openHistory() {
   const { db } = database
-  for (const table of ["runs", "shards", "dispatches", "revenue_versions", "published_days", "purchases"]) {
-    await database.query(`DELETE FROM ${table}`)
-  }
+  await database.forgetRuns()
+  await database.query("DELETE FROM purchases")
   const rows = [5, 15, 25].map((user): [number, number, string] => [user, 100, "2026-11-22 10:00:00"])
   await database.query(insertPurchases(rows))
   const { runId } = await beginRun(db, cutAt(10n, 20n))

@@ -1,69 +1,46 @@
 import * as fc from "fast-check"
-import { afterAll, beforeAll, expect, test } from "vitest"
+import { expect, test } from "vitest"
 import { computeShard } from "../../services/worker/compute-shard.ts"
 import { StaleEpochError } from "../../shared/errors.ts"
-import { type Claim, claimShard } from "../../shared/ledger/claim-shard.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
 import { decideRun } from "../../shared/ledger/decide-run.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import { findShard, listShards } from "../../shared/ledger/find-shards.ts"
 import type { Range } from "../../shared/range.ts"
-import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../rooms/test-database.ts"
+import { anyCuts, anyPurchases } from "../rooms/any-purchases.ts"
+import { claim as claimAsTask } from "../rooms/play-run.ts"
+import { asText, insertPurchases, shopTables, useTestDatabase } from "../rooms/test-database.ts"
 import { beginRun, cutAt } from "../rooms/test-run.ts"
 
-let database: TestDatabase
-
-beforeAll(async () => {
-  database = await createTestDatabase()
-  await database.query(...shopTables)
-})
-afterAll(() => database.drop())
+const database = useTestDatabase(...shopTables)
 
 async function begin(ranges: Range[]): Promise<Run> {
-  const tables = ["runs", "shards", "dispatches", "revenue_versions", "purchases"]
-  for (const table of tables) await database.query(`DELETE FROM ${table}`)
+  await database.forgetRuns()
+  await database.query("DELETE FROM purchases")
   return beginRun(database.db, ranges)
 }
 
-async function claim(run: Run, index: number, attempt = 0): Promise<Claim> {
-  const shard = { runId: run.runId, shardIndex: index, dispatch: run.dispatch }
-  const claimed = await claimShard(database.db, shard, { execution: "job-aaaaa", taskIndex: index, attempt })
-  if (!claimed) throw new Error(`shard ${index} could not be claimed`)
-  return claimed
-}
+const claim = (run: Run, index: number, attempt = 0) => claimAsTask(database.db, run, index, index, attempt)
 
 const written = () =>
   database.query("SELECT user_id, amount_cents, purchases FROM revenue_versions WHERE version = 1 ORDER BY user_id")
 const expected = () =>
   database.query(`SELECT user_id, SUM(amount_cents) AS amount_cents, COUNT(*) AS purchases FROM purchases
     WHERE DATE(purchased_at) = '2026-11-22' AND user_id IS NOT NULL GROUP BY user_id ORDER BY user_id`)
-const asText = (rows: Record<string, unknown>[]) => rows.map((row) => Object.values(row).map(String).join(","))
-
-const id = fc.oneof(fc.bigInt({ min: -5n, max: 30n }), fc.constantFrom(-(2n ** 63n), 2n ** 63n - 1n))
-const purchase = fc.tuple(
-  fc.option(id),
-  fc.bigInt({ min: -1000n, max: 100_000n }),
-  fc.constantFrom("2026-11-21 23:59:59", "2026-11-22 00:00:00", "2026-11-22 23:59:59", "2026-11-23 00:00:00"),
-)
-
 test("the shards of any cut write together exactly what one GROUP BY of the day gives", async () => {
   await fc.assert(
-    fc.asyncProperty(
-      fc.array(purchase, { minLength: 1, maxLength: 60 }),
-      fc.uniqueArray(fc.bigInt({ min: -5n, max: 30n }), { maxLength: 4 }),
-      async (purchases, cuts) => {
-        const run = await begin(cutAt(...cuts.toSorted((a, b) => (a < b ? -1 : 1))))
-        await database.query(insertPurchases(purchases))
-        for (const shard of await listShards(database.db, run.runId)) {
-          await computeShard(database.db, run, await claim(run, shard.shardIndex))
-        }
-        const rows = await expected()
-        expect(asText(await written())).toEqual(asText(rows))
-        const shards = await listShards(database.db, run.runId)
-        expect(shards.every((shard) => shard.state === "done")).toBe(true)
-        expect(shards.reduce((sum, shard) => sum + (shard.rowCount ?? 0n), 0n)).toBe(BigInt(rows.length))
-      },
-    ),
+    fc.asyncProperty(anyPurchases, anyCuts, async (purchases, cuts) => {
+      const run = await begin(cutAt(...cuts.toSorted((a, b) => (a < b ? -1 : 1))))
+      await database.query(insertPurchases(purchases))
+      for (const shard of await listShards(database.db, run.runId)) {
+        await computeShard(database.db, run, await claim(run, shard.shardIndex))
+      }
+      const rows = await expected()
+      expect(asText(await written())).toEqual(asText(rows))
+      const shards = await listShards(database.db, run.runId)
+      expect(shards.every((shard) => shard.state === "done")).toBe(true)
+      expect(shards.reduce((sum, shard) => sum + (shard.rowCount ?? 0n), 0n)).toBe(BigInt(rows.length))
+    }),
     { numRuns: 30 },
   )
 })

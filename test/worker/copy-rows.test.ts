@@ -5,14 +5,16 @@ import { computeShard } from "../../services/worker/compute-shard.ts"
 import type { CopyOptions } from "../../services/worker/copy-rows.ts"
 import { type DatabaseConnection, openDatabase } from "../../shared/database/open-database.ts"
 import { StaleEpochError } from "../../shared/errors.ts"
-import { type Claim, claimShard } from "../../shared/ledger/claim-shard.ts"
+import type { Claim } from "../../shared/ledger/claim-shard.ts"
 import type { NewRun } from "../../shared/ledger/create-run.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import { findShard, listShards } from "../../shared/ledger/find-shards.ts"
 import type { Range } from "../../shared/range.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import { isTransient } from "../../shared/transient.ts"
-import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../rooms/test-database.ts"
+import { anyCuts, anyPurchases, berlin, utc } from "../rooms/any-purchases.ts"
+import { claim as claimAsTask } from "../rooms/play-run.ts"
+import { asText, createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../rooms/test-database.ts"
 import { beginRun, cutAt } from "../rooms/test-run.ts"
 
 /** Holds the ledger and Revenue, and no shop. */
@@ -36,21 +38,15 @@ afterAll(async () => {
 beforeEach(() => shop.query("DELETE FROM purchases"))
 
 async function begin(ranges: Range[], overrides: Partial<NewRun> = {}): Promise<Run> {
-  for (const table of ["runs", "shards", "dispatches", "revenue_versions"]) await database.query(`DELETE FROM ${table}`)
+  await database.forgetRuns()
   return beginRun(database.db, ranges, overrides)
 }
 
-async function claim(run: Run, index: number, attempt = 0): Promise<Claim> {
-  const shard = { runId: run.runId, shardIndex: index, dispatch: run.dispatch }
-  const claimed = await claimShard(database.db, shard, { execution: "job-aaaaa", taskIndex: index, attempt })
-  if (!claimed) throw new Error(`shard ${index} could not be claimed`)
-  return claimed
-}
+const claim = (run: Run, index: number, attempt = 0) => claimAsTask(database.db, run, index, index, attempt)
 
 const compute = (run: Run, claimed: Claim, options?: CopyOptions, db = database.db) =>
   computeShard(db, run, claimed, source.pool, options)
 
-const asText = (rows: Record<string, unknown>[]) => rows.map((row) => Object.values(row).map(String).join(","))
 const written = async () =>
   asText(await database.query("SELECT user_id, amount_cents, purchases FROM revenue_versions ORDER BY user_id"))
 
@@ -67,31 +63,13 @@ async function holdUp(): Promise<() => Promise<void>> {
   return holder.close
 }
 
-const id = fc.oneof(fc.bigInt({ min: -5n, max: 30n }), fc.constantFrom(-(2n ** 63n), 2n ** 63n - 1n))
-const purchase = fc.tuple(
-  fc.option(id),
-  fc.bigInt({ min: -1000n, max: 100_000n }),
-  fc.constantFrom(
-    "2026-11-21 22:59:59",
-    "2026-11-21 23:00:00",
-    "2026-11-22 00:00:00",
-    "2026-11-22 22:59:59",
-    "2026-11-22 23:00:00",
-  ),
-)
-const days = [
-  { fromAt: new Date("2026-11-22T00:00:00Z"), toAt: new Date("2026-11-23T00:00:00Z") },
-  // Berlin's: on two UTC dates.
-  { fromAt: new Date("2026-11-21T23:00:00Z"), toAt: new Date("2026-11-22T23:00:00Z") },
-]
-
 test("rows that travel are those that one GROUP BY gives, for any cut, batch and day", async () => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(purchase, { minLength: 1, maxLength: 60 }),
-      fc.uniqueArray(fc.bigInt({ min: -5n, max: 30n }), { maxLength: 3 }),
+      anyPurchases,
+      anyCuts,
       fc.integer({ min: 1, max: 20 }),
-      fc.constantFrom(...days),
+      fc.constantFrom(utc, berlin),
       async (purchases, cuts, rowsPerInsert, day) => {
         await shop.query("DELETE FROM purchases", insertPurchases(purchases))
         const run = await begin(cutAt(...cuts.toSorted((a, b) => (a < b ? -1 : 1))), day)

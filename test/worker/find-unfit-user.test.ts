@@ -11,7 +11,7 @@ const outOfRange = Object.assign(new Error("Out of range value"), { errno: 1264 
 describe.each([
   { tables: shopTables, read: {} },
   { tables: userShopTables, read: userShopRead },
-])("in a shop read by $read.sourceWay", ({ tables, read }) => {
+])("in a shop read by $read.accessPath", ({ tables, read }) => {
   let shop: TestDatabase
   const day = newRun(read)
 

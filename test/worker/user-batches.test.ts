@@ -8,10 +8,11 @@ import type { CopyOptions } from "../../services/worker/copy-rows.ts"
 import { allRows, type DatabaseConnection, openDatabase } from "../../shared/database/open-database.ts"
 import { selectUserTotals } from "../../shared/day/shop-day.ts"
 import { listBuyers, ofUsers, selectBuyers, USERS_PER_BATCH } from "../../shared/day/user-batches.ts"
-import { claimShard } from "../../shared/ledger/claim-shard.ts"
 import { listShards } from "../../shared/ledger/find-shards.ts"
 import type { Range } from "../../shared/range.ts"
-import { createTestDatabase, insertPurchases, type TestDatabase } from "../rooms/test-database.ts"
+import { anyCuts, anyPurchases, berlin, utc } from "../rooms/any-purchases.ts"
+import { claim } from "../rooms/play-run.ts"
+import { asText, createTestDatabase, insertPurchases, type TestDatabase } from "../rooms/test-database.ts"
 import { beginRun, cutAt, testDate } from "../rooms/test-run.ts"
 import { fillUserShop, userShopRead, userShopTables } from "../rooms/user-shop.ts"
 
@@ -32,11 +33,7 @@ afterAll(async () => {
   await Promise.all([database.drop(), revenue.drop()])
 })
 
-const utc = { fromAt: new Date("2026-11-22T00:00:00Z"), toAt: new Date("2026-11-23T00:00:00Z") }
-const berlin = { fromAt: new Date("2026-11-21T23:00:00Z"), toAt: new Date("2026-11-22T23:00:00Z") }
 const day: CheckedDay = { ...utc, ...userShopRead, checksumMultipliers: null }
-
-const asText = (rows: Record<string, unknown>[]) => rows.map((row) => Object.values(row).map(String).join(","))
 
 const expected = async (of: { fromAt: Date; toAt: Date }) => {
   const [from, to] = [of.fromAt, of.toAt].map((at) => at.toISOString().slice(0, 19).replace("T", " "))
@@ -49,27 +46,19 @@ const expected = async (of: { fromAt: Date; toAt: Date }) => {
 
 /** Computes every shard of a run with these ranges, and returns the rows that they wrote. */
 async function computeAll(into: TestDatabase, ranges: Range[], of = utc, options?: CopyOptions): Promise<string[]> {
-  for (const table of ["runs", "shards", "dispatches", "revenue_versions"]) await into.query(`DELETE FROM ${table}`)
+  await into.forgetRuns()
   const run = await beginRun(into.db, ranges, { ...of, ...userShopRead })
   for (const { shardIndex } of await listShards(into.db, run.runId)) {
-    const shard = { runId: run.runId, shardIndex, dispatch: run.dispatch }
-    const claim = await claimShard(into.db, shard, { execution: "job-aaaaa", taskIndex: 0, attempt: 0 })
-    if (!claim) throw new Error(`shard ${shardIndex} could not be claimed`)
-    await computeShard(into.db, run, claim, into === revenue ? source.pool : undefined, options)
+    await computeShard(
+      into.db,
+      run,
+      await claim(into.db, run, shardIndex, 0),
+      into === revenue ? source.pool : undefined,
+      options,
+    )
   }
   return asText(await into.query("SELECT user_id, amount_cents, purchases FROM revenue_versions ORDER BY user_id"))
 }
-
-const id = fc.oneof(fc.bigInt({ min: -5n, max: 30n }), fc.constantFrom(-(2n ** 63n), 2n ** 63n - 1n))
-const time = fc.constantFrom(
-  "2026-11-21 22:59:59",
-  "2026-11-21 23:00:00",
-  "2026-11-22 00:00:00",
-  "2026-11-22 22:59:59",
-  "2026-11-22 23:00:00",
-  "2026-11-23 00:00:00",
-)
-const purchase = fc.tuple(fc.option(id), fc.bigInt({ min: -1000n, max: 100_000n }), time)
 
 test.each([
   ["inside the database", () => database],
@@ -77,8 +66,8 @@ test.each([
 ])("batches of users write together exactly what one GROUP BY gives, for any cut and day, %s", async (_, into) => {
   await fc.assert(
     fc.asyncProperty(
-      fc.array(purchase, { minLength: 1, maxLength: 60 }),
-      fc.uniqueArray(fc.bigInt({ min: -5n, max: 30n }), { maxLength: 3 }),
+      anyPurchases,
+      anyCuts,
       fc.integer({ min: 1, max: 20 }),
       fc.constantFrom(utc, berlin),
       async (purchases, cuts, rowsPerInsert, of) => {

@@ -27,7 +27,7 @@ export interface Consumer {
   /** Called with at least one delivery, within the room asked for before. */
   deliver(deliveries: Delivery[]): void
   /** One of its deliveries is no longer outstanding: acknowledged, nacked or expired. */
-  settled?(delivery: Delivery): void
+  ended?(delivery: Delivery): void
   /** Keeps an ordering key for as long as the key has messages, as a stream does. */
   keepsKeys?: boolean
   /** Overrides the subscription's own. */
@@ -113,7 +113,7 @@ export class Backlog {
     if (!this.#closed) this.#deal([consumer])
   }
 
-  /** A consumer may have room again, for a reason other than a delivery that was settled. */
+  /** A consumer may have room again, for a reason other than a delivery that has ended. */
   poke(): void {
     if (this.#closed || this.#dispatch || this.#consumers.size === 0) return
     this.#dispatch = setImmediate(() => {
@@ -215,7 +215,7 @@ export class Backlog {
     const outstanding = this.#outstanding.get(ackId)
     if (!outstanding) return undefined
     this.#outstanding.delete(ackId)
-    outstanding.consumer.settled?.(outstanding.delivery)
+    outstanding.consumer.ended?.(outstanding.delivery)
     this.poke()
     return outstanding
   }

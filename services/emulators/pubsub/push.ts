@@ -15,7 +15,7 @@ const ACKNOWLEDGING_STATUS = new Set([102, 200, 201, 202, 204])
 
 export interface Push {
   config: protos.google.pubsub.v1.IPushConfig
-  /** Begins no more pushes; those under way are still settled by their answer. */
+  /** Begins no more pushes; those under way still count by their answer. */
   retire(): void
   /** Ends those under way too. */
   stop(): void
@@ -40,7 +40,7 @@ export function startPush(store: Store, subscription: Subscription, config: prot
       for (const delivery of deliveries) void push(delivery)
     },
     // The ack deadline is the timeout of the request: once it has passed, the answer is of no use.
-    settled: (delivery) => inFlight.get(delivery)?.abort(),
+    ended: (delivery) => inFlight.get(delivery)?.abort(),
   }
 
   const push = async (delivery: Delivery) => {

@@ -42,7 +42,7 @@ interface OpenStream {
 }
 
 /**
- * What is delivered and not settled when a stream ends stays outstanding until its deadline: the client may still
+ * What is delivered and not acknowledged when a stream ends stays outstanding until its deadline: the client may still
  * acknowledge it on another stream.
  */
 function openStream(store: Store, stream: PullStream, first: Request): OpenStream {
@@ -64,7 +64,7 @@ function openStream(store: Store, stream: PullStream, first: Request): OpenStrea
       sending = true
       void deliver(deliveries)
     },
-    settled: (delivery) => flow.remove(delivery),
+    ended: (delivery) => flow.remove(delivery),
   }
   const deliver = async (deliveries: Delivery[]) => {
     try {
@@ -90,7 +90,7 @@ function openStream(store: Store, stream: PullStream, first: Request): OpenStrea
       checkAckDeadline(request.streamAckDeadlineSeconds)
       consumer.ackDeadlineMs = request.streamAckDeadlineSeconds * 1000
     }
-    settleWhatIsAsked(subscription, request)
+    applyAcknowledgements(subscription, request)
     if (answersEach) stream.write({ receivedMessages: [], subscriptionProperties: propertiesOf(subscription) })
   }
 
@@ -160,7 +160,7 @@ function drained(stream: PullStream): Promise<void> {
   })
 }
 
-function settleWhatIsAsked({ backlog }: Subscription, request: Request): void {
+function applyAcknowledgements({ backlog }: Subscription, request: Request): void {
   if (request.ackIds?.length) backlog.acknowledge(checkAckIds(request.ackIds))
   const modified = request.modifyDeadlineAckIds ?? []
   const seconds = request.modifyDeadlineSeconds ?? []

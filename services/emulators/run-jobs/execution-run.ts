@@ -83,7 +83,7 @@ export class ExecutionRun {
   /** Why the first task that failed for good did so. */
   firstFailure: string | undefined
 
-  readonly #settle: () => void
+  readonly #resolve: () => void
   readonly #running = new Map<number, { attempt: Attempt; view: AttemptView }>()
   #nextIndex = 0
 
@@ -94,7 +94,7 @@ export class ExecutionRun {
     this.tasks = Array.from({ length: options.taskCount }, (_, index) => newTask(index))
     const { promise, resolve } = Promise.withResolvers<void>()
     this.ended = promise
-    this.#settle = resolve
+    this.#resolve = resolve
   }
 
   start(): void {
@@ -202,7 +202,7 @@ export class ExecutionRun {
     const { succeeded, failed, cancelled } = this.counts
     if (this.endedAt === undefined && succeeded + failed + cancelled === this.tasks.length) {
       this.endedAt = this.updatedAt
-      this.#settle()
+      this.#resolve()
     }
   }
 

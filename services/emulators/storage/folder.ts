@@ -36,7 +36,7 @@ export function readFolder(folder: string): Map<string, { bucket: StoredBucket; 
     const bucket = readRecord(join(records, "bucket.json")) as StoredBucket
     const files = readdirSync(records).filter((file) => file.endsWith(".json") && file.includes("~"))
     const objects = files.map((file) => readRecord(join(records, file)) as StoredObject)
-    buckets.set(name, { bucket, objects: objects.filter((object) => settleObject(folder, object)) })
+    buckets.set(name, { bucket, objects: objects.filter((object) => recoverObject(folder, object)) })
   }
   for (const upload of readdirSync(join(folder, UPLOADS))) rmSync(uploadPath(folder, upload), { force: true })
   return buckets
@@ -51,7 +51,7 @@ function readRecord(path: string): unknown {
 }
 
 /** Moves content into place whose record was written just before the server died; false if there is no content. */
-function settleObject(folder: string, object: StoredObject): boolean {
+function recoverObject(folder: string, object: StoredObject): boolean {
   const content = join(folder, object.file)
   if (existsSync(uploadPath(folder, object.upload))) {
     mkdirSync(dirname(content), { recursive: true })

@@ -6,6 +6,7 @@ import { dirname, join, resolve } from "node:path"
 import { createInterface } from "node:readline"
 import { setTimeout as wait } from "node:timers/promises"
 import { createConnection } from "mysql2/promise"
+import { endProcess } from "../end-process.ts"
 import { findFreePort } from "../free-port.ts"
 import { createDataFolder, userOption } from "./create-data-folder.ts"
 import { type DatabaseServer, findOrInstallMariaDb } from "./find-mariadb.ts"
@@ -68,7 +69,7 @@ export async function startMariaDb(options: MariaDbOptions): Promise<MariaDb> {
   }
   let current = running
 
-  const stop = () => endProcess(current, "SIGTERM")
+  const stop = () => endServer(current)
   signal?.addEventListener("abort", () => void stop(), { once: true })
   return {
     url: `mysql://root@127.0.0.1:${port}/`,
@@ -78,7 +79,7 @@ export async function startMariaDb(options: MariaDbOptions): Promise<MariaDb> {
     },
     logFile: logFileIn(folder),
     stop,
-    kill: () => endProcess(current, "SIGKILL"),
+    kill: () => killServer(current),
     restart: async () => {
       await stop()
       current = await launch(programs, folder, port, options)
@@ -124,7 +125,7 @@ async function launch(
   try {
     await waitUntilReady(server, socketPath, signal)
   } catch (error) {
-    await endProcess(server, "SIGKILL")
+    await killServer(server)
     signal?.throwIfAborted()
     const tail = (await readFile(logFileIn(folder), "utf8")).trimEnd().split("\n").slice(-LOG_TAIL_LINES).join("\n")
     throw new Error(`MariaDB did not start on port ${port}: the end of its log is\n${tail}`, { cause: error })
@@ -199,14 +200,16 @@ async function waitUntilReady(
   }
 }
 
-async function endProcess(server: ServerProcess, how: "SIGTERM" | "SIGKILL"): Promise<void> {
+async function endServer(server: ServerProcess): Promise<void> {
   if (server.hasExited()) return
   server.shell.ref()
-  sendSignal(server, how)
-  const patience = new AbortController()
-  const isLate = wait(STOP_TIMEOUT_MS, true, { signal: patience.signal }).catch(() => false)
-  if ((await Promise.race([isLate, server.exited])) === true) sendSignal(server, "SIGKILL")
-  patience.abort()
+  await endProcess((signal) => sendSignal(server, signal), server.exited, STOP_TIMEOUT_MS)
+}
+
+async function killServer(server: ServerProcess): Promise<void> {
+  if (server.hasExited()) return
+  server.shell.ref()
+  sendSignal(server, "SIGKILL")
   await server.exited
 }
 

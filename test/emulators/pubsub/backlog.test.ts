@@ -42,7 +42,7 @@ function createStream(limit: number): Consumer & { held: Map<string, Delivery> }
     deliver: (deliveries) => {
       for (const delivery of deliveries) held.set(delivery.ackId, delivery)
     },
-    settled: ({ ackId }) => held.delete(ackId),
+    ended: ({ ackId }) => held.delete(ackId),
   }
 }
 

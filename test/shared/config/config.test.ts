@@ -21,7 +21,7 @@ const task = {
   CLOUD_RUN_TASK_COUNT: "1",
 }
 
-function faults(read: () => unknown): string[] {
+function listProblems(read: () => unknown): string[] {
   try {
     read()
   } catch (error) {
@@ -43,8 +43,8 @@ test("a sound environment is read, with defaults", () => {
   expect(readFinalizerConfig(sound)).toMatchObject({ PORT: 8080 })
 })
 
-test("all that is wrong is told at once, with the variable's name and what it is for", () => {
-  const told = faults(() =>
+test("every problem is reported at once, with the variable's name and what it is for", () => {
+  const problems = listProblems(() =>
     readPlannerConfig({
       BUCKET: "b",
       DATABASE_URL: "postgres://x",
@@ -53,7 +53,7 @@ test("all that is wrong is told at once, with the variable's name and what it is
       REVENUE_TIME_ZONE: "Mars",
     }),
   )
-  expect(told).toEqual([
+  expect(problems).toEqual([
     "  DATABASE_URL is not a URL of the form mysql://user:password@host:port/database (the database of the shop and of Revenue, as mysql://user:password@host:port/database)",
     "  GOOGLE_CLOUD_PROJECT is not set (the Google Cloud project)",
     "  WORKER_JOB is not set (the Cloud Run Job of the worker)",
@@ -66,15 +66,15 @@ test("all that is wrong is told at once, with the variable's name and what it is
 })
 
 test.each(["DATABASE_URL", "BUCKET", "REVENUE_TIME_ZONE", "SHARD_PURCHASES", "LOG_LEVEL", "PORT"])(
-  "%s set to nothing is a fault, not a default",
+  "%s set to nothing is an error, not a default",
   (name) => {
-    const told = faults(() => readPlannerConfig({ ...sound, [name]: "" }))
-    expect(told).toHaveLength(1)
-    expect(told[0]).toContain(`${name} is set to nothing`)
+    const problems = listProblems(() => readPlannerConfig({ ...sound, [name]: "" }))
+    expect(problems).toHaveLength(1)
+    expect(problems[0]).toContain(`${name} is set to nothing`)
   },
 )
 
 test("a worker outside Cloud Run says what it misses", () => {
-  const told = faults(() => readWorkerConfig(sound)).map((line) => line.trim().split(" ")[0])
-  expect(told.toSorted()).toEqual(Object.keys(task).toSorted())
+  const problems = listProblems(() => readWorkerConfig(sound)).map((line) => line.trim().split(" ")[0])
+  expect(problems.toSorted()).toEqual(Object.keys(task).toSorted())
 })

@@ -103,9 +103,9 @@ describe("settings of a source", () => {
     await expect(routeSource({ DATABASE_URL: primaryUrl, SOURCE_CLOUD_SQL_INSTANCE: "a:b:c" })).rejects.toThrow(
       "without SOURCE_DATABASE_URL",
     )
-    const told = routeSource({ DATABASE_URL: primaryUrl, SOURCE_DATABASE_URL: "mysql://root:pw#hush@host/shop" })
-    await expect(told).rejects.toThrow(/^SOURCE_DATABASE_URL cannot be read as a URL/)
-    await expect(told).rejects.not.toThrow("hush")
+    const described = routeSource({ DATABASE_URL: primaryUrl, SOURCE_DATABASE_URL: "mysql://root:pw#hush@host/shop" })
+    await expect(described).rejects.toThrow(/^SOURCE_DATABASE_URL cannot be read as a URL/)
+    await expect(described).rejects.not.toThrow("hush")
   })
 })
 

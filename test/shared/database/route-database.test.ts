@@ -44,9 +44,9 @@ describe("the way to the database", () => {
   })
 
   it("is not found from what is no URL, and what it was is not told", async () => {
-    const told = routeDatabase({ DATABASE_URL: "mysql://root:pw#hush@host/shop" })
-    await expect(told).rejects.toThrow(/^DATABASE_URL cannot be read as a URL: in a password/)
-    await expect(told).rejects.not.toThrow("hush")
+    const described = routeDatabase({ DATABASE_URL: "mysql://root:pw#hush@host/shop" })
+    await expect(described).rejects.toThrow(/^DATABASE_URL cannot be read as a URL: in a password/)
+    await expect(described).rejects.not.toThrow("hush")
   })
 
   it("is the connector's where an instance is named: for queries, transactions and migrations", async () => {

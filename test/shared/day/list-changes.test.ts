@@ -1,18 +1,13 @@
 import * as fc from "fast-check"
-import { afterAll, beforeAll, expect, test } from "vitest"
+import { expect, test } from "vitest"
 import { compareTotals, type ReadTotals, type UserChange } from "../../../shared/day/compare-totals.ts"
 import { formatChange, listChanges } from "../../../shared/day/list-changes.ts"
 import type { UserTotals } from "../../../shared/day/shop-day.ts"
 import { createTally } from "../../../shared/day/tally-changes.ts"
-import { createTestDatabase, type TestDatabase } from "../../rooms/test-database.ts"
+import { useTestDatabase } from "../../rooms/test-database.ts"
 import { cutAt, testDate } from "../../rooms/test-run.ts"
 
-let database: TestDatabase
-
-beforeAll(async () => {
-  database = await createTestDatabase()
-})
-afterAll(() => database.drop())
+const database = useTestDatabase()
 
 const min = -(2n ** 63n)
 const max = 2n ** 63n - 1n

@@ -28,7 +28,7 @@ beforeAll(async () => {
 })
 afterAll(() => database.drop())
 beforeEach(async () => {
-  await database.query("DELETE FROM runs", "DELETE FROM shards", "DELETE FROM dispatches")
+  await database.forgetRuns()
   run = await beginRun(database.db, cutAt(100n, 200n))
 })
 

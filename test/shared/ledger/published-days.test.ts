@@ -1,16 +1,11 @@
-import { afterAll, beforeAll, expect, test } from "vitest"
+import { expect, test } from "vitest"
 import { closeRun } from "../../../shared/ledger/close-run.ts"
 import { decideRun } from "../../../shared/ledger/decide-run.ts"
 import { findRun, type Run } from "../../../shared/ledger/find-runs.ts"
-import { createTestDatabase, type TestDatabase } from "../../rooms/test-database.ts"
+import { useTestDatabase } from "../../rooms/test-database.ts"
 import { beginRun, cutAt } from "../../rooms/test-run.ts"
 
-let database: TestDatabase
-
-beforeAll(async () => {
-  database = await createTestDatabase()
-})
-afterAll(() => database.drop())
+const database = useTestDatabase()
 
 async function finishRun(revenueDate: string, requestId: string): Promise<Run> {
   const run = await beginRun(database.db, cutAt(), { revenueDate, requestId, runId: `${revenueDate}-${requestId}` })

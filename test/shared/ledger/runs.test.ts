@@ -1,23 +1,14 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
+import { beforeEach, expect, test } from "vitest"
 import { closeRun } from "../../../shared/ledger/close-run.ts"
 import { createRun } from "../../../shared/ledger/create-run.ts"
 import { decideRun } from "../../../shared/ledger/decide-run.ts"
 import { findRun, type Run } from "../../../shared/ledger/find-runs.ts"
 import { listPrunableRuns } from "../../../shared/ledger/prune-run.ts"
-import { createTestDatabase, type TestDatabase } from "../../rooms/test-database.ts"
+import { useTestDatabase } from "../../rooms/test-database.ts"
 import { beginRun, cutAt, newRun, testDate } from "../../rooms/test-run.ts"
 
-let database: TestDatabase
-
-beforeAll(async () => {
-  database = await createTestDatabase()
-})
-afterAll(() => database.drop())
-beforeEach(async () => {
-  for (const table of ["runs", "shards", "dispatches", "published_days", "revenue_versions"]) {
-    await database.query(`DELETE FROM ${table}`)
-  }
-})
+const database = useTestDatabase()
+beforeEach(() => database.forgetRuns())
 
 async function finish(run: Run, state: "complete" | "incomplete"): Promise<boolean> {
   await closeRun(database.db, run)

@@ -31,7 +31,7 @@ const delivery = {
   deliveryAttempt: 3,
 }
 
-test("a message is taken as it was published, and acknowledged once it is settled", async () => {
+test("a message is taken as it was published, and acknowledged once it is handled", async () => {
   const taken: PushMessage[] = []
   const { post } = await serve(async (message) => void taken.push(message))
   expect((await post("/run-requests", delivery)).status).toBe(204)
@@ -47,7 +47,7 @@ test("a message is taken as it was published, and acknowledged once it is settle
   ])
 })
 
-test("a message that cannot be settled is refused, logged with its id, and its answer gives nothing away", async () => {
+test("a message that cannot be handled is refused, logged with its id, and its answer gives nothing away", async () => {
   const { post, lines } = await serve(() => Promise.reject(new Error("secret: the database is down")))
   const answer = await post("/run-requests", delivery)
   expect(answer.status).toBe(503)
@@ -79,17 +79,17 @@ test("health and calls are answered; other paths and methods are not", async () 
 })
 
 test("a server that closes during a delivery answers it and is closed then, though the caller keeps its connection", async () => {
-  const settled = Promise.withResolvers<void>()
+  const handled = Promise.withResolvers<void>()
   const taken = Promise.withResolvers<void>()
   const { url, post, close } = await serve(async () => {
     taken.resolve()
-    await settled.promise
+    await handled.promise
   })
   const answer = post("/run-requests", delivery)
   await taken.promise
   const closed = close()
   await vi.waitFor(() => expect(fetch(`${url}/healthz`)).rejects.toThrow("fetch failed"))
-  settled.resolve()
+  handled.resolve()
   expect((await answer).status).toBe(204)
   const answeredAt = performance.now()
   await closed
