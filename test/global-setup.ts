@@ -1,13 +1,16 @@
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { createConnection } from "mysql2/promise"
 import type { TestProject } from "vitest/node"
-import { startMariaDb } from "../services/local/database/start-mariadb.ts"
+import { startDatabaseServer } from "../services/local/database/start-server.ts"
 
 declare module "vitest" {
   interface ProvidedContext {
     /** A server, without a database: mysql://user:password@host:port/ */
     databaseServer: string
+    /** Whether tests may make accounts of their own there. */
+    mayCreateUsers: boolean
   }
 }
 
@@ -15,14 +18,35 @@ declare module "vitest" {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const given = process.env.DATABASE_URL
   if (given) {
+    const mayCreateUsers = await tryCreateUser(given)
+    if (!mayCreateUsers)
+      console.log(
+        "The account of DATABASE_URL may not create users: tests that need an account of their own are skipped.",
+      )
     project.provide("databaseServer", new URL("/", given).href)
+    project.provide("mayCreateUsers", mayCreateUsers)
     return async () => {}
   }
   const folder = await mkdtemp(join(tmpdir(), "daybook-test-"))
-  const mariadb = await startMariaDb({ folder: join(folder, "mariadb") })
-  project.provide("databaseServer", mariadb.url)
+  const server = await startDatabaseServer({ folder, log: (line) => console.log(line) })
+  console.log(`Tests run on ${server.name}.`)
+  project.provide("databaseServer", server.url)
+  project.provide("mayCreateUsers", true)
   return async () => {
-    await mariadb.stop()
+    await server.stop()
     await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function tryCreateUser(url: string): Promise<boolean> {
+  const connection = await createConnection({ uri: url })
+  try {
+    await connection.query("CREATE USER daybook_test_user@localhost")
+    await connection.query("DROP USER daybook_test_user@localhost")
+    return true
+  } catch {
+    return false
+  } finally {
+    await connection.end()
   }
 }

@@ -37,7 +37,7 @@ async function runCommand(args: string[]): Promise<number> {
   } catch (error) {
     // Whatever was under way when the person interrupted has failed because of that.
     if (!stoppedBy) {
-      const { databaseUrl } = options
+      const { databaseUrl } = options.database
       process.stderr.write(
         `${(databaseUrl && explainDatabaseError(error, databaseUrl)) ?? `The demo failed: ${describeError(error)}`}\n`,
       )

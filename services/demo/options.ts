@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os"
 import { Command } from "commander"
-import { count, parseDate } from "../local/command-options.ts"
+import { chooseDatabase, count, type DatabaseChoice, databaseOption, parseDate } from "../local/command-options.ts"
 import { killsMax, RETRIES_MAX } from "./limits.ts"
 
 const DAY_MS = 86_400_000
@@ -21,11 +21,10 @@ export interface DemoOptions {
   shardPurchases: number
   kill: number
   keep: boolean
-  /** A server to use instead of a private MariaDB. */
-  databaseUrl: string | undefined
+  database: DatabaseChoice
 }
 
-type Flags = Omit<DemoOptions, "keep" | "databaseUrl"> & { keep?: boolean }
+type Flags = Omit<DemoOptions, "keep" | "database"> & { keep?: boolean; database?: DatabaseChoice }
 
 /** Reads the command line; throws a CommanderError when it has printed help or what is wrong. */
 export function readDemoOptions(args: string[], env: NodeJS.ProcessEnv): DemoOptions {
@@ -42,16 +41,18 @@ export function readDemoOptions(args: string[], env: NodeJS.ProcessEnv): DemoOpt
     .addOption(count("--shard-purchases <count>", "about how many purchases a shard holds", 10_000, 1, PURCHASES_MAX))
     .addOption(count("--kill <count>", "tasks to kill (SIGKILL) at random moments while they work", 0, 0, 10_000))
     .option("--keep", "keep the folder with plan, manifests, verdict and logs")
+    .addOption(databaseOption())
     .addHelpText("after", help)
     .parse(args, { from: "user" })
-  const { keep = false, ...flags } = command.opts<Flags>()
+  const { keep = false, database, ...flags } = command.opts<Flags>()
   const limit = killsMax(flags)
   if (flags.kill > limit.kills) command.error(`error: --kill ${flags.kill} cannot work: ${limit.reason}`)
-  return { ...flags, keep, databaseUrl: env["DATABASE_URL"] || undefined }
+  return { ...flags, keep, database: chooseDatabase(database, env) }
 }
 
 const help = `
-A private MariaDB is started, and on Debian or Ubuntu as root installed if there is none. With DATABASE_URL set
+A private MariaDB or Oracle MySQL is started, whichever is found; where there is neither, MariaDB is installed on Debian
+or Ubuntu as root, and MySQL, where it is asked for, fetched into a cache folder on Debian. With DATABASE_URL set
 (mysql://user:password@host:port/database), a database of its own is made on that server instead, and dropped
 afterwards; nothing else there is touched. Whatever happens, nothing is left running, and without --keep no file.
 
@@ -64,4 +65,5 @@ Examples:
   npm run demo
   npm run demo -- --purchases 1000000 --shard-purchases 50000
   npm run demo -- --kill 5
+  npm run demo -- --database mysql
   npm run demo -- --keep`

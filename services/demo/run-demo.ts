@@ -14,7 +14,7 @@ import { formatCount, formatDuration, formatNumberOf } from "../../shared/termin
 import { type LineOutput, openProgressLine } from "../../shared/terminal/render-progress.ts"
 import { renderVerdict } from "../../shared/terminal/render-verdict.ts"
 import { type Cloud, startCloud } from "../local/cloud.ts"
-import { type MariaDb, startMariaDb } from "../local/database/start-mariadb.ts"
+import { type DatabaseServer, type DatabaseServerOptions, startDatabaseServer } from "../local/database/start-server.ts"
 import { createShop } from "../local/shop/create-shop.ts"
 import { openCleanup } from "./cleanup.ts"
 import { type KillSummary, startKilling } from "./kill-tasks.ts"
@@ -62,11 +62,12 @@ async function runSteps(options: DemoOptions, stage: Stage): Promise<boolean> {
   )
   if (options.keep) output.write(`Everything is kept in ${folder}.\n`)
   const serverUrl =
-    options.databaseUrl ??
-    (await step(stage, "MariaDB", async () => {
-      const mariadb = await startPrivateMariaDb(join(folder, "mariadb"), log, signal)
-      stage.onEnd(() => mariadb.stop())
-      return mariadb.url
+    options.database.databaseUrl ??
+    (await step(stage, "database", async () => {
+      const server = await startPrivateServer({ folder, kind: options.database.databaseKind, log }, signal)
+      stage.onEnd(() => server.stop())
+      log(`${server.name} runs`)
+      return server.url
     }))
   const cloud = await step(stage, "local cloud (Pub/Sub, Cloud Storage, Cloud Run, planner, finalizer)", async () => {
     const cloud = await startCloud({
@@ -94,12 +95,12 @@ async function runSteps(options: DemoOptions, stage: Stage): Promise<boolean> {
 }
 
 /** Once it runs, an abort does not stop it: the cloud, which has a database in it, goes first. */
-async function startPrivateMariaDb(folder: string, log: (line: string) => void, signal: AbortSignal): Promise<MariaDb> {
+async function startPrivateServer(options: DatabaseServerOptions, signal: AbortSignal): Promise<DatabaseServer> {
   const starting = new AbortController()
   const giveUp = () => starting.abort(signal.reason)
   signal.addEventListener("abort", giveUp, { once: true })
   try {
-    return await startMariaDb({ folder, log, signal: starting.signal })
+    return await startDatabaseServer({ ...options, signal: starting.signal })
   } finally {
     signal.removeEventListener("abort", giveUp)
   }

@@ -12,8 +12,9 @@ import type { StorageServer } from "../emulators/storage/server.ts"
 import { migrateDatabase } from "../migrate/migrate-database.ts"
 import { applyTopology } from "../provision/apply-topology.ts"
 import { describeTopology } from "../provision/topology.ts"
+import type { ServerKind } from "./database/find-server.ts"
 import { createScratchDatabase, ensureDatabase, type ScratchDatabase } from "./database/scratch-database.ts"
-import { type MariaDb, startMariaDb } from "./database/start-mariadb.ts"
+import { type DatabaseServer, type DatabaseServerOptions, startDatabaseServer } from "./database/start-server.ts"
 import { lockFolder } from "./folder-lock.ts"
 import { requireFreePort } from "./free-port.ts"
 import { type ServiceProcess, startService } from "./service-process.ts"
@@ -22,7 +23,7 @@ import { type Sweeper, startSweeper } from "./sweeper.ts"
 import { createWorkerJob } from "./worker-job.ts"
 
 /*
- * Daybook's cloud on one machine: Pub/Sub, Cloud Storage and Cloud Run Jobs in this process, MariaDB, the planner and
+ * Daybook's cloud on one machine: Pub/Sub, Cloud Storage and Cloud Run Jobs in this process, a database, the planner and
  * the finalizer as processes beside it, the tasks of the worker as processes of Cloud Run.
  *
  * Where it differs from Google: each service has one instance, kept running and started again when it ends, and no
@@ -31,10 +32,14 @@ import { createWorkerJob } from "./worker-job.ts"
  */
 
 export interface CloudOptions {
-  /** Holds `bucket`, `mariadb` and `logs`; made if it does not exist. A later cloud may take it over. */
+  /** Holds `bucket`, `logs` and the database's data; made if it does not exist. A later cloud may take it over. */
   folder: string
-  /** A server to use instead of a private MariaDB; on it, a database is made and dropped in the end. */
+  /** A server to use instead of a private one; on it, a database is made and dropped in the end. */
   databaseUrl?: string
+  /** Which private one: by default what DATABASE_SERVER says, else whichever is found. */
+  databaseKind?: ServerKind | undefined
+  /** Further options of a private one. */
+  databaseOptions?: DatabaseServerOptions["serverOptions"]
   /** Where planner.cjs, worker.cjs and finalizer.cjs are, such as in the image; built unless given. */
   programsFolder?: string
   /** Fixed ports; what is not given, or 0, gets a free one. */
@@ -67,7 +72,7 @@ export interface Cloud {
   storage: StorageServer
   runJobs: RunJobsServer
   /** Undefined if a `databaseUrl` was given. */
-  mariadb: MariaDb | undefined
+  databaseServer: DatabaseServer | undefined
   services: { planner: ServiceProcess; finalizer: ServiceProcess }
   /** Calls the finalizer's sweep now and waits for its end. */
   sweep(): Promise<void>
@@ -91,7 +96,7 @@ const buildFolder = fileURLToPath(new URL("../../.build", import.meta.url))
 /** What was started so far; `stopAll` ends it. */
 interface Started extends Emulators {
   unlock?: () => Promise<void>
-  mariadb?: MariaDb
+  databaseServer?: DatabaseServer
   scratch?: ScratchDatabase
   guard?: OrphanGuard
   signer?: PushSigner
@@ -145,7 +150,7 @@ async function start(options: CloudOptions, started: Started): Promise<Omit<Clou
   const settings = { ...env, REVENUE_TIME_ZONE: "UTC", LOG_LEVEL: "info", ...options.settings }
   const services = await startServices(options, { programs, settings, signer, guard }, started)
   await connectServices(options, env, services)
-  const { pubsub, storage, runJobs, mariadb } = started
+  const { pubsub, storage, runJobs, databaseServer } = started
   if (!pubsub || !storage || !runJobs) throw new Error("an emulator is missing")
   const sweeper = startSweeper({
     finalizerUrl: services.finalizer.url,
@@ -154,7 +159,7 @@ async function start(options: CloudOptions, started: Started): Promise<Omit<Clou
     log,
   })
   started.sweeper = sweeper
-  return { env, folder, pubsub, storage, runJobs, mariadb, services, sweep: () => sweeper.sweep() }
+  return { env, folder, pubsub, storage, runJobs, databaseServer, services, sweep: () => sweeper.sweep() }
 }
 
 interface ServiceSurroundings {
@@ -230,19 +235,22 @@ async function startDatabase(options: CloudOptions, started: Started): Promise<s
   let url: string
   if (options.databaseUrl === undefined) {
     const port = options.ports?.database
-    if (port) await requireFreePort(port, "MariaDB")
+    if (port) await requireFreePort(port, "the database")
     // It is ended after those who use it, so its own signal is for its start only.
     const starting = new AbortController()
     const abort = () => starting.abort(options.signal?.reason)
     options.signal?.addEventListener("abort", abort, { once: true })
-    started.mariadb = await startMariaDb({
-      folder: join(options.folder, "mariadb"),
+    started.databaseServer = await startDatabaseServer({
+      folder: options.folder,
+      kind: options.databaseKind,
+      ...(options.databaseOptions ? { serverOptions: options.databaseOptions } : {}),
       signal: starting.signal,
       ...(port ? { port } : {}),
       ...(options.log ? { log: options.log } : {}),
     })
     options.signal?.removeEventListener("abort", abort)
-    url = await ensureDatabase(started.mariadb.url, DATABASE)
+    options.log?.(`${started.databaseServer.name} runs on port ${started.databaseServer.port}`)
+    url = await ensureDatabase(started.databaseServer.url, DATABASE)
   } else {
     started.scratch = await createScratchDatabase(options.databaseUrl)
     url = started.scratch.url
@@ -262,7 +270,7 @@ async function stopAll(started: Started): Promise<void> {
     [() => started.pubsub?.stop(), () => started.storage?.stop()],
     [
       () => started.scratch?.drop(),
-      () => started.mariadb?.stop(),
+      () => started.databaseServer?.stop(),
       () => started.guard?.stop(),
       () => started.signer?.stop(),
     ],

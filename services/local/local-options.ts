@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os"
 import { Command, InvalidArgumentError, Option } from "commander"
-import { count, parseDate } from "./command-options.ts"
+import { chooseDatabase, count, type DatabaseChoice, databaseOption, parseDate } from "./command-options.ts"
 
 export interface LocalOptions {
   data: string
@@ -10,8 +10,7 @@ export interface LocalOptions {
   portStorage: number
   portRun: number
   portDatabase: number
-  /** A server to use instead of a private MariaDB. */
-  database: string | undefined
+  database: DatabaseChoice
   tasks: number
   set: Record<string, string>
   shop: boolean
@@ -30,19 +29,17 @@ const emulators = ["pubsub", "storage", "run"] as const
 export function readLocalOptions(args: string[]): LocalOptions {
   const command = new Command("local")
     .usage("[options]")
-    .description("A local cloud that stays up: Pub/Sub, Cloud Storage, Cloud Run Jobs, MariaDB, planner and finalizer.")
+    .description(
+      "A local cloud that stays up: Pub/Sub, Cloud Storage, Cloud Run Jobs, MariaDB or Oracle MySQL, planner and finalizer.",
+    )
     .exitOverride()
     .option("--data <folder>", "where bucket, database and logs are kept from run to run", ".data")
     .option("--only <servers>", "some of pubsub,storage,run, without database and services", parseOnly)
     .addOption(port("pubsub", "Pub/Sub", 8085))
     .addOption(port("storage", "Cloud Storage", 4443))
     .addOption(port("run", "Cloud Run", 8086))
-    .addOption(port("database", "MariaDB", 3307))
-    .addOption(
-      new Option("--database <url>", "a server to use instead: a database is made there, and dropped in the end")
-        .env("DATABASE_URL")
-        .argParser(parseUrl),
-    )
+    .addOption(port("database", "the database", 3307))
+    .addOption(databaseOption())
     .addOption(count("--tasks <count>", "tasks of an execution that run at once", availableParallelism(), 1, 1_000))
     .option("--set <NAME=value>", "a setting of services and tasks, such as SHARD_PURCHASES; repeatable", parseSetting)
     .option("--no-shop", "make no shop in an empty database")
@@ -53,7 +50,7 @@ export function readLocalOptions(args: string[]): LocalOptions {
     .addHelpText("after", help)
     .parse(args, { from: "user" })
   const { only, database, date, set = {}, ...rest } = command.opts<Partial<LocalOptions> & Required<Defaulted>>()
-  return { ...rest, only, database, date, set }
+  return { ...rest, only, database: chooseDatabase(database, process.env), date, set }
 }
 
 function port(server: string, what: string, value: number): Option {
@@ -65,11 +62,6 @@ function parseOnly(text: string): LocalOptions["only"] {
   const known = emulators.filter((name) => names.includes(name))
   if (known.length === new Set(names).size) return known
   throw new InvalidArgumentError(`It is not a list of ${emulators.join(", ")}.`)
-}
-
-function parseUrl(text: string): string {
-  if (/^mysql:\/\/[^/]+/.test(text) && URL.canParse(text)) return text
-  throw new InvalidArgumentError("It is not of the form mysql://user:password@host:port/.")
 }
 
 function parseSetting(text: string, settings: Record<string, string> = {}): Record<string, string> {

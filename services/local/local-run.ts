@@ -38,7 +38,7 @@ async function startAll(options: LocalOptions, signal: AbortSignal): Promise<Run
     settings: options.set,
     log,
     signal,
-    ...(options.database ? { databaseUrl: options.database } : {}),
+    ...options.database,
   })
   try {
     if (options.shop) await ensureShop(cloud.env["DATABASE_URL"] ?? "", options)

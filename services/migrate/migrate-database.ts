@@ -3,9 +3,11 @@ import { drizzle } from "drizzle-orm/mysql2"
 import { migrate } from "drizzle-orm/mysql2/migrator"
 import { type Connection, createConnection, type RowDataPacket } from "mysql2/promise"
 import { migrationsFolder } from "../../schemas/database/migrations-folder.ts"
+import { connectionOptions } from "../../shared/database/connection-options.ts"
 import { explainDatabaseError } from "../../shared/database/explain-database-error.ts"
+import { sessionSettings } from "../../shared/database/open-database.ts"
 import type { DatabaseRoute } from "../../shared/database/route-database.ts"
-import { ConfigurationError } from "../../shared/errors.ts"
+import { ConfigurationError, describeError, listCauses } from "../../shared/errors.ts"
 
 // The shop may use drizzle too, in the same database: its bookkeeping is not ours.
 const migrationsTable = "daybook_migrations"
@@ -15,13 +17,21 @@ const LOCK = "daybook:migrate"
 const LOCK_WAIT_SECONDS = 60
 const CONNECT_TIMEOUT_MS = 10_000
 
+// A table that is altered waits for those who use it, and whoever comes later waits behind it: MySQL's own limit is a year.
+const TABLE_WAIT_SECONDS = 30
+const LOCK_WAIT_TIMEOUT = 1205
+
 /**
  * Brings Daybook's own tables to the newest version and returns the migrations that it applied. May run several times
  * at once: one migrates, the others wait and find nothing to do. MySQL commits every DDL statement by itself, so a
  * migration that died half way is run again from its start: each statement of a migration must bear that.
  */
-export async function migrateDatabase(url: string, route: Pick<DatabaseRoute, "stream"> = {}): Promise<string[]> {
-  const connection = await connect(url, route)
+export async function migrateDatabase(
+  url: string,
+  route: Pick<DatabaseRoute, "stream"> = {},
+  tableWaitSeconds = TABLE_WAIT_SECONDS,
+): Promise<string[]> {
+  const connection = await connect(url, route, tableWaitSeconds)
   try {
     await takeLock(connection)
     const applied = await pendingMigrations(connection)
@@ -35,9 +45,20 @@ export async function migrateDatabase(url: string, route: Pick<DatabaseRoute, "s
   }
 }
 
-async function connect(url: string, { stream }: Pick<DatabaseRoute, "stream">): Promise<Connection> {
+async function connect(
+  url: string,
+  { stream }: Pick<DatabaseRoute, "stream">,
+  lockWaitSeconds: number,
+): Promise<Connection> {
   try {
-    return await createConnection({ uri: url, connectTimeout: CONNECT_TIMEOUT_MS, ...(stream ? { stream } : {}) })
+    const connection = await createConnection({
+      ...connectionOptions(url),
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      ...(stream ? { stream } : {}),
+    })
+    for (const setting of sessionSettings) await connection.query(setting)
+    await connection.query(`SET SESSION lock_wait_timeout = ${lockWaitSeconds}`)
+    return connection
   } catch (error) {
     throw explain(error, url)
   }
@@ -70,6 +91,10 @@ async function pendingMigrations(connection: Connection): Promise<string[]> {
 
 /** What only the person who set DATABASE_URL can put right is told in a sentence for them. */
 function explain(error: unknown, url: string): unknown {
+  if (listCauses(error).some((cause) => (cause as { errno?: number }).errno === LOCK_WAIT_TIMEOUT)) {
+    const sentence = `A table that a migration changes has been in use all the time (${describeError(error)}): migrate again when no run is at work; what is done so far stays, and is no obstacle.`
+    return new ConfigurationError(sentence, { cause: error })
+  }
   const sentence = explainDatabaseError(error, url)
   return sentence === undefined ? error : new ConfigurationError(sentence, { cause: error })
 }

@@ -1,8 +1,9 @@
 import { sql } from "drizzle-orm"
 import type { AccessPath } from "../../schemas/database/ledger.ts"
 import { purchases } from "../../schemas/database/shop.ts"
+import { type ExplainRow, explain, indexForEstimate } from "../../shared/database/dialect.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
-import { fromPurchases, inSlice, type ShopDay } from "../../shared/day/shop-day.ts"
+import { inSlice, type ShopDay } from "../../shared/day/shop-day.ts"
 import { PermanentError } from "../../shared/errors.ts"
 
 // Claiming, manifest and report cost the same for a shard of any size. Twenty shards keep a task's end even with the
@@ -41,8 +42,8 @@ const estimateByPath: Record<AccessPath, typeof estimateSlice> = {
 }
 
 async function estimateSlice(db: Database, day: ShopDay): Promise<number> {
-  const rows = allRows<{ rows: string | number | null }>(
-    await db.execute(sql`EXPLAIN SELECT ${purchases.userId} ${fromPurchases(day)} WHERE ${inSlice(day, {})}`),
-  )
+  const query = sql`SELECT ${purchases.userId} FROM ${purchases} ${indexForEstimate(day.sourceIndex)}
+    WHERE ${inSlice(day, {})}`
+  const rows = allRows<ExplainRow>(await db.execute(explain(query)))
   return Number(rows[0]?.rows ?? 0)
 }

@@ -31,7 +31,18 @@ function explainOf(error: unknown, variable: "DATABASE_URL" | "SOURCE_DATABASE_U
       return `The database at ${server} ended the connection: try again, and look at its log if that does not help.`
     case "ER_ACCESS_DENIED_ERROR":
     case "ER_ACCESS_DENIED_NO_PASSWORD_ERROR":
-      return `The database at ${server} refuses the user "${user}" with this password: correct ${variable}.`
+      return `The database at ${server} refuses the user "${user}" with this password: correct ${variable}; if the account requires an encrypted connection, add ?ssl-mode=REQUIRED to it.`
+    case "ER_SECURE_TRANSPORT_REQUIRED":
+      return `The database at ${server} takes encrypted connections only: add ?ssl-mode=REQUIRED to ${variable}, or VERIFY_CA with ssl-ca=FILE.`
+    case "HANDSHAKE_NO_SSL_SUPPORT":
+      return `The database at ${server} has no encrypted connections: take ssl-mode out of ${variable}, or set a certificate up there.`
+    case "HANDSHAKE_SSL_ERROR":
+      return `The certificate of the database at ${server} is not proven by ssl-mode and ssl-ca of ${variable} (${describeError(error)}): correct them.`
+    case "ER_ACCOUNT_HAS_BEEN_LOCKED":
+      return `The account of the user "${user}" at ${server} is locked: unlock it (ALTER USER … ACCOUNT UNLOCK), or correct ${variable}.`
+    case "ER_MUST_CHANGE_PASSWORD":
+    case "ER_MUST_CHANGE_PASSWORD_LOGIN":
+      return `The password of the user "${user}" at ${server} has expired: set another (ALTER USER … IDENTIFIED BY …), and correct ${variable}.`
     case "ER_BAD_DB_ERROR":
       return `There is no database "${database}" at ${server}: create it, or correct ${variable}.`
     case "ER_DBACCESS_DENIED_ERROR":
@@ -71,10 +82,15 @@ function readUrl(url: string): { server: string; host: string; user: string; dat
   }
 }
 
+// MariaDB's own numbers, for which the driver has no name: https://mariadb.com/kb/en/mariadb-error-code-reference/
+const mariaDbCodes: Record<number, string> = { 4151: "ER_ACCOUNT_HAS_BEEN_LOCKED" }
+
 /** drizzle wraps the error that tells, and Node bundles one for each address that it tried. */
 function codeOf(error: unknown): string | undefined {
   for (const cause of listCauses(error)) {
-    const { code } = cause as { code?: unknown }
+    const { code, errno } = cause as { code?: unknown; errno?: number }
+    const known = mariaDbCodes[errno ?? 0]
+    if (known !== undefined) return known
     // mysql2's codes are names; those of the Google clients are numbers.
     if (typeof code === "string") return isOfDatabase(cause) ? code : undefined
     if (cause instanceof AggregateError) return codeOf(cause.errors[0])

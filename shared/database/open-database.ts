@@ -3,6 +3,8 @@ import type { MySqlDatabase } from "drizzle-orm/mysql-core"
 import { drizzle, type MySql2PreparedQueryHKT, type MySql2QueryResultHKT } from "drizzle-orm/mysql2"
 import { createPool, type Pool, type ResultSetHeader } from "mysql2"
 import { listCauses, PermanentError } from "../errors.ts"
+import { connectionOptions } from "./connection-options.ts"
+import { STATEMENT_TIME_UNLIMITED } from "./dialect.ts"
 
 /** A database or a transaction in it. */
 export type Database = MySqlDatabase<MySql2QueryResultHKT, MySql2PreparedQueryHKT>
@@ -34,17 +36,19 @@ export interface DatabaseOptions {
 
 const CONNECT_TIMEOUT_MS = 10_000
 
-// READ COMMITTED: the shop's rows are read without locks. Strict: a sum that does not fit is an error, never a
-// clipped number. UTC: DATETIME columns hold UTC.
-const sessionSettings = [
+// READ COMMITTED: the shop's rows are read without locks. Strict: a sum that does not fit is an error, never a clipped
+// number. UTC: DATETIME columns hold UTC. The rest undoes what somebody may have set for everybody on the server: commits
+// that do not happen, statements that end in the middle, selects that are refused or cut short.
+export const sessionSettings = [
   "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
-  "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', time_zone = '+00:00'",
+  `SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', time_zone = '+00:00',
+    autocommit = 1, sql_big_selects = 1, sql_select_limit = DEFAULT${STATEMENT_TIME_UNLIMITED}`,
 ]
 
 /** Opens a pool; connections are made when first used. */
 export function openDatabase(options: DatabaseOptions): DatabaseConnection {
   const pool = createPool({
-    uri: options.url,
+    ...connectionOptions(options.url),
     ...(options.stream ? { stream: options.stream } : {}),
     connectionLimit: options.connectionsMax,
     connectTimeout: CONNECT_TIMEOUT_MS,

@@ -1,5 +1,6 @@
 import type { Duplex } from "node:stream"
 import { ConfigurationError } from "../errors.ts"
+import { connectionOptions } from "./connection-options.ts"
 
 /** How to reach a database in Cloud SQL: https://cloud.google.com/sql/docs/mysql/connect-connectors */
 export interface CloudSqlSettings {
@@ -58,7 +59,9 @@ async function route(
   load: () => Promise<Connector>,
 ): Promise<DatabaseRoute> {
   const { DATABASE_USER: user } = settings
-  const url = parseUrl(variable, text)
+  // Throws for what it cannot be.
+  connectionOptions(text, variable)
+  const url = new URL(text)
   if (url.username === "" && user !== undefined) url.username = user
   if (!instanceConnectionName) return { url: url.href, close: () => {} }
   const connector = await load()
@@ -68,15 +71,6 @@ async function route(
     authType: url.password === "" ? "IAM" : "PASSWORD",
   })
   return { url: url.href, stream, close: () => connector.close() }
-}
-
-function parseUrl(variable: string, text: string): URL {
-  const url = URL.parse(text)
-  if (url) return url
-  // Without what was given: it holds a password.
-  throw new ConfigurationError(
-    `${variable} cannot be read as a URL: in a password, characters such as # / ? @ are written as %23 %2F %3F %40`,
-  )
 }
 
 /** Loaded only where it is used: it takes a task longer to start. */

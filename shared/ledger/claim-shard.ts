@@ -32,13 +32,33 @@ export async function claimShard(
       and(eq(shards.state, "claimed"), ofTask(task), lte(shards.attempt, task.attempt)),
     ),
   )
-  const [{ affectedRows, insertId: epoch }] = (await db.execute(sql`
+  const [{ affectedRows, insertId }] = (await db.execute(sql`
     UPDATE ${shards}
     SET crashes = IF(attempt < ${task.attempt}, crashes + 1, crashes), epoch = LAST_INSERT_ID(epoch + 1),
       state = 'claimed', execution = ${task.execution}, task_index = ${task.taskIndex}, attempt = ${task.attempt},
       claimed_at = NOW(3)
     WHERE ${mayTake}`)) as [ResultSetHeader, unknown]
-  return affectedRows === 0 ? undefined : { runId, shardIndex, dispatch, epoch }
+  if (affectedRows === 0) return undefined
+  // Where somebody has put a trigger on the table, neither server hands LAST_INSERT_ID on.
+  const epoch = insertId || (await readEpoch(db, runId, shardIndex, task))
+  return epoch === undefined ? undefined : { runId, shardIndex, dispatch, epoch }
+}
+
+/** Undefined if a later attempt has taken the shard over meanwhile. */
+async function readEpoch(
+  db: Database,
+  runId: string,
+  shardIndex: number,
+  task: TaskAttempt,
+): Promise<number | undefined> {
+  const isMine = and(
+    ofShard(runId, shardIndex),
+    eq(shards.state, "claimed"),
+    ofTask(task),
+    eq(shards.attempt, task.attempt),
+  )
+  const [shard] = await db.select({ epoch: shards.epoch }).from(shards).where(isMine)
+  return shard?.epoch
 }
 
 /**

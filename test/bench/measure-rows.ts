@@ -1,5 +1,6 @@
 import { type AccessPath, accessPaths } from "../../schemas/database/ledger.ts"
 import { sumGuests, sumSource } from "../../services/finalizer/sum-source.ts"
+import type { ServerKind } from "../../services/local/database/find-server.ts"
 import { createShop } from "../../services/local/shop/create-shop.ts"
 import { chooseRead } from "../../services/planner/inspect-source.ts"
 import { planRanges } from "../../services/planner/plan-ranges.ts"
@@ -15,7 +16,7 @@ import { type SpareDatabase, withSpareDatabase } from "./spare-database.ts"
 
 /** Rows read per purchase of the day. */
 interface RowsRead {
-  /** Of the shop's purchases, by the server's own count for that table; NaN where it has none (MySQL). */
+  /** Of the shop's purchases, by the server's own count for that table; NaN on a server of somebody's. */
   purchases: number
   /** Of our Revenue rows. */
   revenue: number
@@ -120,15 +121,21 @@ async function countRows<T>(room: Room, spare: SpareDatabase, work: () => Promis
   ]
 }
 
-/** https://mariadb.com/kb/en/user-statistics/ */
+/** NaN where the server does not count: one of somebody's, without these counters. */
 async function readTable(room: Room, database: string, table: string): Promise<number> {
-  try {
-    const [row] = await room.query<{ read: string }>(
-      `SELECT ROWS_READ AS \`read\` FROM information_schema.TABLE_STATISTICS
-       WHERE TABLE_SCHEMA = '${database}' AND TABLE_NAME = '${table}'`,
-    )
-    return Number(row?.read ?? 0)
-  } catch {
-    return Number.NaN
-  }
+  const kind = room.cloud.databaseServer?.kind
+  if (!kind) return Number.NaN
+  const [row] = await room.query<{ read: string | number }>(tableReads[kind](database, table))
+  return Number(row?.read ?? 0)
+}
+
+const tableReads: Record<ServerKind, (database: string, table: string) => string> = {
+  /** https://mariadb.com/kb/en/user-statistics/ */
+  mariadb: (database, table) =>
+    `SELECT ROWS_READ AS \`read\` FROM information_schema.TABLE_STATISTICS
+     WHERE TABLE_SCHEMA = '${database}' AND TABLE_NAME = '${table}'`,
+  /** https://dev.mysql.com/doc/refman/8.4/en/performance-schema-table-wait-summary-tables.html */
+  mysql: (database, table) =>
+    `SELECT COUNT_FETCH AS \`read\` FROM performance_schema.table_io_waits_summary_by_table
+     WHERE OBJECT_SCHEMA = '${database}' AND OBJECT_NAME = '${table}'`,
 }

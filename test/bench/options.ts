@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os"
 import { Command, Option } from "commander"
-import { count } from "../../services/local/command-options.ts"
+import { chooseDatabase, count, type DatabaseChoice, databaseOption } from "../../services/local/command-options.ts"
 
 /** What can be measured, in the order in which it is. */
 export const sectionNames = ["ways", "starts", "rows", "memory", "orchestration", "balance", "growth"] as const
@@ -22,10 +22,11 @@ export interface BenchOptions {
   history: number[]
   sections: Section[]
   json: string | undefined
-  databaseUrl: string | undefined
+  database: DatabaseChoice
 }
 
-type Flags = Omit<BenchOptions, "users" | "sections" | "json" | "databaseUrl"> & {
+type Flags = Omit<BenchOptions, "users" | "sections" | "json" | "database"> & {
+  database?: DatabaseChoice
   users?: number
   only?: Section[]
   json?: string
@@ -37,7 +38,7 @@ const TASKS_DEFAULT = Math.max(2, availableParallelism())
 
 /** Reads the command line; throws a CommanderError when it has printed help or what is wrong. */
 export function readBenchOptions(args: string[], env: NodeJS.ProcessEnv): BenchOptions {
-  const { users, only, json, ...flags } = new Command("bench")
+  const { users, only, json, database, ...flags } = new Command("bench")
     .usage("[options]")
     .description("Daybook beside one SQL statement and beside plain Cloud Run Jobs, on one database and one data set.")
     .exitOverride()
@@ -59,6 +60,7 @@ export function readBenchOptions(args: string[], env: NodeJS.ProcessEnv): BenchO
     .addOption(numbers("--history <days>", "days of history with which rows read are counted", [1, 10, 100]))
     .addOption(new Option("--only <sections...>", "measure only these").choices(sectionNames as unknown as string[]))
     .option("--json <file>", "write all figures to this file, too")
+    .addOption(databaseOption())
     .addHelpText("after", help)
     .parse(args, { from: "user" })
     .opts<Flags>()
@@ -67,7 +69,7 @@ export function readBenchOptions(args: string[], env: NodeJS.ProcessEnv): BenchO
     users: users ?? flags.purchases,
     sections: only ?? [...sectionNames],
     json,
-    databaseUrl: env["DATABASE_URL"] || undefined,
+    database: chooseDatabase(database, env),
   }
 }
 
@@ -78,7 +80,7 @@ function numbers(flags: string, description: string, value: number[]): Option {
 }
 
 const help = `
-A private MariaDB is started; with DATABASE_URL set, databases of its own are made on that server and dropped again.
+A private MariaDB or Oracle MySQL is started; with DATABASE_URL set, databases of its own are made on that server and dropped again.
 
 Sections:
   ways           one statement, plain Cloud Run Jobs and Daybook, interleaved, with Daybook's phases

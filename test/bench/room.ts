@@ -4,6 +4,8 @@ import { join } from "node:path"
 import type { PubSub } from "@google-cloud/pubsub"
 import type { Bucket } from "@google-cloud/storage"
 import { type Cloud, startCloud } from "../../services/local/cloud.ts"
+import type { DatabaseChoice } from "../../services/local/command-options.ts"
+import type { ServerKind } from "../../services/local/database/find-server.ts"
 import { allRows, type Database, openDatabase } from "../../shared/database/open-database.ts"
 import { openBucket } from "../../shared/google/open-bucket.ts"
 import { openPubSub } from "../../shared/google/open-pubsub.ts"
@@ -13,8 +15,7 @@ import { createLog, type Log } from "../../shared/telemetry/log.ts"
 export const date = "2026-11-22"
 
 export interface RoomOptions {
-  /** A server without a database; a private MariaDB by default. */
-  databaseUrl?: string | undefined
+  database?: DatabaseChoice
   tasks: number
   shardPurchases?: number | undefined
   /** Further environment of services and tasks, such as NODE_OPTIONS for a profile. */
@@ -38,6 +39,9 @@ export interface Room {
 // memory, not on the disk of this machine.
 const BUFFER_POOL_BYTES = 4 * 1024 ** 3
 
+/** What counts the rows that are read of each table: MariaDB does it where it is asked to, at any time. */
+const countingOptions: Record<ServerKind, string[]> = { mariadb: [], mysql: ["--performance-schema=ON"] }
+
 export async function openRoom(options: RoomOptions): Promise<Room> {
   const folder = await mkdtemp(join(tmpdir(), "daybook-bench-"))
   const removeFolder = () => rm(folder, { recursive: true, force: true })
@@ -45,9 +49,10 @@ export async function openRoom(options: RoomOptions): Promise<Room> {
   try {
     cloud = await startCloud({
       folder,
-      ...(options.databaseUrl ? { databaseUrl: options.databaseUrl } : {}),
+      ...options.database,
       parallelism: options.tasks,
       sweepSeconds: 0,
+      databaseOptions: (programs) => countingOptions[programs.kind],
       settings: { ...shardSetting(options.shardPurchases), ...options.settings },
     })
   } catch (error) {
@@ -77,7 +82,7 @@ export async function openRoom(options: RoomOptions): Promise<Room> {
       await removeFolder()
     },
   }
-  if (cloud.mariadb) await connection.db.execute(`SET GLOBAL innodb_buffer_pool_size = ${BUFFER_POOL_BYTES}`)
+  if (cloud.databaseServer) await connection.db.execute(`SET GLOBAL innodb_buffer_pool_size = ${BUFFER_POOL_BYTES}`)
   return room
 }
 

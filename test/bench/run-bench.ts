@@ -56,6 +56,7 @@ export async function runBench(options: BenchOptions, say: Say): Promise<Partial
     const { shardPurchases } = bench
     say(`\n== ${section} ==`)
     const room = await openRoom({ ...options, ...(shardPurchases ? { shardPurchases } : {}) })
+    say(room.cloud.databaseServer?.name ?? "on the server of DATABASE_URL")
     try {
       const { figures, lines } = await bench.measure(room, options, say)
       all[section] = figures

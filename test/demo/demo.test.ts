@@ -5,7 +5,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createConnection, type RowDataPacket } from "mysql2/promise"
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest"
-import { startMariaDb } from "../../services/local/database/start-mariadb.ts"
+import { startDatabaseServer } from "../../services/local/database/start-server.ts"
 import { WAIT } from "../rooms/start-cli.ts"
 
 /** The temporary folder of the demo, in which it must leave nothing. */
@@ -70,7 +70,7 @@ test("from nothing to a complete verdict, though tasks are killed while they wor
 test("--keep leaves plan, manifests and verdict as files; a given server is left as it was", async () => {
   // The server of the other tests has their databases too, which come and go.
   const serverFolder = await mkdtemp(join(tmpdir(), "daybook-given-server-"))
-  const server = await startMariaDb({ folder: join(serverFolder, "mariadb") })
+  const server = await startDatabaseServer({ folder: join(serverFolder, "mariadb") })
   onTestFinished(async () => {
     await server.stop()
     await rm(serverFolder, { recursive: true })
@@ -90,7 +90,7 @@ test("--keep leaves plan, manifests and verdict as files; a given server is left
 })
 
 describe("Ctrl-C, and again, cleans up and exits 130", () => {
-  test.for(["MariaDB …", "planner, finalizer) …", "Published"])("at %j", async (line) => {
+  test.for(["database …", "planner, finalizer) …", "Published"])("at %j", async (line) => {
     const demo = startDemo([...small, "--purchases", "30000"])
     await vi.waitFor(() => expect(demo.seen()).toContain(line), WAIT)
     demo.process.kill("SIGINT")

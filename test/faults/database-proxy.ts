@@ -3,7 +3,7 @@ import { createServer, connect as openSocket, type Server, type Socket } from "n
 import { Faults } from "../../services/emulators/faults.ts"
 
 /*
- * Stands between the programs under test and MariaDB, and understands just enough of the protocol to see each command
+ * Stands between the programs under test and the database, and understands just enough of the protocol to see each command
  * of each connection: https://mariadb.com/kb/en/0-packet/. Faults look at a command before it is passed on, and after
  * the server has answered and before its answer is passed back. A fault that throws a SqlError is answered as the
  * server would; any other error cuts the connection. Without TLS, compression and statements of 16 MB or more.
@@ -36,6 +36,7 @@ export interface DatabaseProxy {
 }
 
 const QUIT = 0x01
+const QUERY = 0x03
 const STATEMENT_CLOSE = 0x19
 /** Commands by their first byte; a new connection is the method `connect`. */
 const methods: Record<number, string> = { 0x03: "query", 0x0e: "ping", 0x16: "prepare", 0x17: "execute", 0x1f: "reset" }
@@ -138,12 +139,19 @@ async function serveConnection(proxy: DatabaseProxy, client: Socket): Promise<vo
       const method = methods[command ?? -1]
       // A handshake goes on, or a command that is not answered.
       if (command === undefined || command === QUIT || command === STATEMENT_CLOSE || !method) server?.write(packet)
-      else await ask(method, packet.toString("utf8", HEADER_BYTES + 1), () => server?.write(packet))
+      else await ask(method, requestOf(packet), () => server?.write(packet))
     }
   } catch {
     // The client is gone.
   }
   end()
+}
+
+/** What is asked. With query attributes, which MySQL offers and MariaDB does not, SQL begins behind how many there are. */
+function requestOf(packet: Buffer): string {
+  const begin = HEADER_BYTES + 1
+  const hasAttributes = packet[HEADER_BYTES] === QUERY && packet[begin] === 0 && packet[begin + 1] === 1
+  return packet.toString("utf8", hasAttributes ? begin + 2 : begin)
 }
 
 async function* readPackets(client: Socket): AsyncGenerator<Buffer> {

@@ -60,12 +60,12 @@ export async function startFaultCloud(options: FaultCloudOptions = {}) {
       ...settings,
     },
   })
-  const mariadb = cloud.mariadb
-  if (!mariadb) throw new Error("the faults need a MariaDB of their own")
-  proxy.target = mariadb.port
+  const server = cloud.databaseServer
+  if (!server) throw new Error("the faults need a database server of their own")
+  proxy.target = server.port
   const connect = () =>
     createConnection({
-      uri: `${mariadb.url}daybook`,
+      uri: `${server.url}daybook`,
       supportBigNumbers: true,
       bigNumberStrings: true,
       timezone: "Z",
@@ -137,7 +137,7 @@ export async function startFaultCloud(options: FaultCloudOptions = {}) {
   return {
     cloud,
     proxy,
-    mariadb,
+    databaseServer: server,
     recorder,
     relay,
     folder,
@@ -145,7 +145,7 @@ export async function startFaultCloud(options: FaultCloudOptions = {}) {
     get connection() {
       return connection
     },
-    /** After MariaDB was away. */
+    /** After the database server was away. */
     reconnect: async () => {
       connection.destroy()
       connection = await connect()

@@ -1,13 +1,23 @@
 import { Command, type Option } from "commander"
 import { count } from "../../services/local/command-options.ts"
+import { type TestServers, testServersOption } from "../run-vitest.ts"
 
 export interface FaultOptions {
   seed: number
   rounds: number
   every: number
   load: boolean
+  servers: TestServers
   /** Words in the names of test files; all files without any. */
   files: string[]
+}
+
+interface Flags {
+  seed?: number
+  rounds?: number
+  every: number
+  load?: true
+  database?: TestServers
 }
 
 const SEEDS = 1_000_000
@@ -26,6 +36,7 @@ export function readFaultOptions(args: string[], random = Math.random): FaultOpt
     .addOption(optional("--seed <number>", "makes the same random decisions again; one round of soak unless --rounds"))
     .addOption(optional("--rounds <number>", `rounds of the soak, of three dates at once (default: ${ROUNDS})`))
     .addOption(count("--every <number>", "every n-th crash point; 0 tries those too that are like others", 1, 0, 1_000))
+    .addOption(testServersOption())
     .option("--load", "measures the load, 10,000 shards and 50 dates at once, instead of the faults")
     .addHelpText(
       "after",
@@ -35,16 +46,18 @@ Examples
   npm run test:faults -- --every 8 crash-points    an eighth of them, another one each time
   npm run test:faults -- --rounds 200 soak         600 runs
   npm run test:faults -- --seed 4711 soak          the round of that seed again
+  npm run test:faults -- --database both           everything, on each server
   npm run test:faults -- --load`,
     )
     .parse(args, { from: "user" })
-  const { seed, rounds, every, load } = command.opts<{ seed?: number; rounds?: number; every: number; load?: true }>()
+  const { seed, rounds, every, load, database } = command.opts<Flags>()
   return {
     seed: seed ?? Math.floor(random() * SEEDS),
     // One seed that is asked for is one round, unless more are.
     rounds: rounds ?? (seed === undefined ? ROUNDS : 1),
     every,
     load: load === true,
+    servers: database,
     files: load ? ["load"] : command.args,
   }
 }

@@ -66,15 +66,15 @@ function raise(error: Error | undefined): void {
 }
 
 test.each([statements[0], statements[3], statements[4], statements[7], statements[8]] as [string, RegExp][])(
-  "MariaDB that is killed and restarted %s is waited for",
+  "a database server that is killed and restarted %s is waited for",
   async (when, pattern) => {
-    await play(`MariaDB killed, ${when}`, async () => {
+    await play(`the database server killed, ${when}`, async () => {
       let restarted: Promise<void> | undefined
       const fault = once(statement(pattern), {
         before: () => {
-          restarted = cloud.mariadb
+          restarted = cloud.databaseServer
             .kill()
-            .then(() => cloud.mariadb.restart())
+            .then(() => cloud.databaseServer.restart())
             .then(() => cloud.reconnect())
         },
       })

@@ -62,9 +62,9 @@ export function startTrouble(cloud: FaultCloud, seed: number): { stop(): Promise
         databaseKilled = true
         say("database killed")
         underWay.push(
-          cloud.mariadb
+          cloud.databaseServer
             .kill()
-            .then(() => cloud.mariadb.restart())
+            .then(() => cloud.databaseServer.restart())
             .then(() => cloud.reconnect()),
         )
       } else if (kind === 6) {

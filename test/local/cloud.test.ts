@@ -160,7 +160,7 @@ test("its own database, the bucket and the logs are there again for the next clo
     .save("x", { resumable: false })
   const lastId = await publish(first)
   await first.stop()
-  expect(isAlive(first.mariadb?.pid)).toBe(false)
+  expect(isAlive(first.databaseServer?.pid)).toBe(false)
 
   const stopping = new AbortController()
   const second = await startCloud({ folder: place, sweepSeconds: 0, signal: stopping.signal })
@@ -175,7 +175,7 @@ test("its own database, the bucket and the logs are there again for the next clo
   expect(BigInt(await publish(second))).toBeGreaterThan(BigInt(lastId))
   stopping.abort()
   await second.stop()
-  expect(isAlive(second.mariadb?.pid)).toBe(false)
+  expect(isAlive(second.databaseServer?.pid)).toBe(false)
 })
 
 async function startOther(options: Partial<CloudOptions>): Promise<Cloud> {

@@ -75,6 +75,23 @@ test("a migration that died half way is run again", async () => {
   expect(await select("SELECT COUNT(*) AS days FROM published_days")).toEqual([{ days: 1 }])
 })
 
+test("a table that is in use all the time is told after a bounded wait, and the next migration does it", async () => {
+  await migrateDatabase(url)
+  await connection.query("DELETE FROM daybook_migrations ORDER BY id DESC LIMIT 1")
+  const run = await createConnection({ uri: url })
+  try {
+    await run.query("START TRANSACTION")
+    await run.query("SELECT * FROM shards")
+    await expect(migrateDatabase(url, {}, 1)).rejects.toThrow(
+      /in use all the time .*: migrate again when no run is at work/,
+    )
+    await run.query("COMMIT")
+    expect(await migrateDatabase(url, {}, 1)).toHaveLength(1)
+  } finally {
+    await run.end()
+  }
+})
+
 test("the shop's tables and its own drizzle bookkeeping are left alone", async () => {
   await connection.query("CREATE TABLE purchases (purchase_id BIGINT PRIMARY KEY)")
   await connection.query("CREATE TABLE __drizzle_migrations (id INT)")

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, expect, test, vi } from "vitest"
-import { type MariaDb, startMariaDb } from "../../services/local/database/start-mariadb.ts"
+import { type DatabaseServer, startDatabaseServer } from "../../services/local/database/start-server.ts"
 import { type DatabaseConnection, openDatabase } from "../../shared/database/open-database.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { date, type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
@@ -11,14 +11,14 @@ import { asText, shopTables } from "../rooms/test-database.ts"
 const password = "hush-of-the-source"
 
 let folder: string
-let server: MariaDb
+let server: DatabaseServer
 /** The shop, as its owner; Daybook may only read it. */
 let shop: DatabaseConnection
 let pipeline: Pipeline
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "daybook-source-"))
-  server = await startMariaDb({ folder })
+  server = await startDatabaseServer({ folder })
   const url = new URL("/shop", server.url)
   const root = openDatabase({ url: new URL("/mysql", server.url).href, connectionsMax: 1 })
   await root.db.execute("CREATE DATABASE shop")

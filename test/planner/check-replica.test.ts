@@ -2,12 +2,13 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, beforeAll, expect, test, vi } from "vitest"
-import { type MariaDb, startMariaDb } from "../../services/local/database/start-mariadb.ts"
+import type { ServerKind } from "../../services/local/database/find-server.ts"
+import { type DatabaseServer, startDatabaseServer } from "../../services/local/database/start-server.ts"
 import { checkReplica } from "../../services/planner/check-replica.ts"
 import { type DatabaseConnection, openDatabase } from "../../shared/database/open-database.ts"
 
 let folder: string
-const servers: MariaDb[] = []
+const servers: DatabaseServer[] = []
 let primary: DatabaseConnection
 let replica: DatabaseConnection
 /** Another account on the replica, that is not told how replication goes. */
@@ -15,9 +16,10 @@ let reader: DatabaseConnection
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "daybook-replica-"))
-  const start = (name: string, serverOptions: string[]) => startMariaDb({ folder: join(folder, name), serverOptions })
+  const start = (name: string, serverOptions: string[]) =>
+    startDatabaseServer({ folder: join(folder, name), serverOptions })
   servers.push(await start("primary", ["--log-bin=binlog", "--server-id=1"]), await start("replica", ["--server-id=2"]))
-  const open = (server: MariaDb | undefined, user = "root") => {
+  const open = (server: DatabaseServer | undefined, user = "root") => {
     const url = new URL("/mysql", server?.url)
     url.username = user
     return openDatabase({ url: url.href, connectionsMax: 1, readOnly: user === "reader" })
@@ -44,14 +46,33 @@ test("a source that is no replica is taken as it is", async () => {
   await check(0, primary)
 })
 
+/** MySQL 8.4 has lost the words that MariaDB has. */
+const statements: Record<
+  ServerKind,
+  { changeTo: (port: number, delaySeconds: number) => string; start: string; stop: string }
+> = {
+  mariadb: {
+    changeTo: (port, delay) =>
+      `CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = ${port}, MASTER_USER = 'replicator',
+       MASTER_PASSWORD = 'password', MASTER_DELAY = ${delay}`,
+    start: "START SLAVE",
+    stop: "STOP SLAVE",
+  },
+  mysql: {
+    changeTo: (port, delay) =>
+      `CHANGE REPLICATION SOURCE TO SOURCE_HOST = '127.0.0.1', SOURCE_PORT = ${port}, SOURCE_USER = 'replicator',
+       SOURCE_PASSWORD = 'password', SOURCE_DELAY = ${delay}, GET_SOURCE_PUBLIC_KEY = 1`,
+    start: "START REPLICA",
+    stop: "STOP REPLICA",
+  },
+}
+
 test("a replica must have got to the end of the day, which it is asked anew each time", async () => {
-  const { port } = servers[0] as MariaDb
-  const changeTo = (delay: number) =>
-    `CHANGE MASTER TO MASTER_HOST = '127.0.0.1', MASTER_PORT = ${port}, MASTER_USER = 'replicator',
-     MASTER_PASSWORD = 'password', MASTER_DELAY = ${delay}`
-  await replica.db.execute(changeTo(1000))
+  const { port } = servers[0] as DatabaseServer
+  const { changeTo, start, stop } = statements[(servers[0] as DatabaseServer).kind]
+  await replica.db.execute(changeTo(port, 1000))
   await expect(check(3600)).rejects.toThrow("gets nothing from its source")
-  await replica.db.execute("START SLAVE")
+  await replica.db.execute(start)
   await primary.db.execute("CREATE DATABASE late")
   // What it has not applied yet is a second old at least, and an hour at most.
   await vi.waitFor(() => expect(check(0)).rejects.toThrow(/is \d+ s behind .*the end of 2026-11-22/), {
@@ -59,9 +80,9 @@ test("a replica must have got to the end of the day, which it is asked anew each
     interval: 50,
   })
   await check(3600)
-  await replica.db.execute("STOP SLAVE")
-  await replica.db.execute(changeTo(0))
-  await replica.db.execute("START SLAVE")
+  await replica.db.execute(stop)
+  await replica.db.execute(changeTo(port, 0))
+  await replica.db.execute(start)
   await vi.waitFor(() => check(0), { timeout: 20_000, interval: 50 })
 })
 

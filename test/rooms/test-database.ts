@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto"
 import { createConnection } from "mysql2/promise"
 import { afterAll, beforeAll, inject } from "vitest"
+import type { ServerKind } from "../../services/local/database/find-server.ts"
 import { migrateDatabase } from "../../services/migrate/migrate-database.ts"
 import { type DatabaseConnection, openDatabase } from "../../shared/database/open-database.ts"
 
@@ -54,6 +55,12 @@ export async function createTestDatabase(): Promise<TestDatabase> {
       await connection.close()
     },
   }
+}
+
+/** Which server a database is on: what differs between them is said where it is expected. */
+export async function kindOf(database: Pick<TestDatabase, "query">): Promise<ServerKind> {
+  const [row] = await database.query<{ version: string }>("SELECT VERSION() AS version")
+  return row?.version.includes("MariaDB") ? "mariadb" : "mysql"
 }
 
 /** Rows as lines of text, so that a difference is seen at a glance. */

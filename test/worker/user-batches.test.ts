@@ -1,10 +1,11 @@
-import { type SQL, sql } from "drizzle-orm"
+import type { SQL } from "drizzle-orm"
 import * as fc from "fast-check"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { type CheckedDay, sumGuests, sumSource } from "../../services/finalizer/sum-source.ts"
 import { planRanges } from "../../services/planner/plan-ranges.ts"
 import { computeShard } from "../../services/worker/compute-shard.ts"
 import type { CopyOptions } from "../../services/worker/copy-rows.ts"
+import { type ExplainRow, explain } from "../../shared/database/dialect.ts"
 import { allRows, type DatabaseConnection, openDatabase } from "../../shared/database/open-database.ts"
 import { selectUserTotals } from "../../shared/day/shop-day.ts"
 import { listBuyers, ofUsers, selectBuyers, USERS_PER_BATCH } from "../../shared/day/user-batches.ts"
@@ -114,13 +115,13 @@ describe("a shop with history", () => {
   })
 
   test("is searched for buyers by a loose scan, and each user of a full batch is a range, as EXPLAIN says", async () => {
-    const explain = async (query: SQL) =>
-      allRows<Record<string, string>>(await source.db.execute(sql`EXPLAIN ${query}`))
-    expect(await explain(selectBuyers(day, {}))).toMatchObject([
+    const explained = async (query: SQL) =>
+      allRows<ExplainRow & { key: string; Extra: string }>(await source.db.execute(explain(query)))
+    expect(await explained(selectBuyers(day, {}))).toMatchObject([
       { type: "range", key: "purchases_by_user", Extra: expect.stringContaining("Using index for group-by") as string },
     ])
     const userIds = Array.from({ length: USERS_PER_BATCH }, (_, index) => BigInt(index) * 7n - 3000n)
-    expect(await explain(selectUserTotals(day, ofUsers(day, userIds)))).toMatchObject([
+    expect(await explained(selectUserTotals(day, ofUsers(day, userIds)))).toMatchObject([
       // Both columns of the index: 8 bytes of the user and 1 as it may be null, 5 of the time.
       { type: "range", key: "purchases_by_user", key_len: "14" },
     ])

@@ -34,7 +34,7 @@ describe("the source", () => {
     const source = await openSource({ DATABASE_URL: database.url }, database, 1)
     expect(source.db).toBe(database.db)
     await source.close()
-    expect(await database.query("SELECT 1 AS one")).toEqual([{ one: 1 }])
+    expect(await database.query("SELECT '1' AS one")).toEqual([{ one: "1" }])
   })
 
   test("refuses every write, whatever its user may do, and reads in UTC at READ COMMITTED", async () => {

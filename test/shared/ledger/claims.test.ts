@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest"
 import { StaleEpochError } from "../../../shared/errors.ts"
 import { markAnnounced } from "../../../shared/ledger/announce-run.ts"
 import { type Claim, claimShard, lockClaim } from "../../../shared/ledger/claim-shard.ts"
@@ -61,6 +61,16 @@ test("of many tasks that claim one shard at once, one gets it", async () => {
   expect(winners).toHaveLength(1)
   expect(winners[0]).toMatchObject({ epoch: 1 })
   expect(await shardNow(0)).toMatchObject({ epoch: 1, state: "claimed", crashes: 0 })
+})
+
+test("a trigger that somebody has put on the shards, which hides what a claim has set, changes no claim", async () => {
+  await database.query("CREATE TRIGGER watch_shards AFTER UPDATE ON shards FOR EACH ROW SET @changed = NEW.shard_index")
+  onTestFinished(() => void database.query("DROP TRIGGER watch_shards"))
+  expect(await mustClaim(0, task(0))).toMatchObject({ epoch: 1 })
+  expect(await mustClaim(0, task(0, 1))).toMatchObject({ epoch: 2 })
+  expect(await claim(0, task(1))).toBeUndefined()
+  await commit(await mustClaim(0, task(0, 2)))
+  expect(await shardNow(0)).toMatchObject({ epoch: 3, state: "done" })
 })
 
 describe("a claimed shard", () => {

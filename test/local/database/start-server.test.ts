@@ -1,33 +1,38 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { chmod, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises"
+import { existsSync } from "node:fs"
+import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { type Connection, createConnection, type RowDataPacket } from "mysql2/promise"
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest"
-import { findOrInstallMariaDb, type MariaDb, startMariaDb } from "../../../services/local/database/start-mariadb.ts"
+import {
+  type DatabaseServer,
+  findOrInstallServer,
+  startDatabaseServer,
+} from "../../../services/local/database/start-server.ts"
 
 /** Of this file alone: other tests start servers too. */
 let temporary: string
 let folder: string
-let mariadb: MariaDb
+let server: DatabaseServer
 
 beforeAll(async () => {
   temporary = await mkdtemp(join(tmpdir(), "daybook-"))
   vi.stubEnv("TMPDIR", temporary)
-  folder = await mkdtemp(join(tmpdir(), "daybook-mariadb-"))
-  mariadb = await startMariaDb({ folder })
+  folder = await mkdtemp(join(tmpdir(), "daybook-server-"))
+  server = await startDatabaseServer({ folder })
 })
 
 afterAll(async () => {
-  await mariadb.stop()
+  await server.stop()
   vi.unstubAllEnvs()
   await rm(temporary, { recursive: true })
 })
 
 test("it answers on its port, in strict mode, with utf8mb4, in UTC", async () => {
-  const connection = await connect(mariadb)
+  const connection = await connect(server)
   const [rows] = await connection.query<RowDataPacket[]>(
     "SELECT @@sql_mode AS mode, @@character_set_server AS charset, @@time_zone AS zone, @@max_connections AS connections",
   )
@@ -36,28 +41,30 @@ test("it answers on its port, in strict mode, with utf8mb4, in UTC", async () =>
 })
 
 test("it has root without a password, no other user that can log in, and no test database", async () => {
-  const connection = await connect(mariadb)
+  const connection = await connect(server)
   const [users] = await connection.query<RowDataPacket[]>("SELECT DISTINCT User AS user FROM mysql.user ORDER BY 1")
-  expect(users.map(({ user }) => user)).toEqual(["mariadb.sys", "root"])
+  expect(users.map(({ user }) => user)).toEqual(
+    server.kind === "mariadb" ? ["mariadb.sys", "root"] : ["mysql.infoschema", "mysql.session", "mysql.sys", "root"],
+  )
   const [databases] = await connection.query<RowDataPacket[]>("SHOW DATABASES")
   expect(databases.map(({ Database }) => Database)).not.toContain("test")
 })
 
 test("what was committed is there after a SIGKILL and after a clean restart, on the same port", async () => {
-  const before = await connect(mariadb)
+  const before = await connect(server)
   await before.query("CREATE DATABASE kept")
   await before.query("CREATE TABLE kept.rows (id INT PRIMARY KEY)")
   await before.query("INSERT INTO kept.rows VALUES (1)")
-  const { pid } = mariadb
+  const { pid } = server
   before.on("error", () => {})
-  await mariadb.kill()
+  await server.kill()
   expect(isAlive(pid)).toBe(false)
-  await mariadb.kill()
+  await server.kill()
 
   for (const how of ["after the kill", "while it runs"]) {
-    await mariadb.restart()
-    expect(mariadb.pid).not.toBe(pid)
-    const after = await connect(mariadb)
+    await server.restart()
+    expect(server.pid).not.toBe(pid)
+    const after = await connect(server)
     const [rows] = await after.query<RowDataPacket[]>("SELECT COUNT(*) AS count FROM kept.rows")
     expect([how, rows[0]?.count]).toEqual([how, 1])
     await after.end()
@@ -69,33 +76,33 @@ test("a taken port is told with the end of the log, and nothing is left running"
   await once(taken, "listening")
   onTestFinished(() => void taken.close())
   const { port } = taken.address() as { port: number }
-  await mariadb.stop()
+  await server.stop()
   const sockets = await socketFolders()
-  await expect(startMariaDb({ folder, port })).rejects.toThrow(
+  await expect(startDatabaseServer({ folder, port })).rejects.toThrow(
     /did not start on port \d+.*\n[^]*Address already in use/,
   )
   expect(await socketFolders()).toEqual(sockets)
-  await mariadb.restart()
+  await server.restart()
 })
 
 test("an abort ends the server, and a start after it does not begin", async () => {
-  const other = await mkdtemp(join(tmpdir(), "daybook-mariadb-"))
+  const other = await mkdtemp(join(tmpdir(), "daybook-server-"))
   onTestFinished(() => rm(other, { recursive: true }))
   const abort = new AbortController()
-  await mariadb.stop()
-  const started = await startMariaDb({ folder, signal: abort.signal })
+  await server.stop()
+  const started = await startDatabaseServer({ folder, signal: abort.signal })
   abort.abort()
-  await expect.poll(() => isAlive(started.pid)).toBe(false)
+  await expect.poll(() => isAlive(started.pid), { timeout: 20_000 }).toBe(false)
   await started.stop()
-  await expect(startMariaDb({ folder: other, signal: abort.signal })).rejects.toThrow("aborted")
-  await mariadb.restart()
+  await expect(startDatabaseServer({ folder: other, signal: abort.signal })).rejects.toThrow("aborted")
+  await server.restart()
 })
 
 test.each(["is killed", "ends and forgets it"])("it dies with a process that %s, and leaves no socket", async (how) => {
-  await mariadb.stop()
+  await server.stop()
   const script = `
-    import { startMariaDb } from ${JSON.stringify(new URL("../../../services/local/database/start-mariadb.ts", import.meta.url).href)}
-    const { pid } = await startMariaDb({ folder: process.argv[1] })
+    import { startDatabaseServer } from ${JSON.stringify(new URL("../../../services/local/database/start-server.ts", import.meta.url).href)}
+    const { pid } = await startDatabaseServer({ folder: process.argv[1] })
     console.log(pid)
     ${how === "is killed" ? "setInterval(() => {}, 1000)" : ""}`
   const sockets = await socketFolders()
@@ -110,14 +117,14 @@ test.each(["is killed", "ends and forgets it"])("it dies with a process that %s,
   }
   await expect.poll(() => isAlive(pid), { timeout: 5000 }).toBe(false)
   await expect.poll(socketFolders).toEqual(sockets)
-  await mariadb.restart()
+  await server.restart()
 })
 
 test("without a server to find or install, one sentence says what to do", async () => {
   const empty = await mkdtemp(join(tmpdir(), "daybook-path-"))
   onTestFinished(() => rm(empty, { recursive: true }))
-  await expect(findOrInstallMariaDb({ searchPath: [empty] })).rejects.toThrow(
-    /^No MariaDB or MySQL server found: install one .* or set DATABASE_URL/,
+  await expect(findOrInstallServer({ searchPath: [empty], cacheFolder: empty, kind: "mariadb" })).rejects.toThrow(
+    /^No MariaDB server found: install one .* or set DATABASE_URL/,
   )
 })
 
@@ -126,27 +133,63 @@ test.skipIf(process.getuid?.() !== 0)(
   async () => {
     const path = await mkdtemp(join(tmpdir(), "daybook-path-"))
     onTestFinished(() => rm(path, { recursive: true }))
-    const real = await findOrInstallMariaDb()
-    if (real.kind !== "mariadb") return
+    const bin = join(path, "bin")
+    await mkdir(bin)
     // Stands in for the package manager: what it is told, and programs that are there once it has run.
     const writeAptGet = async (script: string) => {
-      await writeFile(join(path, "apt-get"), `#!/bin/sh\n${script}\n`)
-      await chmod(join(path, "apt-get"), 0o755)
+      await writeFile(join(bin, "apt-get"), `#!/bin/sh\n${script}\n`)
+      await chmod(join(bin, "apt-get"), 0o755)
     }
     const lines: string[] = []
-    const options = { searchPath: [path], log: (line: string) => void lines.push(line) }
+    const options = {
+      kind: "mariadb" as const,
+      searchPath: [bin],
+      cacheFolder: path,
+      log: (line: string) => void lines.push(line),
+    }
     await writeAptGet("echo no network; exit 100")
-    await expect(findOrInstallMariaDb(options)).rejects.toThrow(/apt-get update failed:\nno network/)
-    await symlink(real.server, join(path, "new"))
-    await writeAptGet(
-      `[ "$*" = update ] || { [ "$*" = "install -y --no-install-recommends mariadb-server-core" ] && /bin/mv ${path}/new ${path}/mariadbd; }`,
+    await expect(findOrInstallServer(options)).rejects.toThrow(/apt-get update failed:\nno network/)
+    const systemTables = ["mariadb_system_tables.sql", "mariadb_system_tables_data.sql"].map((name) =>
+      join(path, "share/mariadb", name),
     )
-    expect(await findOrInstallMariaDb(options)).toEqual({ ...real, server: join(path, "mariadbd") })
+    await mkdir(join(path, "share/mariadb"), { recursive: true })
+    for (const file of systemTables) await writeFile(file, "")
+    await writeFile(join(path, "new"), "#!/bin/sh\necho mariadbd  Ver 11.8.3-MariaDB for debian-linux-gnu\n")
+    await chmod(join(path, "new"), 0o755)
+    await writeAptGet(
+      `[ "$*" = update ] || { [ "$*" = "install -y --no-install-recommends mariadb-server-core" ] && /bin/mv ${path}/new ${path}/bin/mariadbd; }`,
+    )
+    const server = join(path, "bin/mariadbd")
+    expect(await findOrInstallServer(options)).toEqual({ kind: "mariadb", server, version: "11.8.3", systemTables })
     expect(lines).toHaveLength(2)
   },
 )
 
-async function connect(server: MariaDb): Promise<Connection> {
+test.skipIf(!existsSync("/usr/share/keyrings/debian-archive-keyring.gpg"))(
+  "Oracle MySQL is asked for by name, told line by line while it is fetched, and what is wrong in one error",
+  async () => {
+    const path = await mkdtemp(join(tmpdir(), "daybook-path-"))
+    onTestFinished(() => rm(path, { recursive: true }))
+    await writeFile(join(path, "apt-get"), "#!/bin/sh\necho no network >&2; exit 100\n")
+    await chmod(join(path, "apt-get"), 0o755)
+    vi.stubEnv("PATH", `${path}:${process.env["PATH"]}`)
+    onTestFinished(() => void vi.stubEnv("PATH", process.env["PATH"]?.slice(path.length + 1)))
+    const lines: string[] = []
+    const log = (line: string) => void lines.push(line)
+    const found = findOrInstallServer({ kind: "mysql", searchPath: [path], cacheFolder: join(path, "cache"), log })
+    await expect(found).rejects.toThrow(/fetch-mysql\.sh .* failed:[^]*no Debian mirror is configured/)
+    expect(lines[0]).toContain("fetching Oracle MySQL into")
+    expect(existsSync(join(path, "cache/mysql"))).toBe(false)
+  },
+)
+
+test("which server is wanted may be said by the environment", async () => {
+  vi.stubEnv("DATABASE_SERVER", "postgres")
+  onTestFinished(() => void vi.stubEnv("DATABASE_SERVER", server.kind))
+  await expect(findOrInstallServer()).rejects.toThrow('DATABASE_SERVER is "postgres": set it to mariadb or mysql')
+})
+
+async function connect(server: DatabaseServer): Promise<Connection> {
   const connection = await createConnection(server.url)
   onTestFinished(() => connection.destroy())
   return connection

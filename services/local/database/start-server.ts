@@ -8,10 +8,10 @@ import { setTimeout as wait } from "node:timers/promises"
 import { createConnection } from "mysql2/promise"
 import { endProcess } from "../end-process.ts"
 import { findFreePort } from "../free-port.ts"
-import { createDataFolder, userOption } from "./create-data-folder.ts"
-import { type DatabaseServer, findOrInstallMariaDb } from "./find-mariadb.ts"
+import { createDataFolder, kindOptions, userOption } from "./create-data-folder.ts"
+import { findOrInstallServer, type ServerKind, type ServerPrograms, serverNames } from "./find-server.ts"
 
-export { findOrInstallMariaDb } from "./find-mariadb.ts"
+export { findOrInstallServer } from "./find-server.ts"
 
 // It answers 0.15 s after its start; after a SIGKILL it has a log to apply first, and the machine may be busy.
 const READY_TIMEOUT_MS = 60_000
@@ -24,7 +24,10 @@ const PORT_ATTEMPTS_MAX = 3
 const SOCKET_PATH_BYTES_MAX = 103
 const LOG_TAIL_LINES = 20
 
-export interface MariaDb {
+export interface DatabaseServer {
+  kind: ServerKind
+  /** `MariaDB 10.11.14`. */
+  name: string
   /** `mysql://root@127.0.0.1:PORT/`, without a database. */
   url: string
   port: number
@@ -38,24 +41,29 @@ export interface MariaDb {
   restart(): Promise<void>
 }
 
-export interface MariaDbOptions {
-  /** Holds `data`, `mariadb.log` and `mariadb.pid`; made if it does not exist. */
+export interface DatabaseServerOptions {
+  /** Gets a folder of the kind of server, with `data`, `server.log` and `server.pid`; made if it does not exist. */
   folder: string
+  /** By default what DATABASE_SERVER says, else whichever is found. */
+  kind?: ServerKind | undefined
   /** By default a free one. */
   port?: number
   /** Further options of the server, such as `--log-bin`; they count more than its own. */
-  serverOptions?: string[]
+  serverOptions?: string[] | ((programs: ServerPrograms) => string[])
   log?: (line: string) => void
   /** Stops the server, or gives up starting it. */
   signal?: AbortSignal
 }
 
-/** Starts a private MariaDB (or MySQL) that nobody else can reach and that cannot outlive this process. */
-export async function startMariaDb(options: MariaDbOptions): Promise<MariaDb> {
+/** Starts a private MariaDB or Oracle MySQL that nobody else can reach and that cannot outlive this process. */
+export async function startDatabaseServer(options: DatabaseServerOptions): Promise<DatabaseServer> {
   const { log = () => {}, signal } = options
-  const folder = resolve(options.folder)
-  const programs = await findOrInstallMariaDb({ log, signal })
-  await createDataFolder(programs, join(folder, "data"), log, signal)
+  const programs = await findOrInstallServer({ kind: options.kind, log, signal })
+  // Either finds its own data again, whichever was here last.
+  const folder = join(resolve(options.folder), programs.kind)
+  const further = typeof options.serverOptions === "function" ? options.serverOptions(programs) : options.serverOptions
+  const forGood = further?.filter((option) => option.startsWith("--lower-case-table-names"))
+  await createDataFolder(programs, join(folder, "data"), log, signal, forGood)
 
   let port = options.port ?? (await findFreePort())
   let running: ServerProcess | undefined
@@ -72,6 +80,8 @@ export async function startMariaDb(options: MariaDbOptions): Promise<MariaDb> {
   const stop = () => endServer(current)
   signal?.addEventListener("abort", () => void stop(), { once: true })
   return {
+    kind: programs.kind,
+    name: `${serverNames[programs.kind]} ${programs.version}`,
     url: `mysql://root@127.0.0.1:${port}/`,
     port,
     get pid() {
@@ -96,16 +106,17 @@ interface ServerProcess {
 }
 
 async function launch(
-  programs: DatabaseServer,
+  programs: ServerPrograms,
   folder: string,
   port: number,
-  { signal, serverOptions = [] }: MariaDbOptions,
+  { signal, serverOptions = [] }: DatabaseServerOptions,
 ): Promise<ServerProcess> {
   signal?.throwIfAborted()
   const socketFolder = await makeSocketFolder()
   const socketPath = join(socketFolder, "socket")
+  const further = typeof serverOptions === "function" ? serverOptions(programs) : serverOptions
   const args = ["-c", WATCHED_SERVER, "sh", socketFolder, logFileIn(folder), programs.server]
-  const child = spawn("/bin/sh", [...args, ...ownOptions(programs, folder, port, socketPath), ...serverOptions], {
+  const child = spawn("/bin/sh", [...args, ...ownOptions(programs, folder, port, socketPath), ...further], {
     cwd: folder,
     // Its own process group: Ctrl-C reaches this process alone, which then ends the server when nobody needs it.
     detached: true,
@@ -128,7 +139,9 @@ async function launch(
     await killServer(server)
     signal?.throwIfAborted()
     const tail = (await readFile(logFileIn(folder), "utf8")).trimEnd().split("\n").slice(-LOG_TAIL_LINES).join("\n")
-    throw new Error(`MariaDB did not start on port ${port}: the end of its log is\n${tail}`, { cause: error })
+    throw new Error(`${serverNames[programs.kind]} did not start on port ${port}: the end of its log is\n${tail}`, {
+      cause: error,
+    })
   }
   return server
 }
@@ -150,13 +163,13 @@ kill $watch
 rm -rf "$socket_folder"
 `
 
-function ownOptions(programs: DatabaseServer, folder: string, port: number, socketPath: string): string[] {
+function ownOptions(programs: ServerPrograms, folder: string, port: number, socketPath: string): string[] {
   return [
     "--no-defaults",
     ...userOption(),
     `--datadir=${join(folder, "data")}`,
     `--log-error=${logFileIn(folder)}`,
-    `--pid-file=${join(folder, "mariadb.pid")}`,
+    `--pid-file=${join(folder, "server.pid")}`,
     `--socket=${socketPath}`,
     // Ours alone: a server that starts clears this folder, and in /tmp other servers have their temporary tables.
     `--tmpdir=${dirname(socketPath)}`,
@@ -174,8 +187,7 @@ function ownOptions(programs: DatabaseServer, folder: string, port: number, sock
     "--character-set-server=utf8mb4",
     // As on Cloud SQL. The data's times are UTC too.
     "--default-time-zone=+00:00",
-    // Root may log in from 127.0.0.1, which only MariaDB's system tables provide without a name lookup.
-    ...(programs.kind === "mariadb" ? ["--skip-name-resolve"] : ["--mysqlx=OFF"]),
+    ...kindOptions[programs.kind],
   ]
 }
 
@@ -227,7 +239,7 @@ async function makeSocketFolder(): Promise<string> {
   return mkdtemp(join(isShort ? tmpdir() : "/tmp", "daybook-"))
 }
 
-const logFileIn = (folder: string) => join(folder, "mariadb.log")
+const logFileIn = (folder: string) => join(folder, "server.log")
 
 const isPortTaken = (error: unknown) =>
   error instanceof Error && /Bind on TCP\/IP port|already in use/.test(error.message)

@@ -1,0 +1,65 @@
+import { getTableName, sql } from "drizzle-orm"
+import { purchases } from "../../schemas/database/shop.ts"
+import { allRows, type Database } from "../../shared/database/open-database.ts"
+
+const table = getTableName(purchases)
+const { userId, amountCents, purchasedAt, purchasedOn } = purchases
+
+/** A column of the shop's table, as information_schema describes it. */
+export interface Column {
+  name: string
+  /** `bigint`, `decimal`: without its length. */
+  type: string
+  /** `decimal(26,8)`, `bigint unsigned`. */
+  fullType: string
+  /** Digits after the point; null for what is no number. */
+  scale: number | null
+  /** Of a generated column; empty for others. */
+  expression: string
+}
+
+/** The columns of the shop's table by name; none where there is no such table. */
+export async function listColumns(db: Database): Promise<Map<string, Column>> {
+  const rows = allRows<Omit<Column, "scale"> & { scale: string | number | null }>(
+    await db.execute(sql`
+      SELECT COLUMN_NAME AS name, DATA_TYPE AS type, COLUMN_TYPE AS fullType, NUMERIC_SCALE AS scale,
+        COALESCE(GENERATION_EXPRESSION, '') AS expression
+      FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ${table}`),
+  )
+  return new Map(rows.map((row) => [row.name, { ...row, scale: row.scale === null ? null : Number(row.scale) }]))
+}
+
+const INTEGERS = ["tinyint", "smallint", "mediumint", "int", "bigint"]
+
+/**
+ * Says what about the types of the shop's columns makes a day's numbers wrong or a run impossible, and what to do;
+ * undefined if nothing does. Columns that are missing are not looked at here.
+ */
+export function findUnfitColumn(columns: Map<string, Column>): string | undefined {
+  const user = columns.get(userId.name)
+  if (user && !INTEGERS.includes(user.type)) {
+    return `${table}.${user.name} is ${user.fullType}, and ids of users are read as whole numbers: put a column of integers there, or declare one in schemas/database/shop.ts`
+  }
+  const amount = columns.get(amountCents.name)
+  if (amount && !INTEGERS.includes(amount.type) && !(amount.type === "decimal" && amount.scale === 0)) {
+    return `${table}.${amount.name} is ${amount.fullType}, and amounts are read as whole minor units: declare a column that holds those in schemas/database/shop.ts${minorUnitsDdl(amount)}`
+  }
+  const at = columns.get(purchasedAt.name)
+  if (at && at.type !== "datetime" && at.type !== "timestamp") {
+    return `${table}.${at.name} is ${at.fullType}, and times are read as DATETIME in UTC, or TIMESTAMP: declare a column of that kind in schemas/database/shop.ts`
+  }
+  const on = columns.get(purchasedOn.name)
+  if (on && on.type !== "date") {
+    return `${table}.${on.name} is ${on.fullType}, and must be the DATE of ${purchasedAt.name} in UTC`
+  }
+  if (on && at?.type === "timestamp" && on.expression !== "") {
+    return `${table}.${on.name} is generated from a TIMESTAMP, so that it depends on the time zone of whoever wrote the row: drop it, and either make ${at.name} a DATETIME in UTC or add an index of (${userId.name}, ${at.name}, ${amountCents.name})`
+  }
+  return undefined
+}
+
+/** A generated column for amounts with digits after the point; FLOAT and DOUBLE do not say which digits count. */
+function minorUnitsDdl({ name, type, scale }: Column): string {
+  if (type !== "decimal" || !scale) return ""
+  return `, such as: ALTER TABLE ${table} ADD COLUMN ${name}_minor BIGINT AS (ROUND(${name} * 100)) VIRTUAL`
+}
