@@ -194,7 +194,7 @@ export type Verdict_Fault = Message<"daybook.documents.Verdict.Fault"> & {
   index?: number | undefined;
 
   /**
-   * "missing", "failed", "corrupt" or "drifted".
+   * "missing", "failed", "corrupt" or "drifted"; "unverified": the run could not be verified.
    *
    * @generated from field: string fault = 2;
    */

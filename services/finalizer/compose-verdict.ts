@@ -16,6 +16,7 @@ import { topics } from "../../shared/messages/topics.ts"
 import type { VersionChanges } from "./compare-versions.ts"
 import type { Evidence } from "./gather-evidence.ts"
 import type { Finding } from "./judge-run.ts"
+import type { Verification } from "./verify-run.ts"
 
 // A rerun without indexes means all that the verdict found wanting: beyond this many it says the same and is shorter.
 const SHARDS_NAMED_MAX = 1_000
@@ -24,13 +25,9 @@ const SHARDS_NAMED_MAX = 1_000
 export function composeVerdict(
   run: Run,
   requestId: string,
-  evidence: Evidence,
-  findings: Finding[],
+  { findings, evidence, changes }: Verification,
   decidedAt: Date,
-  changes?: VersionChanges,
 ): string {
-  const { shards, guests } = evidence
-  const manifests = shards.flatMap(({ manifest }) => (typeof manifest === "object" ? manifest : []))
   return formatJson(
     VerdictSchema,
     {
@@ -42,28 +39,41 @@ export function composeVerdict(
       requestId,
       decidedAt: decidedAt.toISOString(),
       ...(findings.length === 0 ? {} : { reason: describeFindings(findings), retry: composeRetry(run, findings) }),
-      shards: shards.length,
-      manifests: {
-        rows: addUp(manifests, (manifest) => manifest.rows),
-        purchases: addUp(manifests, (manifest) => manifest.purchases),
-        amountCents: String(addUp(manifests, (manifest) => BigInt(manifest.amountCents))),
-      },
-      revenue: {
-        rows: addUp(shards, ({ rows }) => rows.rows),
-        purchases: addUp(shards, ({ rows }) => rows.purchases),
-        amountCents: String(addUp(shards, ({ rows }) => rows.amountCents)),
-      },
-      source: {
-        purchases: addUp(shards, ({ source }) => source.purchases),
-        amountCents: String(addUp(shards, ({ source }) => source.amountCents)),
-      },
-      guests: { purchases: guests.purchases, amountCents: String(guests.amountCents) },
+      ...(evidence ? composeTotals(evidence) : { ...nothingSeen, shards: run.shardCount ?? 0 }),
       faults: findings.map(toFault),
       ...(changes ? { changes: toChanges(changes) } : {}),
       ...(run.verifyingAt ? { verifyingAt: run.verifyingAt.toISOString() } : {}),
     },
     2,
   )
+}
+
+const none = { rows: 0n, purchases: 0n, amountCents: "0" }
+
+/** Of a run that could not be verified: whoever reads a verdict, also an older version, wants its totals. */
+const nothingSeen = { manifests: none, revenue: none, source: none, guests: none }
+
+/** What each of the four sides adds up to. */
+function composeTotals({ shards, guests }: Evidence) {
+  const manifests = shards.flatMap(({ manifest }) => (typeof manifest === "object" ? manifest : []))
+  return {
+    shards: shards.length,
+    manifests: {
+      rows: addUp(manifests, (manifest) => manifest.rows),
+      purchases: addUp(manifests, (manifest) => manifest.purchases),
+      amountCents: String(addUp(manifests, (manifest) => BigInt(manifest.amountCents))),
+    },
+    revenue: {
+      rows: addUp(shards, ({ rows }) => rows.rows),
+      purchases: addUp(shards, ({ rows }) => rows.purchases),
+      amountCents: String(addUp(shards, ({ rows }) => rows.amountCents)),
+    },
+    source: {
+      purchases: addUp(shards, ({ source }) => source.purchases),
+      amountCents: String(addUp(shards, ({ source }) => source.amountCents)),
+    },
+    guests: { purchases: guests.purchases, amountCents: String(guests.amountCents) },
+  }
 }
 
 /** The message of a verdict document. */

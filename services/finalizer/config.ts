@@ -37,6 +37,10 @@ export function readFinalizerConfig(env: NodeJS.ProcessEnv) {
         wholeNumber("minutes after which a run without an execution is given up", 1, 10_000),
         "120",
       ),
+      VERIFYING_MINUTES_MAX: v.optional(
+        wholeNumber("minutes after which a run that cannot be verified is incomplete", 1, 10_000),
+        "60",
+      ),
       KEEP_VERSIONS: v.optional(wholeNumber("how many versions of a date keep their rows", 1, 100), "2"),
       DATABASE_CONNECTIONS: v.optional(wholeNumber("connections to the database, at most", 1, 1_000), "4"),
     },

@@ -1,8 +1,6 @@
 import type { PubSub, Topic } from "@google-cloud/pubsub"
-import type { Bucket } from "@google-cloud/storage"
 import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { parseDocument } from "../../schemas/json.ts"
-import type { Database } from "../../shared/database/open-database.ts"
 import type { RowTotals } from "../../shared/day/revenue-rows.ts"
 import { verdictPath } from "../../shared/documents/document-paths.ts"
 import { replaceDocument } from "../../shared/documents/documents.ts"
@@ -14,27 +12,18 @@ import { findDispatch } from "../../shared/ledger/find-dispatches.ts"
 import { findRun } from "../../shared/ledger/find-runs.ts"
 import { deleteRunSubscription } from "../../shared/messages/run-subscription.ts"
 import { sendVerdict } from "../../shared/messages/send-verdict.ts"
-import type { Log } from "../../shared/telemetry/log.ts"
 import { inSpan, noteFields } from "../../shared/telemetry/tracing.ts"
-import { compareVersions } from "./compare-versions.ts"
 import { composeMessage, composeVerdict } from "./compose-verdict.ts"
-import { gatherEvidence, type ShardEvidence } from "./gather-evidence.ts"
-import { judgeRun } from "./judge-run.ts"
-import { nameUsers } from "./name-users.ts"
+import type { ShardEvidence } from "./gather-evidence.ts"
+import { type VerifyContext, verifyRun } from "./verify-run.ts"
 
-export interface FinalizeContext {
-  db: Database
-  /** Where the shop is read; the database itself unless the shop is elsewhere. */
-  source: Database
-  bucket: Bucket
+export interface FinalizeContext extends VerifyContext {
   pubsub: PubSub
   verdicts: Topic
   /** Sends what has changed on published days. */
   sendDayChanges: () => Promise<void>
-  log: Log
   /** Runs that this process is finalizing: a delivery or sweep that comes meanwhile waits for the same outcome. */
   underWay: Map<string, Promise<void>>
-  now(): Date
 }
 
 /**
@@ -65,17 +54,12 @@ async function decide(context: FinalizeContext, runId: string): Promise<void> {
   if (run?.state !== "verifying") return
   const dispatch = await findDispatch(context.db, runId, run.dispatch)
   noteFields({ dispatch: run.dispatch })
-  const evidence = await inSpan("gather evidence", {}, () =>
-    gatherEvidence(context.db, context.source, context.bucket, run, context),
-  )
-  const findings = await nameUsers(context.db, context.source, run, evidence.shards, judgeRun(run, evidence))
-  const { db, bucket } = context
-  // Before anything is decided: what readers saw until now is still there.
-  const changes = findings.length > 0 ? undefined : await compareVersions(db, bucket, run, evidence, context)
-  const requestId = dispatch?.requestId ?? run.requestId
-  const verdict = composeVerdict(run, requestId, evidence, findings, context.now(), changes)
+  const verification = await verifyRun(context, run)
+  const { findings, evidence } = verification
+  const verdict = composeVerdict(run, dispatch?.requestId ?? run.requestId, verification, context.now())
   const state = findings.length === 0 ? "complete" : "incomplete"
-  if (await decideRun(db, run, { state, verdict, totals: addUpRows(evidence.shards) })) {
+  const totals = evidence && addUpRows(evidence.shards)
+  if (await decideRun(context.db, run, { state, verdict, totals })) {
     noteFields({ verdict: state })
     const first = findings.slice(0, 10).map(({ index, kind, reason }) => ({ index, kind, reason }))
     context.log[state === "complete" ? "info" : "error"]({ findings: first }, "a run has its verdict")

@@ -7,10 +7,13 @@ import { findGap, formatRange, type Range, sameRange } from "../../shared/range.
 import type { Evidence, ShardEvidence } from "./gather-evidence.ts"
 import type { CheckedTotals } from "./sum-source.ts"
 
-/** Why a shard is not as it should be; `index` is undefined where it is about the run as a whole. */
+/**
+ * Why a shard is not as it should be; `index` is undefined where it is about the run as a whole, as it always is where the
+ * run could not be verified.
+ */
 export interface Finding {
   index?: number
-  kind: "missing" | "failed" | "corrupt" | "drifted"
+  kind: "missing" | "failed" | "corrupt" | "drifted" | "unverified"
   reason: string
   /** Of a drifted shard that was looked through: how many users differ, and the first of them. */
   usersDiffering?: bigint

@@ -23,6 +23,7 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
     executions: openExecutions(config),
     job: config.WORKER_JOB,
     underWay: new Map(),
+    verifyingMsMax: config.VERIFYING_MINUTES_MAX * 60_000,
     planningMsMax: config.PLANNING_MINUTES_MAX * 60_000,
     versionsKept: config.KEEP_VERSIONS,
     retention: config,

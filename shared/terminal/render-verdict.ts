@@ -11,7 +11,10 @@ export function renderVerdict(verdict: Verdict): string[] {
   return [
     `${verdict.verdict}: ${verdict.date} version ${verdict.version}, ${formatNumberOf(verdict.shards, "shard")}, run ${verdict.runId}`,
     ...(verdict.reason === undefined ? [] : [`  ${verdict.reason}`]),
-    ...renderTotals(verdict).map((line) => `  ${line}`),
+    // Nothing is known of what was not verified.
+    ...(verdict.faults.some(({ fault }) => fault === "unverified") ? [] : renderTotals(verdict)).map(
+      (line) => `  ${line}`,
+    ),
     ...renderVersionChanges(verdict.changes).map((line) => `  ${line}`),
     ...renderFaults(verdict.faults).map((line) => `  ${line}`),
   ]

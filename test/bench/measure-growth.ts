@@ -21,7 +21,7 @@ import { addShopTables } from "./spare-database.ts"
 
 export interface GrowthFigures {
   planner: { purchases: number; shards: number; probes: number; ms: number; planBytes: number; evenness: number }
-  finalizer: { manifests: number; gatherMs: number; judgeMs: number; composeMs: number; faults: number }
+  finalizer: { manifests: number; gatherMs: number; judgeMs: number; composeMs: number; findings: number }
 }
 
 const PURCHASES = 1_000_000_000
@@ -100,10 +100,10 @@ async function judgeThousands(room: Room): Promise<GrowthFigures["finalizer"]> {
   const lap = () => times.push(performance.now())
   const evidence = await gatherEvidence(db, db, bucket, run, room)
   lap()
-  const faults = judgeRun(run, evidence)
+  const findings = judgeRun(run, evidence)
   lap()
-  composeVerdict(run, run.requestId, evidence, faults, new Date())
+  composeVerdict(run, run.requestId, { findings, evidence, changes: undefined }, new Date())
   lap()
   const [gatherMs = 0, judgeMs = 0, composeMs = 0] = times.slice(1).map((time, index) => time - (times[index] ?? 0))
-  return { manifests: MANIFESTS, gatherMs, judgeMs, composeMs, faults: faults.length }
+  return { manifests: MANIFESTS, gatherMs, judgeMs, composeMs, findings: findings.length }
 }

@@ -118,7 +118,7 @@ export function showGrowth({ planner, finalizer }: GrowthFigures): string[] {
       ["gathering", seconds(finalizer.gatherMs)],
       ["judging", seconds(finalizer.judgeMs)],
       ["composing", seconds(finalizer.composeMs)],
-      ["faults found", finalizer.faults],
+      ["findings", finalizer.findings],
     ],
   )
 }

@@ -1,0 +1,57 @@
+import type { Bucket } from "@google-cloud/storage"
+import type { Database } from "../../shared/database/open-database.ts"
+import { describeError } from "../../shared/errors.ts"
+import type { Run } from "../../shared/ledger/find-runs.ts"
+import type { Log } from "../../shared/telemetry/log.ts"
+import { inSpan } from "../../shared/telemetry/tracing.ts"
+import { isTransient } from "../../shared/transient.ts"
+import { compareVersions, type VersionChanges } from "./compare-versions.ts"
+import { type Evidence, gatherEvidence } from "./gather-evidence.ts"
+import { type Finding, judgeRun } from "./judge-run.ts"
+import { nameUsers } from "./name-users.ts"
+
+export interface VerifyContext {
+  db: Database
+  /** Where the shop is read; the database itself unless the shop is elsewhere. */
+  source: Database
+  bucket: Bucket
+  log: Log
+  /** Milliseconds after which a run that cannot be verified is incomplete. */
+  verifyingMsMax: number
+  now(): Date
+}
+
+/** What verification came to. */
+export interface Verification {
+  findings: Finding[]
+  /** Undefined where it could not be gathered. */
+  evidence: Evidence | undefined
+  /** What a complete run changes of the version before it. */
+  changes: VersionChanges | undefined
+}
+
+// What is not expected to pass (a value that is no number, a column that is gone, no privilege) may still be put right by
+// somebody at once, and a deployment may have been half done.
+const LASTING_ERROR_MS_MAX = 5 * 60_000
+
+/**
+ * Verifies a run that is closed. What fails is tried again with the next delivery or sweep; a run that cannot be verified
+ * for too long is incomplete, with the reason, so that its date is not locked for ever: five minutes for an error that is
+ * not expected to pass, `verifyingMsMax` for any.
+ */
+export async function verifyRun(context: VerifyContext, run: Run): Promise<Verification> {
+  const { db, source, bucket } = context
+  try {
+    const evidence = await inSpan("gather evidence", {}, () => gatherEvidence(db, source, bucket, run, context))
+    const findings = await nameUsers(db, source, run, evidence.shards, judgeRun(run, evidence))
+    // Before anything is decided: what readers saw until now is still there.
+    const changes = findings.length > 0 ? undefined : await compareVersions(db, bucket, run, evidence, context)
+    return { findings, evidence, changes }
+  } catch (error) {
+    const since = run.verifyingAt ?? run.requestedAt
+    const msMax = isTransient(error) ? context.verifyingMsMax : Math.min(LASTING_ERROR_MS_MAX, context.verifyingMsMax)
+    if (context.now().getTime() - since.getTime() < msMax) throw error
+    const reason = `it cannot be verified, tried since ${since.toISOString()}: ${describeError(error)}`
+    return { findings: [{ kind: "unverified", reason }], evidence: undefined, changes: undefined }
+  }
+}

@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
+import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
+import { parseDocument } from "../../schemas/json.ts"
+import { failBefore } from "../../services/emulators/faults.ts"
+import { type FinalizeContext, finalizeRun } from "../../services/finalizer/finalize-run.ts"
+import { verdictPath } from "../../shared/documents/document-paths.ts"
+import { readDocument } from "../../shared/documents/documents.ts"
+import { createRun } from "../../shared/ledger/create-run.ts"
+import type { Run } from "../../shared/ledger/find-runs.ts"
+import { openPlannerRoom, type PlannerRoom } from "../rooms/planner-room.ts"
+import { compute, reread } from "../rooms/play-run.ts"
+import { insertPurchases, shopTables } from "../rooms/test-database.ts"
+import { cutAt, newRun, openFirstDispatch } from "../rooms/test-run.ts"
+
+const MINUTE_MS = 60_000
+
+let room: PlannerRoom
+let run: Run
+let elapsedMs = 0
+
+beforeAll(async () => {
+  room = await openPlannerRoom()
+})
+afterAll(() => room.close())
+beforeEach(async () => {
+  await room.database.forgetRuns()
+  await room.database.query("DROP TABLE IF EXISTS users, purchases", ...shopTables)
+  await room.database.query(insertPurchases([[1, 100, "2026-11-22 12:00:00"]]))
+  elapsedMs = 0
+  const { db } = room.database
+  run = await createRun(db, newRun())
+  await openFirstDispatch(db, run, cutAt())
+  await compute(db, run, 0)
+})
+
+const context = (): FinalizeContext => ({
+  ...room.context,
+  sendDayChanges: async () => {},
+  underWay: new Map(),
+  verifyingMsMax: 60 * MINUTE_MS,
+  now: () => new Date(Date.now() + elapsedMs),
+})
+const finalize = () => finalizeRun(context(), run.runId)
+const stateNow = async () => (await reread(room.database.db, run)).state
+
+test("a value that cannot be read ends in a verdict that says so, and the date is free", async () => {
+  await room.database.query("ALTER TABLE purchases MODIFY amount_cents DECIMAL(10,2) NOT NULL")
+  await room.database.query("UPDATE purchases SET amount_cents = 12.50")
+  await expect(finalize()).rejects.toThrow("the shop cannot be read")
+  elapsedMs = 4 * MINUTE_MS
+  await expect(finalize()).rejects.toThrow("the shop cannot be read")
+  expect(await stateNow()).toBe("verifying")
+  elapsedMs = 6 * MINUTE_MS
+  await finalize()
+  expect(await stateNow()).toBe("incomplete")
+  const text = await readDocument(room.context.bucket, verdictPath(run.runId), room.context)
+  expect(parseDocument(VerdictSchema, text ?? "")).toMatchObject({
+    verdict: "incomplete",
+    shards: 1,
+    reason: expect.stringMatching(
+      /^1 unverified; first: it cannot be verified, tried since .*Cannot convert .* to a BigInt/,
+    ) as string,
+    faults: [{ fault: "unverified" }],
+    retry: { topic: "run-requests", data: '{"date":"2026-11-22"}' },
+  })
+  expect(room.verdicts().at(-1)).toMatchObject({ verdict: "incomplete", runId: run.runId, missing: [] })
+  expect((await createRun(room.database.db, newRun())).version).toBe(2)
+})
+
+test("a column that is gone, too", async () => {
+  await room.database.query("ALTER TABLE purchases RENAME COLUMN amount_cents TO amount")
+  await expect(finalize()).rejects.toThrow("the shop cannot be read")
+  elapsedMs = 6 * MINUTE_MS
+  await finalize()
+  expect(parseDocument(VerdictSchema, (await reread(room.database.db, run)).verdict ?? "").reason).toContain(
+    "amount_cents",
+  )
+})
+
+test("what should pass is waited for longer", async () => {
+  const remove = room.storage.faults.add(failBefore({ method: "storage.objects.list" }, "UNAVAILABLE", 100))
+  const impatient = { ...context(), retriesMax: 0 }
+  elapsedMs = 50 * MINUTE_MS
+  await expect(finalizeRun(impatient, run.runId)).rejects.toThrow(/503|unavailable/i)
+  remove()
+  expect(await stateNow()).toBe("verifying")
+})
