@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file documents/plan.proto.
  */
 export const file_documents_plan: GenFile = /*@__PURE__*/
-  fileDesc("ChRkb2N1bWVudHMvcGxhbi5wcm90bxIRZGF5Ym9vay5kb2N1bWVudHMimwMKBFBsYW4SDgoGcnVuX2lkGAEgASgJEgwKBGRhdGUYAiABKAkSDwoHdmVyc2lvbhgDIAEoBRIRCgl0aW1lX3pvbmUYBCABKAkSDwoHZnJvbV9hdBgFIAEoCRINCgV0b19hdBgGIAEoCRIXCg9zaGFyZF9wdXJjaGFzZXMYByABKAUSLQoGc2hhcmRzGAggAygLMh0uZGF5Ym9vay5kb2N1bWVudHMuUGxhbi5SYW5nZRISCgpwbGFubmVkX2F0GAkgASgJEi8KBHJlYWQYCiABKAsyHC5kYXlib29rLmRvY3VtZW50cy5QbGFuLlJlYWRIAIgBARIhChRjaGVja3N1bV9tdWx0aXBsaWVycxgLIAEoCUgBiAEBGiIKBFJlYWQSDQoFaW5kZXgYASABKAkSCwoDd2F5GAIgASgJGjsKBVJhbmdlEhEKBGZyb20YASABKANIAIgBARIPCgJ0bxgCIAEoA0gBiAEBQgcKBV9mcm9tQgUKA190b0IHCgVfcmVhZEIXChVfY2hlY2tzdW1fbXVsdGlwbGllcnNiBnByb3RvMw");
+  fileDesc("ChRkb2N1bWVudHMvcGxhbi5wcm90bxIRZGF5Ym9vay5kb2N1bWVudHMixQMKBFBsYW4SDgoGcnVuX2lkGAEgASgJEgwKBGRhdGUYAiABKAkSDwoHdmVyc2lvbhgDIAEoBRIRCgl0aW1lX3pvbmUYBCABKAkSDwoHZnJvbV9hdBgFIAEoCRINCgV0b19hdBgGIAEoCRIXCg9zaGFyZF9wdXJjaGFzZXMYByABKAUSLQoGc2hhcmRzGAggAygLMh0uZGF5Ym9vay5kb2N1bWVudHMuUGxhbi5SYW5nZRISCgpwbGFubmVkX2F0GAkgASgJEi8KBHJlYWQYCiABKAsyHC5kYXlib29rLmRvY3VtZW50cy5QbGFuLlJlYWRIAIgBARIhChRjaGVja3N1bV9tdWx0aXBsaWVycxgLIAEoCUgBiAEBEhgKC2RlY2xhcmF0aW9uGAwgASgJSAKIAQEaIgoEUmVhZBINCgVpbmRleBgBIAEoCRILCgN3YXkYAiABKAkaOwoFUmFuZ2USEQoEZnJvbRgBIAEoA0gAiAEBEg8KAnRvGAIgASgDSAGIAQFCBwoFX2Zyb21CBQoDX3RvQgcKBV9yZWFkQhcKFV9jaGVja3N1bV9tdWx0aXBsaWVyc0IOCgxfZGVjbGFyYXRpb25iBnByb3RvMw");
 
 /**
  * How a run is cut into shards. Written once: runs/<date>/<runId>/plan.json.
@@ -94,6 +94,13 @@ export type Plan = Message<"daybook.documents.Plan"> & {
    * @generated from field: optional string checksum_multipliers = 11;
    */
   checksumMultipliers?: string | undefined;
+
+  /**
+   * Tells the declaration of the shop's table (SHOP_FILE) from any other; unset: there was none.
+   *
+   * @generated from field: optional string declaration = 12;
+   */
+  declaration?: string | undefined;
 };
 
 /**

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs"
 import { chmod, cp, readdir, rm } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -29,6 +30,8 @@ export async function buildImage(outFolder: string): Promise<void> {
   await Promise.all(optionalPackages.map((name) => bundlePackage(name, folder)))
   // schemas/database/migrations-folder.ts looks for them beside itself, and in the image it is migrate.bundle.cjs.
   await cp(join(root, "schemas/database/migrations"), join(folder, "migrations"), { recursive: true })
+  const declaration = join(root, "schemas/shop.yaml")
+  if (existsSync(declaration)) await cp(declaration, join(folder, "shop.yaml"))
   await openCompileCache(join(folder, "compile-cache"))
   // Source maps are read with --enable-source-maps only, and the bundles are not minified.
   for (const name of Object.keys(programs)) await rm(join(folder, `${name}.bundle.cjs.map`))

@@ -1,6 +1,13 @@
 import * as v from "valibot"
 import { readConfig, text } from "../../shared/config/read-config.ts"
-import { bucketSettings, databaseSettings, googleSettings, retentionSettings } from "../../shared/config/settings.ts"
+import {
+  bucketSettings,
+  databaseSettings,
+  daySettings,
+  googleSettings,
+  retentionSettings,
+  sourceSettings,
+} from "../../shared/config/settings.ts"
 
 // Each command asks for no more than it uses: to publish a request takes no database.
 
@@ -9,6 +16,11 @@ export type WatchConfig = ReturnType<typeof readWatchConfig>
 /** To compare versions. */
 export function readDatabaseConfig(env: NodeJS.ProcessEnv) {
   return readConfig(databaseSettings, env)
+}
+
+/** To look at the shop. */
+export function readShopConfig(env: NodeJS.ProcessEnv) {
+  return readConfig({ ...databaseSettings, ...sourceSettings, ...daySettings }, env)
 }
 
 /** To forget what is old. */

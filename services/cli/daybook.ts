@@ -128,6 +128,8 @@ function createProgram(terminal: Terminal, exit: (code: number) => void): Comman
       },
     )
 
+  addShopCommands(program, terminal, exit)
+
   program
     .command("retention")
     .description("delete what is older than RETENTION_DAYS and not behind anything that readers see")
@@ -154,6 +156,30 @@ function createProgram(terminal: Terminal, exit: (code: number) => void): Comman
       exit(await rerunShards(name, flags.shards ?? [], options, terminal))
     })
   return program
+}
+
+function addShopCommands(program: Command, terminal: Terminal, exit: (code: number) => void): void {
+  const shop = program
+    .command("shop")
+    .description("look at the shop's table, as SHOP_FILE declares it")
+    .addHelpText("after", shopHelp)
+  shop
+    .command("ddl")
+    .description("print the statements that make the table readable, for MySQL and MariaDB alike")
+    .addOption(jsonOption())
+    .action(async ({ json = false }: { json?: boolean }) => {
+      const { printShopDdl } = await import("./inspect-shop.ts")
+      exit(printShopDdl(json, terminal))
+    })
+  shop
+    .command("check")
+    .description("say what is missing or differs, and what a day's purchases add up to, before any run")
+    .argument("<date>", "YYYY-MM-DD, or yesterday, in REVENUE_TIME_ZONE", parseDate)
+    .addOption(jsonOption())
+    .action(async (date: string, { json = false }: { json?: boolean }) => {
+      const { checkShop } = await import("./inspect-shop.ts")
+      exit(await checkShop(date, json, terminal))
+    })
 }
 
 function readSendFlags({ wait = false, timeout, json = false }: SendFlags, command: Command) {
@@ -222,7 +248,8 @@ Exit codes:
 
 Environment (npm run local prints it for a local cloud):
   GOOGLE_CLOUD_PROJECT    start, rerun, audit: the project of the topics
-  DATABASE_URL            status, diff, retention, --wait: mysql://user:password@host:port/database
+  SHOP_FILE               shop: the declaration of the shop's table
+  DATABASE_URL            status, diff, shop check, retention, --wait: mysql://user:password@host:port/database
   BUCKET                  status, retention, --wait: the bucket of plans, manifests and verdicts
   PUBSUB_EMULATOR_HOST    host:port of a local Pub/Sub, instead of Google's
   STORAGE_EMULATOR_HOST   http://host:port of a local Cloud Storage, instead of Google's
@@ -263,6 +290,19 @@ Examples:
   npm run daybook -- diff 2026-11-22
   npm run daybook -- diff 2026-11-22 1 3
   npm run -s daybook -- diff 2026-11-22 --all | jq -r .userId`
+
+const shopHelp = `
+SHOP_FILE is a file of YAML, the same for planner, tasks and finalizer, that says what a purchase is:
+
+  table: wp_wc_orders
+  user:   {column: customer_id, guest: 0}           # 0, besides NULL, is a guest
+  amount: {expression: total_amount, scale: 2}      # exact cents: an amount with more digits fails its user's shard
+  time:   {column: date_created_gmt, kind: utc}     # utc, timestamp, local (in REVENUE_TIME_ZONE), epoch-seconds, epoch-ms
+  counts: "status IN ('wc-processing','wc-completed') AND currency = 'EUR'"
+
+Examples:
+  SHOP_FILE=shop.yaml npm run -s daybook -- shop ddl
+  SHOP_FILE=shop.yaml npm run daybook -- shop check yesterday`
 
 const retentionHelp = `
 Ledger rows and documents of runs decided more than RETENTION_DAYS ago (400; 0 keeps them for ever) are deleted, if their

@@ -1,4 +1,4 @@
-import { and, isNull, type SQL, sql } from "drizzle-orm"
+import { type SQL, sql } from "drizzle-orm"
 import pMap from "p-map"
 import type { AccessPath } from "../../schemas/database/ledger.ts"
 import { purchases } from "../../schemas/database/shop.ts"
@@ -6,7 +6,7 @@ import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { type ArmRow, STATEMENTS_AT_ONCE, selectEach } from "../../shared/database/select-each.ts"
 import { checksumOfPurchases, parseMultipliers } from "../../shared/day/checksum.ts"
 import { listPredicates } from "../../shared/day/list-predicates.ts"
-import { duringDay, fromPurchases, inSlice, type ShopDay, utcDates, withinDates } from "../../shared/day/shop-day.ts"
+import { fromPurchases, guestsOf, inSlice, type ShopDay } from "../../shared/day/shop-day.ts"
 import type { Range } from "../../shared/range.ts"
 
 /** What purchases of the shop add up to. */
@@ -57,14 +57,8 @@ async function sumPredicates(db: Database, day: ShopDay, range: Range, checksum:
 
 /** Counts and sums the purchases of a day that have no user. */
 export async function sumGuests(db: Database, day: ShopDay): Promise<SourceTotals> {
-  const guests = and(isNull(purchases.userId), ...dayByPath[day.accessPath](day)) as SQL
-  const [row] = allRows<TotalsRow>(await db.execute(selectTotals(day, guests, 0)))
+  const [row] = allRows<TotalsRow>(await db.execute(selectTotals(day, guestsOf(day), 0)))
   return row ? toTotals(row) : { purchases: 0n, amountCents: 0n }
-}
-
-const dayByPath: Record<AccessPath, (day: ShopDay) => SQL[]> = {
-  "day-slice": (day) => [sql`${purchases.purchasedOn} IN ${utcDates(day)}`, ...withinDates(day)],
-  "user-batches": duringDay,
 }
 
 interface TotalsRow extends ArmRow {

@@ -2,7 +2,7 @@ import { and, gt, gte, type SQL, sql } from "drizzle-orm"
 import type { AccessPath } from "../../schemas/database/ledger.ts"
 import { purchases } from "../../schemas/database/shop.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
-import { fromPurchases, inSlice, type ShopDay, utcDates } from "../../shared/day/shop-day.ts"
+import { fromPurchases, inSlice, type ShopDay, shopDates } from "../../shared/day/shop-day.ts"
 import type { Range } from "../../shared/range.ts"
 import { countBuyers } from "./count-buyers.ts"
 
@@ -51,7 +51,7 @@ const cutByPath: Record<AccessPath, typeof cutDaySlices> = {
 /** Walks the day's index once, without a sort, and yields the user at each cut. */
 async function* cutDaySlices(db: Database, day: ShopDay, options: PlanOptions): AsyncGenerator<bigint> {
   const { shardPurchases, from } = options
-  const dates = utcDates(day)
+  const dates = shopDates(day)
   const step = dates.length === 1 ? shardPurchases : Math.ceil(shardPurchases / STEPS_PER_SHARD_ACROSS_DATES)
   let last = from
   let held = 0

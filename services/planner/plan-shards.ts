@@ -1,3 +1,4 @@
+import { shopLayout } from "../../schemas/database/shop.ts"
 import { type Plan, PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { formatJson, parseDocument } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database/open-database.ts"
@@ -108,6 +109,7 @@ function formatPlan(run: Run, ranges: Range[], shardPurchases: number, plannedAt
       shards: ranges.map(rangeFields),
       plannedAt: plannedAt.toISOString(),
       read: { index: run.sourceIndex, way: run.accessPath },
+      ...(shopLayout.fingerprint === undefined ? {} : { declaration: shopLayout.fingerprint }),
       ...(run.checksumMultipliers === null ? {} : { checksumMultipliers: run.checksumMultipliers }),
     },
     2,

@@ -1,6 +1,10 @@
+import { shopLayout } from "../../schemas/database/shop.ts"
+import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { MalformedError, parseDocument, parseJson } from "../../schemas/json.ts"
 import { type RerunRequest, RerunRequestSchema } from "../../schemas/messages/rerun_request_pb.ts"
+import { planPath } from "../../shared/documents/document-paths.ts"
+import { readDocument } from "../../shared/documents/documents.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import { findDispatchOfRequest } from "../../shared/ledger/find-dispatches.ts"
 import { findNewestRun, findRun, type Run } from "../../shared/ledger/find-runs.ts"
@@ -87,6 +91,13 @@ async function refuseRerun(context: RunContext, run: Run): Promise<void> {
   }
   if (run.plannedAt === null) {
     throw new PermanentError(`run ${run.runId} was never planned to its end: publish ${startAnew}`)
+  }
+  const text = await readDocument(context.bucket, planPath(run.runId), context)
+  const declaration = text === undefined ? undefined : parseDocument(PlanSchema, text).declaration
+  if (text !== undefined && declaration !== shopLayout.fingerprint) {
+    throw new PermanentError(
+      `run ${run.runId} was planned with another declaration of the shop than SHOP_FILE is now: publish ${startAnew}`,
+    )
   }
 }
 

@@ -1,6 +1,7 @@
 import { MalformedError, parseJson } from "../../schemas/json.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
 import { drawMultipliers } from "../../shared/day/checksum.ts"
+import { chooseRead } from "../../shared/day/choose-read.ts"
 import { readSource } from "../../shared/day/read-source.ts"
 import { resolveRevenueDay } from "../../shared/day/revenue-day.ts"
 import { PermanentError } from "../../shared/errors.ts"
@@ -12,7 +13,6 @@ import { findRejection, rejectRequest } from "../../shared/messages/reject-reque
 import { REPAIR_ATTRIBUTE, topics } from "../../shared/messages/topics.ts"
 import { inSpan, noteFields } from "../../shared/telemetry/tracing.ts"
 import { checkReplica } from "./check-replica.ts"
-import { chooseRead } from "./inspect-source.ts"
 import { planRun } from "./plan-run.ts"
 import { resumeDispatch } from "./resume-dispatch.ts"
 import type { RunContext } from "./run-context.ts"
@@ -64,7 +64,7 @@ async function beginRun(
     requestedAt: message.publishedAt,
     checksumMultipliers: drawMultipliers(),
     repairOf,
-    ...(await readSource(() => chooseRead(context.source, day))),
+    ...(await readSource(() => chooseRead(context.source, { ...day, timeZone: context.timeZone }))),
   })
   if (run.runId !== runId && repairOf !== undefined && run.repairOf === repairOf) {
     return passOverRepair(context, message, run)

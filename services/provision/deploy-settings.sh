@@ -27,6 +27,7 @@ secrets="DATABASE_URL=$_DATABASE_SECRET:latest"
 source=""
 if [[ "$_SOURCE_DATABASE_SECRET" != none ]]; then secrets+=",SOURCE_DATABASE_URL=$_SOURCE_DATABASE_SECRET:latest"; fi
 if [[ "$_SOURCE_CLOUD_SQL_INSTANCE" != none ]]; then source=",SOURCE_CLOUD_SQL_INSTANCE=$_SOURCE_CLOUD_SQL_INSTANCE"; fi
+if [[ "$_SHOP_FILE" != none ]]; then database+=",SHOP_FILE=$_SHOP_FILE"; fi
 google="GOOGLE_CLOUD_PROJECT=$PROJECT_ID,BUCKET=$_BUCKET"
 if [[ "$_TRACES_ENDPOINT" != none ]]; then
   google+=",OTEL_TRACES_EXPORTER=otlp,OTEL_EXPORTER_OTLP_ENDPOINT=$_TRACES_ENDPOINT"

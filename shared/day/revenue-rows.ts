@@ -6,7 +6,7 @@ import { type ArmRow, selectEach } from "../database/select-each.ts"
 import type { Range } from "../range.ts"
 import { checksumOfRows, type Multipliers, parseMultipliers } from "./checksum.ts"
 import { listPredicates } from "./list-predicates.ts"
-import { fromPurchases, type ShopDay, type UserTotals } from "./shop-day.ts"
+import { fromPurchases, type ShopDay, sumAmounts, type UserTotals } from "./shop-day.ts"
 
 /** Which version of which date. */
 export interface RevenueVersion {
@@ -34,7 +34,7 @@ export async function insertTotals(tx: Database, of: RevenueVersion, day: ShopDa
   for await (const predicate of listPredicates(tx, day, range)) {
     await tx.execute(sql`
       INSERT INTO ${revenueVersions} (revenue_date, version, user_id, amount_cents, purchases)
-      SELECT ${of.revenueDate}, ${of.version}, ${purchases.userId}, SUM(${purchases.amountCents}), COUNT(*)
+      SELECT ${of.revenueDate}, ${of.version}, ${purchases.userId}, ${sumAmounts()}, COUNT(*)
       ${fromPurchases(day)} WHERE ${predicate}
       GROUP BY ${purchases.userId}`)
   }
@@ -51,7 +51,7 @@ export async function insertRows(tx: Database, of: RevenueVersion, rows: UserTot
   // Literals rather than parameters, which cost more than the insert. BigInt takes nothing but a whole number.
   const literals = rows.map(
     ([userId, amountCents, count]) =>
-      `('${revenueDate}',${version},${BigInt(userId)},${BigInt(amountCents)},${BigInt(count)})`,
+      `('${revenueDate}',${version},${BigInt(userId)},${amountCents === null ? "NULL" : BigInt(amountCents)},${BigInt(count)})`,
   )
   await tx.execute(sql`
     INSERT INTO ${revenueVersions} (revenue_date, version, user_id, amount_cents, purchases)

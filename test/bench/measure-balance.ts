@@ -34,6 +34,7 @@ export async function measureBalance(room: Room): Promise<BalanceFigures[]> {
     toAt: new Date(Date.parse(`${date}T00:00:00Z`) + 86_400_000),
     sourceIndex: "purchases_day_slice",
     accessPath: "day-slice" as const,
+    timeZone: "UTC",
     checksumMultipliers: null,
   }
   const figures: BalanceFigures[] = []

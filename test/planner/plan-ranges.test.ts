@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { type CheckedDay, sumGuests, sumSource } from "../../services/finalizer/sum-source.ts"
 import { planRanges } from "../../services/planner/plan-ranges.ts"
 import { findGap } from "../../shared/range.ts"
+import { berlin, utc } from "../rooms/any-purchases.ts"
 import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../rooms/test-database.ts"
 
 let database: TestDatabase
@@ -18,8 +19,6 @@ const reads = [
   { sourceIndex: "purchases_day_slice", accessPath: "day-slice" },
   { sourceIndex: "purchases_by_user", accessPath: "user-batches" },
 ] as const
-const utc = { fromAt: new Date("2026-11-22T00:00:00Z"), toAt: new Date("2026-11-23T00:00:00Z") }
-const berlin = { fromAt: new Date("2026-11-21T23:00:00Z"), toAt: new Date("2026-11-22T23:00:00Z") }
 
 const userIds = fc.oneof(
   { weight: 5, arbitrary: fc.bigInt({ min: 1n, max: 40n }) },

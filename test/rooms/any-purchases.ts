@@ -1,8 +1,12 @@
 import * as fc from "fast-check"
 
 /** The test date in UTC, and in Berlin, where it lies on two UTC dates. */
-export const utc = { fromAt: new Date("2026-11-22T00:00:00Z"), toAt: new Date("2026-11-23T00:00:00Z") }
-export const berlin = { fromAt: new Date("2026-11-21T23:00:00Z"), toAt: new Date("2026-11-22T23:00:00Z") }
+export const utc = { fromAt: new Date("2026-11-22T00:00:00Z"), toAt: new Date("2026-11-23T00:00:00Z"), timeZone: "UTC" }
+export const berlin = {
+  fromAt: new Date("2026-11-21T23:00:00Z"),
+  toAt: new Date("2026-11-22T23:00:00Z"),
+  timeZone: "Europe/Berlin",
+}
 
 const userId = fc.oneof(fc.bigInt({ min: -5n, max: 30n }), fc.constantFrom(-(2n ** 63n), 2n ** 63n - 1n))
 

@@ -11,8 +11,8 @@ site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -m1
 [[ $site ]] || { echo "no Debian mirror is configured on this machine" >&2; exit 1; }
 echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg arch=$arch] $site sid main" >"$folder/apt/sources.list"
 : >"$folder/apt/status"
-options=(-qq -o Dir::Etc::SourceList="$folder/apt/sources.list" -o Dir::Etc::SourceParts=- -o Dir::Etc::Preferences=-
-  -o Dir::Etc::PreferencesParts=- -o Dir::State::Lists="$folder/apt/lists" -o Dir::State::status="$folder/apt/status"
+options=(-qq -o Dir::Etc::SourceList="$folder/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::Preferences=/dev/null
+  -o Dir::Etc::PreferencesParts=/dev/null -o Dir::State::Lists="$folder/apt/lists" -o Dir::State::status="$folder/apt/status"
   -o Dir::Cache="$folder/apt/cache" -o Acquire::Languages=none -o Debug::NoLocking=true
   -o Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled=false
   -o APT::Install-Recommends=false -o APT::Get::AllowUnauthenticated=false)

@@ -1,7 +1,7 @@
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { resolveRevenueDay } from "../../../shared/day/revenue-day.ts"
-import { utcDates } from "../../../shared/day/shop-day.ts"
+import { shopDates } from "../../../shared/day/shop-day.ts"
 import { PermanentError } from "../../../shared/errors.ts"
 
 const now = new Date("2026-11-23T12:00:00Z")
@@ -18,13 +18,13 @@ test("a date in UTC lies between two midnights and touches one UTC date", () => 
     fromAt: new Date("2026-11-22T00:00:00Z"),
     toAt: new Date("2026-11-23T00:00:00Z"),
   })
-  expect(utcDates(day)).toEqual(["2026-11-22"])
+  expect(shopDates({ ...day, timeZone: "UTC" })).toEqual(["2026-11-22"])
 })
 
 test("a date in another time zone touches two UTC dates", () => {
   const day = resolve("2026-11-22", "Europe/Berlin")
   expect(day.fromAt.toISOString()).toBe("2026-11-21T23:00:00.000Z")
-  expect(utcDates(day)).toEqual(["2026-11-21", "2026-11-22"])
+  expect(shopDates({ ...day, timeZone: "UTC" })).toEqual(["2026-11-21", "2026-11-22"])
 })
 
 test("the days on which Berlin changes its clocks have 23 and 25 hours", () => {

@@ -1,6 +1,8 @@
 import { getTableName, sql } from "drizzle-orm"
 import { purchases } from "../../schemas/database/shop.ts"
-import { allRows, type Database } from "../../shared/database/open-database.ts"
+import { columnDdl, dropDdl } from "../../schemas/database/shop-ddl.ts"
+import type { ShopLayout } from "../../schemas/database/shop-declaration.ts"
+import { allRows, type Database } from "../database/open-database.ts"
 
 const table = getTableName(purchases)
 const { userId, amountCents, purchasedAt, purchasedOn } = purchases
@@ -16,6 +18,7 @@ export interface Column {
   scale: number | null
   /** Of a generated column; empty for others. */
   expression: string
+  comment: string
 }
 
 /** The columns of the shop's table by name; none where there is no such table. */
@@ -23,7 +26,7 @@ export async function listColumns(db: Database): Promise<Map<string, Column>> {
   const rows = allRows<Omit<Column, "scale"> & { scale: string | number | null }>(
     await db.execute(sql`
       SELECT COLUMN_NAME AS name, DATA_TYPE AS type, COLUMN_TYPE AS fullType, NUMERIC_SCALE AS scale,
-        COALESCE(GENERATION_EXPRESSION, '') AS expression
+        COALESCE(GENERATION_EXPRESSION, '') AS expression, COLUMN_COMMENT AS comment
       FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ${table}`),
   )
   return new Map(rows.map((row) => [row.name, { ...row, scale: row.scale === null ? null : Number(row.scale) }]))
@@ -38,15 +41,15 @@ const INTEGERS = ["tinyint", "smallint", "mediumint", "int", "bigint"]
 export function findUnfitColumn(columns: Map<string, Column>): string | undefined {
   const user = columns.get(userId.name)
   if (user && !INTEGERS.includes(user.type)) {
-    return `${table}.${user.name} is ${user.fullType}, and ids of users are read as whole numbers: put a column of integers there, or declare one in schemas/database/shop.ts`
+    return `${table}.${user.name} is ${user.fullType}, and ids of users are read as whole numbers: declare a column of integers`
   }
   const amount = columns.get(amountCents.name)
   if (amount && !INTEGERS.includes(amount.type) && !(amount.type === "decimal" && amount.scale === 0)) {
-    return `${table}.${amount.name} is ${amount.fullType}, and amounts are read as whole minor units: declare a column that holds those in schemas/database/shop.ts${minorUnitsDdl(amount)}`
+    return `${table}.${amount.name} is ${amount.fullType}, and amounts are read as whole minor units: declare its scale in a SHOP_FILE (npm run daybook -- shop --help)`
   }
   const at = columns.get(purchasedAt.name)
   if (at && at.type !== "datetime" && at.type !== "timestamp") {
-    return `${table}.${at.name} is ${at.fullType}, and times are read as DATETIME in UTC, or TIMESTAMP: declare a column of that kind in schemas/database/shop.ts`
+    return `${table}.${at.name} is ${at.fullType}, and times are read as DATETIME in UTC, or TIMESTAMP: declare their kind in a SHOP_FILE (npm run daybook -- shop --help)`
   }
   const on = columns.get(purchasedOn.name)
   if (on && on.type !== "date") {
@@ -58,8 +61,19 @@ export function findUnfitColumn(columns: Map<string, Column>): string | undefine
   return undefined
 }
 
-/** A generated column for amounts with digits after the point; FLOAT and DOUBLE do not say which digits count. */
-function minorUnitsDdl({ name, type, scale }: Column): string {
-  if (type !== "decimal" || !scale) return ""
-  return `, such as: ALTER TABLE ${table} ADD COLUMN ${name}_minor BIGINT AS (ROUND(${name} * 100)) VIRTUAL`
+/**
+ * The statements that a table still needs for the columns of its layout: those that are missing, and those that were made by
+ * another declaration, which are dropped first, with the index that may be over them.
+ */
+export function listColumnDdl(layout: ShopLayout, columns: Map<string, Column>, hasIndex: boolean): string[] {
+  const changed = layout.generated.filter(({ name, comment }) => {
+    const column = columns.get(name)
+    return column !== undefined && comment !== "" && column.comment !== comment
+  })
+  const missing = layout.generated.filter(({ name }) => !columns.has(name))
+  return [
+    ...(changed.length > 0 && hasIndex ? [`DROP INDEX ${layout.index} ON ${layout.table}`] : []),
+    ...changed.map(({ name }) => dropDdl(layout, name)),
+    ...[...changed, ...missing].map((column) => columnDdl(layout, column)),
+  ]
 }

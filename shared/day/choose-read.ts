@@ -1,25 +1,18 @@
 import { getTableName, type SQL, sql } from "drizzle-orm"
 import type { AccessPath } from "../../schemas/database/ledger.ts"
-import { daySliceColumns, purchases, userBatchColumns } from "../../schemas/database/shop.ts"
-import { type ExplainRow, explain } from "../../shared/database/dialect.ts"
-import { allRows, type Database } from "../../shared/database/open-database.ts"
-import { inSlice, type ShopDay, type SourceRead, selectUserTotals } from "../../shared/day/shop-day.ts"
-import { ofUsers, selectBuyers, USERS_PER_BATCH } from "../../shared/day/user-batches.ts"
-import { describeError, listCauses, PermanentError } from "../../shared/errors.ts"
-import { type Column, findUnfitColumn, listColumns } from "./inspect-columns.ts"
+import { daySliceColumns, purchases, shopLayout, userBatchColumns } from "../../schemas/database/shop.ts"
+import { indexDdl } from "../../schemas/database/shop-ddl.ts"
+import { type ExplainRow, explain } from "../database/dialect.ts"
+import { allRows, type Database } from "../database/open-database.ts"
+import { describeError, listCauses, PermanentError } from "../errors.ts"
+import { type Column, findUnfitColumn, listColumnDdl, listColumns } from "./inspect-columns.ts"
+import { inSlice, type ShopDay, type SourceRead, selectUserTotals } from "./shop-day.ts"
+import { ofUsers, selectBuyers, USERS_PER_BATCH } from "./user-batches.ts"
 
 const table = getTableName(purchases)
 const names = (columns: readonly { name: string }[]) => columns.map((column) => column.name)
 const sliceColumns = names(daySliceColumns)
-const { purchasedOn, purchasedAt } = purchases
-
-/**
- * The statements that make a day readable in slices: the date, where the table has none, and the index. Both servers take
- * them as they are; ALGORITHM and LOCK are there so that a server that could not do it beside the shop's writes refuses
- * rather than blocks them.
- */
-const DATE_DDL = `ALTER TABLE ${table} ADD COLUMN ${purchasedOn.name} DATE AS (DATE(${purchasedAt.name})) VIRTUAL, ALGORITHM=INSTANT`
-const INDEX_DDL = `CREATE INDEX ${table}_day_slice ON ${table} (${sliceColumns.join(", ")}) ALGORITHM=INPLACE LOCK=NONE`
+const { purchasedAt } = purchases
 
 const NO_SUCH_TABLE = 1146
 const NO_SUCH_COLUMN = 1054
@@ -31,13 +24,17 @@ const NO_SUCH_KEY = 1176
  * one to one that has to look every purchase up. Throws a PermanentError that names the index to add if every shard
  * would scan the table, or the table or column that is missing.
  */
-export async function chooseRead(db: Database, day: Pick<ShopDay, "fromAt" | "toAt">): Promise<SourceRead> {
+export async function chooseRead(
+  db: Database,
+  day: Pick<ShopDay, "fromAt" | "toAt" | "timeZone">,
+): Promise<SourceRead> {
   try {
     const [indexes, columns] = await Promise.all([listIndexes(db), listColumns(db)])
     const unfit = findUnfitColumn(columns)
     if (unfit !== undefined) throw new PermanentError(unfit)
+    refuseOtherColumns(columns, indexes)
     const reads = [
-      ...findReads(indexes, "day-slice", sliceColumns),
+      ...(shopLayout.hasDate ? findReads(indexes, "day-slice", sliceColumns) : []),
       ...findReads(indexes, "user-batches", names(userBatchColumns)),
     ]
     for (const read of reads) if (await confirmRead(db, { ...day, ...read })) return read
@@ -118,24 +115,34 @@ function isScan({ type, rows }: Read): boolean {
   return type === "ALL" || (type === "index" && rows > ENTRIES_FEW)
 }
 
+/** Columns that are missing, or were made by another declaration and so say something else: nothing is read from them. */
+function refuseOtherColumns(columns: Map<string, Column>, indexes: Map<string, string[]>): void {
+  const isWhole = shopLayout.generated.every(
+    ({ name, comment }) => comment === "" || columns.get(name)?.comment === comment,
+  )
+  // Without any column there is no table, which is told in other words.
+  if (isWhole || columns.size === 0) return
+  const ddl = [...listColumnDdl(shopLayout, columns, indexes.has(shopLayout.index)), indexDdl(shopLayout)]
+  throw new PermanentError(
+    `${table} does not have the columns that SHOP_FILE declares, as it is now: run these statements, and start the date again: ${ddl.join("; ")}`,
+  )
+}
+
 /** The statements that would help. */
 function describeRefusal(columns: Map<string, Column>, reads: SourceRead[]): string {
-  const hasDate = columns.has(purchasedOn.name)
-  const ddl = [...(hasDate ? [] : [DATE_DDL]), INDEX_DDL].join("; ")
+  const wanted = [...(shopLayout.hasDate ? [sliceColumns] : []), names(userBatchColumns)]
+  const ddl = [...listColumnDdl(shopLayout, columns, false), indexDdl(shopLayout)].join("; ")
   const why =
     reads.length > 0
       ? `EXPLAIN says that a shard would scan ${table} in spite of its index ${reads.map((read) => read.sourceIndex).join(", ")}`
-      : `no index of ${table} begins with (${sliceColumns.slice(0, 2).join(", ")}) or (${names(userBatchColumns).slice(0, 2).join(", ")}): every shard would scan the table`
+      : `no index of ${table} begins with ${wanted.map((columns) => `(${columns.slice(0, 2).join(", ")})`).join(" or ")}: every shard would scan the table`
   return `${why}. Add one and start the date again: ${ddl}`
 }
 
 function explainMissing(error: unknown): unknown {
   const errno = findErrno(error)
   if (errno === NO_SUCH_TABLE || errno === NO_SUCH_COLUMN || errno === NO_SUCH_KEY) {
-    return new PermanentError(
-      `the shop's tables are not as declared in schemas/database/shop.ts: ${describeError(error)}`,
-      { cause: error },
-    )
+    return new PermanentError(`the shop's table is not as it is declared: ${describeError(error)}`, { cause: error })
   }
   return error
 }

@@ -1,9 +1,15 @@
 import { sql } from "drizzle-orm"
 import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest"
-import { chooseRead } from "../../services/planner/inspect-source.ts"
-import { openDatabase } from "../../shared/database/open-database.ts"
-import { PermanentError } from "../../shared/errors.ts"
-import { createTestDatabase, insertPurchases, kindOf, shopTables, type TestDatabase } from "../rooms/test-database.ts"
+import { openDatabase } from "../../../shared/database/open-database.ts"
+import { chooseRead } from "../../../shared/day/choose-read.ts"
+import { PermanentError } from "../../../shared/errors.ts"
+import {
+  createTestDatabase,
+  insertPurchases,
+  kindOf,
+  shopTables,
+  type TestDatabase,
+} from "../../rooms/test-database.ts"
 
 let database: TestDatabase
 
@@ -12,7 +18,7 @@ beforeEach(async () => {
 })
 afterEach(() => database.drop())
 
-const day = { fromAt: new Date("2026-11-22T00:00:00Z"), toAt: new Date("2026-11-23T00:00:00Z") }
+const day = { fromAt: new Date("2026-11-22T00:00:00Z"), toAt: new Date("2026-11-23T00:00:00Z"), timeZone: "UTC" }
 const find = () => chooseRead(database.db, day)
 
 test("the index of the day's slices is found, on a table with rows and on an empty one", async () => {
@@ -59,10 +65,7 @@ test("an index of the users that cannot tell the days apart is no way to read on
 
 test.each([
   ["user_id VARCHAR(20) NULL", "purchases.user_id is varchar(20), and ids of users are read as whole numbers"],
-  [
-    "amount_cents DECIMAL(26,8) NOT NULL",
-    /amount_cents is decimal\(26,8\).* such as: ALTER TABLE purchases ADD COLUMN/,
-  ],
+  ["amount_cents DECIMAL(26,8) NOT NULL", /amount_cents is decimal\(26,8\), .* declare its scale in a SHOP_FILE/],
   ["amount_cents DOUBLE NOT NULL", "purchases.amount_cents is double, and amounts are read as whole minor units"],
   ["purchased_at DATE NOT NULL", "purchases.purchased_at is date, and times are read as DATETIME in UTC"],
 ])("a column that cannot be read exactly is refused: %s", async (column, message) => {

@@ -1,0 +1,57 @@
+import { describe, expect, test } from "vitest"
+import { columnDdl, indexDdl } from "../../schemas/database/shop-ddl.ts"
+import { layOutShop, parseShopDeclaration } from "../../schemas/database/shop-declaration.ts"
+
+const whole = `
+table: orders
+user: {column: customer_id, guest: 0}
+amount: {expression: total, scale: 2}
+time: {column: created, kind: utc}
+counts: "status = 'paid'"
+`
+
+describe("a declaration of a shop", () => {
+  test.each([
+    ["table: orders", "table: shop.orders", "table is no name of a table or column"],
+    ["guest: 0", "guest: 0.5", "user.guest is no whole number"],
+    ["scale: 2", "scale: -1", "amount.scale"],
+    ["kind: utc", "kind: gmt", "time.kind"],
+    ["counts:", "count:", "count"],
+    ["table: orders\n", "", "table"],
+  ])("with %s made %j is refused, and the field named", (right, wrong, problem) => {
+    expect(whole).toContain(right)
+    expect(() => parseShopDeclaration(whole.replace(right, wrong))).toThrow(problem)
+  })
+
+  test("names every problem at once", () => {
+    expect(() => parseShopDeclaration("table: orders\ntime: {column: created, kind: gmt}")).toThrow(
+      /user .*; amount .*; time\.kind|time\.kind .*user .*amount/s,
+    )
+  })
+
+  test("comes to the columns that are not there as they are, and one index", () => {
+    const layout = layOutShop(parseShopDeclaration(whole))
+    expect(layout.generated.map(({ name }) => name)).toEqual(["daybook_user", "daybook_amount", "daybook_on"])
+    expect(layout.columns.purchasedAt).toBe("created")
+    expect(indexDdl(layout)).toContain("(daybook_on, daybook_user, created, daybook_amount)")
+    const [user] = layout.generated
+    expect(user && columnDdl(layout, user)).toMatch(
+      /daybook_user BIGINT AS \(NULLIF\(`customer_id`, 0\)\) VIRTUAL COMMENT 'daybook \w{16}'/,
+    )
+  })
+
+  test("generates no date from a TIMESTAMP, and leaves what does not count out of users and guests", () => {
+    const layout = layOutShop(parseShopDeclaration(whole.replace("kind: utc", "kind: timestamp")))
+    expect(layout.generated.map(({ name }) => name)).toEqual(["daybook_user", "daybook_amount"])
+    expect(layout.generated[0]?.expression).toBe("IF(status = 'paid', NULLIF(`customer_id`, 0), NULL)")
+    expect(layout).toMatchObject({ hasDate: false, guestsCount: "status = 'paid'" })
+    expect(indexDdl(layout)).toContain("(daybook_user, created, daybook_amount)")
+  })
+
+  test("that says something else gives its columns another comment", () => {
+    const comments = (text: string) => layOutShop(parseShopDeclaration(text)).generated.map(({ comment }) => comment)
+    const [user, amount, on] = comments(whole)
+    expect(comments(whole.replace("'paid'", "'done'"))).toEqual([user, amount, expect.not.stringMatching(on ?? "")])
+    expect(comments(whole.replace("scale: 2", "scale: 3"))).toEqual([user, expect.not.stringMatching(amount ?? ""), on])
+  })
+})

@@ -1,0 +1,1 @@
+DELETE FROM payment WHERE payment_id % 50 = 0;
