@@ -93,7 +93,9 @@ export const logSettings = {
   LOG_LEVEL: v.optional(v.picklist(["debug", "info", "warn", "error"], "is not debug, info, warn or error"), "info"),
 }
 
+/** Abbreviations such as IST, which Intl takes for one of several zones and Temporal for none, are refused. */
 function isTimeZone(name: string): boolean {
+  if (name !== "UTC" && !name.includes("/")) return false
   try {
     return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== ""
   } catch {

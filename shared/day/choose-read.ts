@@ -37,7 +37,7 @@ export async function chooseRead(
       ...(shopLayout.hasDate ? findReads(indexes, "day-slice", sliceColumns) : []),
       ...findReads(indexes, "user-batches", names(userBatchColumns)),
     ]
-    for (const read of reads) if (await confirmRead(db, { ...day, ...read })) return read
+    for (const read of reads) if (await isUsable(db, { ...day, ...read })) return read
     // Says whether the table and its columns are there at all.
     const { userId, amountCents } = purchases
     await db.execute(sql`SELECT ${userId}, ${purchasedAt}, ${amountCents} FROM ${purchases} LIMIT 0`)
@@ -66,6 +66,16 @@ async function listIndexes(db: Database): Promise<Map<string, string[]>> {
   const indexes = new Map<string, string[]>()
   for (const row of rows) indexes.set(row.name, [...(indexes.get(row.name) ?? []), row.columnName])
   return indexes
+}
+
+/** Whether a shard can read through the index; not through one that the server hides: invisible in MySQL, ignored in MariaDB. */
+async function isUsable(db: Database, day: ShopDay): Promise<boolean> {
+  try {
+    return await confirmRead(db, day)
+  } catch (error) {
+    if (findErrno(error) === NO_SUCH_KEY) return false
+    throw error
+  }
 }
 
 /** Whether a shard's read is of ranges of the index, on any size of table and whatever the statistics say. */

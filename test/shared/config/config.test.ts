@@ -65,6 +65,11 @@ test("every problem is reported at once, with the variable's name and what it is
   ])
 })
 
+test.each(["IST", "JST", "PST", "CST", "CET"])("%s is no time zone: it may be one of several", (name) => {
+  const [problem] = listProblems(() => readPlannerConfig({ ...sound, REVENUE_TIME_ZONE: name }))
+  expect(problem).toContain("REVENUE_TIME_ZONE is not an IANA time zone such as Europe/Berlin")
+})
+
 test.each(["DATABASE_URL", "BUCKET", "REVENUE_TIME_ZONE", "SHARD_PURCHASES", "LOG_LEVEL", "PORT"])(
   "%s set to nothing is an error, not a default",
   (name) => {

@@ -123,6 +123,13 @@ test("an empty shop, and one of some hundred purchases, is read like a big one",
   }
 })
 
+test("an index that the server hides from queries is passed over for the next", async () => {
+  await database.query(...shopTables, "CREATE INDEX zz_day ON purchases (purchased_on, user_id)")
+  const hidden = (await kindOf(database)) === "mysql" ? "INVISIBLE" : "IGNORED"
+  await database.query(`ALTER TABLE purchases ALTER INDEX purchases_day_slice ${hidden}`)
+  expect(await find()).toEqual({ sourceIndex: "zz_day", accessPath: "day-slice" })
+})
+
 test("without any such index the run is refused with the statement that adds it", async () => {
   await database.query(...shopTables, "ALTER TABLE purchases DROP KEY purchases_day_slice")
   await database.query("CREATE INDEX by_user ON purchases (user_id)")
