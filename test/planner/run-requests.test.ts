@@ -172,6 +172,8 @@ describe("a shop that cannot be read in slices is rejected with what to do", () 
 })
 
 test("a plan that would have too many shards is rejected, and does not keep its date", async () => {
+  // What the server knows of a table that was just renamed it may not have read back yet.
+  await room.database.query("ANALYZE TABLE purchases")
   const { id } = await request(pushed({ date: "2026-11-22" }), { ...room.context, shardsMax: 4 })
   expect(await lastRejection(id)).toContain("more than 4 shards: make SHARD_PURCHASES bigger")
   expect(await room.database.query("SELECT run_id FROM runs")).toHaveLength(0)
