@@ -1,6 +1,7 @@
 import { type SQL, sql } from "drizzle-orm"
 import type { AccessPath } from "../../schemas/database/ledger.ts"
 import { revenueVersions } from "../../schemas/database/revenue.ts"
+import { purchases } from "../../schemas/database/shop.ts"
 import { allRows, type Database } from "../database/open-database.ts"
 import type { Range } from "../range.ts"
 import type { ReadTotals } from "./compare-totals.ts"
@@ -26,18 +27,21 @@ export function readShopTotals(db: Database, day: ShopDay): ReadTotals {
 
 const readByPath: Record<AccessPath, typeof readBatches> = {
   "day-slice": (db, day, range, limit) =>
-    selectTotals(db, sql`${selectUserTotals(day, inSlice(day, range))} LIMIT ${limit}`),
+    selectTotals(db, sql`${selectUserTotals(day, inSlice(day, range), sumOfExact())} LIMIT ${limit}`),
   "user-batches": readBatches,
 }
 
 async function readBatches(db: Database, day: ShopDay, range: Range, limit: number): Promise<UserTotals[]> {
   const totals: UserTotals[] = []
   for await (const userIds of listBuyers(db, day, range)) {
-    totals.push(...(await selectTotals(db, selectUserTotals(day, ofUsers(day, userIds)))))
+    totals.push(...(await selectTotals(db, selectUserTotals(day, ofUsers(day, userIds), sumOfExact()))))
     if (totals.length >= limit) break
   }
   return totals
 }
+
+/** To compare, what is exact of a user's amounts is enough: what is not makes a difference by that. */
+const sumOfExact = () => sql`COALESCE(SUM(${purchases.amountCents}), 0)`
 
 async function selectTotals(db: Database, query: SQL): Promise<UserTotals[]> {
   // The driver hands an INT on as a number, and what has 64 bits or more as digits.

@@ -70,14 +70,15 @@ export function inSlice(day: ShopDay, range: Range, dates = shopDates(day)): SQL
 export type UserTotals = [userId: string, amountCents: string, purchases: string]
 
 /** Selects the `UserTotals` of the purchases that match, in the order of the users. */
-export function selectUserTotals(day: ShopDay, where: SQL): SQL {
-  const { userId, amountCents } = purchases
-  return sql`SELECT ${userId} AS userId, ${sumAmounts(amountCents)} AS amount, COUNT(*) AS purchases ${fromPurchases(day)} WHERE ${where}
+export function selectUserTotals(day: ShopDay, where: SQL, amount: SQL = sumAmounts()): SQL {
+  const { userId } = purchases
+  return sql`SELECT ${userId} AS userId, ${amount} AS amount, COUNT(*) AS purchases ${fromPurchases(day)} WHERE ${where}
     GROUP BY ${userId} ORDER BY ${userId}`
 }
 
-/** The sum of a group's amounts; NULL if one of them is no whole number of minor units. */
-export function sumAmounts(amount = purchases.amountCents): SQL {
+/** The sum of a group's amounts to be written down; NULL if one of them is no whole number of minor units. */
+export function sumAmounts(): SQL {
+  const amount = purchases.amountCents
   const sum = sql`SUM(${amount})`
   return shopLayout.isAmountNullable ? sql`IF(COUNT(*) = COUNT(${amount}), ${sum}, NULL)` : sum
 }
