@@ -43,11 +43,22 @@ export interface GeneratedColumn {
   comment: string
 }
 
+/** A column of the shop's own that a declaration speaks of. */
+export interface SourceColumn {
+  name: string
+  /** As in information_schema. */
+  types: readonly string[]
+  /** What it is declared to be. */
+  meaning: string
+}
+
 /** How the shop's table is read. */
 export interface ShopLayout {
   table: string
   columns: { userId: string; amountCents: string; purchasedAt: string; purchasedOn: string }
   generated: GeneratedColumn[]
+  /** Columns from which others are generated, and the types that make those right. */
+  sources: SourceColumn[]
   /** What the index for it is called. */
   index: string
   /** Times are those of a clock in the time zone in which a revenue date is a day, rather than UTC. */
@@ -73,6 +84,7 @@ export const plainLayout: ShopLayout = {
   },
   // A shop may have a date of its own, of any making: this is what is advised where there is none.
   generated: [{ name: "purchased_on", type: "DATE", expression: "DATE(purchased_at)", comment: "" }],
+  sources: [],
   index: "purchases_day_slice",
   isLocalTime: false,
   isAmountNullable: false,
@@ -90,6 +102,16 @@ export function parseShopDeclaration(text: string): ShopDeclaration {
 }
 
 const quote = (name: string) => `\`${name}\``
+
+export const integerTypes = ["tinyint", "smallint", "mediumint", "int", "bigint"] as const
+
+const timeTypes: Record<(typeof timeKinds)[number], readonly string[]> = {
+  utc: ["datetime"],
+  local: ["datetime"],
+  timestamp: ["timestamp"],
+  "epoch-seconds": integerTypes,
+  "epoch-ms": integerTypes,
+}
 
 const AMOUNT_BOUND = "9000000000000000000"
 
@@ -141,6 +163,10 @@ export function layOutShop(declaration: ShopDeclaration): ShopLayout {
     table,
     columns: { userId, amountCents, purchasedAt, purchasedOn },
     generated,
+    sources: [
+      { name: user.column, types: integerTypes, meaning: "the user's id, a whole number" },
+      { name: time.column, types: timeTypes[time.kind], meaning: `the time, of the kind ${time.kind}` },
+    ],
     index: "daybook_day",
     isLocalTime: time.kind === "local",
     isAmountNullable: true,

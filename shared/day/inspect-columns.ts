@@ -1,7 +1,7 @@
 import { getTableName, sql } from "drizzle-orm"
-import { purchases } from "../../schemas/database/shop.ts"
+import { purchases, shopLayout } from "../../schemas/database/shop.ts"
 import { columnDdl, dropDdl } from "../../schemas/database/shop-ddl.ts"
-import type { ShopLayout } from "../../schemas/database/shop-declaration.ts"
+import { integerTypes, type ShopLayout } from "../../schemas/database/shop-declaration.ts"
 import { allRows, type Database } from "../database/open-database.ts"
 
 const table = getTableName(purchases)
@@ -32,19 +32,25 @@ export async function listColumns(db: Database): Promise<Map<string, Column>> {
   return new Map(rows.map((row) => [row.name, { ...row, scale: row.scale === null ? null : Number(row.scale) }]))
 }
 
-const INTEGERS = ["tinyint", "smallint", "mediumint", "int", "bigint"]
+const isInteger = ({ type }: Column) => integerTypes.some((integer) => integer === type)
 
 /**
  * Says what about the types of the shop's columns makes a day's numbers wrong or a run impossible, and what to do;
  * undefined if nothing does. Columns that are missing are not looked at here.
  */
 export function findUnfitColumn(columns: Map<string, Column>): string | undefined {
+  for (const { name, types, meaning } of shopLayout.sources) {
+    const column = columns.get(name)
+    if (column && !types.includes(column.type)) {
+      return `${table}.${name} is declared to be ${meaning}, and is ${column.fullType}: it must be ${types.join(" or ")}`
+    }
+  }
   const user = columns.get(userId.name)
-  if (user && !INTEGERS.includes(user.type)) {
+  if (user && !isInteger(user)) {
     return `${table}.${user.name} is ${user.fullType}, and ids of users are read as whole numbers: declare a column of integers`
   }
   const amount = columns.get(amountCents.name)
-  if (amount && !INTEGERS.includes(amount.type) && !(amount.type === "decimal" && amount.scale === 0)) {
+  if (amount && !isInteger(amount) && !(amount.type === "decimal" && amount.scale === 0)) {
     return `${table}.${amount.name} is ${amount.fullType}, and amounts are read as whole minor units: declare its scale in a SHOP_FILE (npm run daybook -- shop --help)`
   }
   const at = columns.get(purchasedAt.name)

@@ -76,6 +76,31 @@ describe.each([
   })
 })
 
+describe("a shop that cannot be read yet", () => {
+  let pipeline: Pipeline
+  beforeAll(async () => {
+    pipeline = await startPipeline({ settings: { SHOP_FILE: join(here, "woocommerce", "shop.yaml") } })
+  })
+  afterAll(() => pipeline?.stop())
+
+  test.each([
+    ["users that are texts, as Stripe's", "customer_id VARCHAR(64)", "DATETIME", /whole number, and is varchar\(64\)/],
+    ["users that are UUIDs, as Kill Bill's", "customer_id CHAR(36)", "DATETIME", /customer_id .* is char\(36\)/],
+    ["users that are bytes, as Shopware's", "customer_id BINARY(16)", "DATETIME", /customer_id .* is binary\(16\)/],
+    ["a TIMESTAMP that is declared to be UTC", "customer_id BIGINT", "TIMESTAMP NULL", /kind utc, and is timestamp/],
+  ])("is refused with a sentence, before anything is altered: %s", async (_, user, time, reason) => {
+    await pipeline.query(
+      "DROP TABLE IF EXISTS wp_wc_orders",
+      `CREATE TABLE wp_wc_orders (id BIGINT PRIMARY KEY, status VARCHAR(20), currency VARCHAR(10),
+        total_amount DECIMAL(26,8), ${user}, date_created_gmt ${time})`,
+    )
+    expect(await pipeline.start()).toMatchObject({
+      verdict: "rejected",
+      reason: expect.stringMatching(reason) as string,
+    })
+  })
+})
+
 describe("an amount with more digits than its scale", () => {
   let pipeline: Pipeline
   beforeAll(async () => {
