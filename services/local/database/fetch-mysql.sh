@@ -6,9 +6,11 @@ set -euo pipefail
 folder=$(realpath -m "$1")
 arch=$(dpkg --print-architecture)
 mkdir -p "$folder"/apt/{lists/partial,cache/archives/partial} "$folder"/root "$folder"/bin
-# shellcheck disable=SC2016 # apt's own variable
-site=$(apt-get indextargets --format '$(SITE)' 'Created-By: Packages' | grep -m1 '/debian/\?$' || true)
-[[ $site ]] || { echo "no Debian mirror is configured on this machine" >&2; exit 1; }
+# Where the machine's own packages come from, also where it has never read their lists.
+uris=$(apt-get --print-uris update || true)
+[[ $uris =~ \'(https?://[^\']*/debian)/+dists/ ]] ||
+  { echo "no Debian mirror is configured on this machine" >&2; exit 1; }
+site=${BASH_REMATCH[1]}
 echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg arch=$arch] $site sid main" >"$folder/apt/sources.list"
 : >"$folder/apt/status"
 options=(-qq -o Dir::Etc::SourceList="$folder/apt/sources.list" -o Dir::Etc::SourceParts=/dev/null -o Dir::Etc::Preferences=/dev/null
