@@ -44,7 +44,7 @@ export interface GeneratedColumn {
 }
 
 /** A column of the shop's own that a declaration speaks of. */
-export interface SourceColumn {
+interface SourceColumn {
   name: string
   /** As in information_schema. */
   types: readonly string[]
