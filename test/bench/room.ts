@@ -52,7 +52,7 @@ export async function openRoom(options: RoomOptions): Promise<Room> {
       ...options.database,
       parallelism: options.tasks,
       sweepSeconds: 0,
-      databaseOptions: (programs) => countingOptions[programs.kind],
+      databaseOptions: (kind) => countingOptions[kind],
       settings: { ...shardSetting(options.shardPurchases), ...options.settings },
     })
   } catch (error) {

@@ -1,5 +1,6 @@
 import type { Connection, RowDataPacket } from "mysql2/promise"
 import type { ServerKind } from "../../services/local/database/find-server.ts"
+import { kindOfVersion } from "../rooms/test-database.ts"
 
 /*
  * The database itself writes down what was committed: an entry exists if and only if its transaction landed. This knows
@@ -66,7 +67,7 @@ export async function createAudit(connection: Connection): Promise<void> {
 
 async function kindOfServer(connection: Connection): Promise<ServerKind> {
   const [rows] = await connection.query<RowDataPacket[]>("SELECT VERSION() AS version")
-  return String(rows[0]?.["version"]).includes("MariaDB") ? "mariadb" : "mysql"
+  return kindOfVersion(String(rows[0]?.["version"]))
 }
 
 /** What was committed for the runs of a date: first the shards that were done, then the decisions in their order. */

@@ -77,7 +77,7 @@ async function grantAsPageSays(): Promise<void> {
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), "daybook-strange-"))
-  server = await startDatabaseServer({ folder, serverOptions: ({ kind }) => [...common, ...settings[kind]] })
+  server = await startDatabaseServer({ folder, serverOptions: (kind) => [...common, ...settings[kind]] })
   await asRoot("CREATE DATABASE shop")
   await asRoot("USE shop", ...shopTables, ...purchasesOf(200, 5, date), ...purchasesOf(50, 3, "2026-11-23"))
   for (const user of ["daybook_migrate", "daybook", "reader"]) {

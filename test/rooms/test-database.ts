@@ -60,8 +60,11 @@ export async function createTestDatabase(): Promise<TestDatabase> {
 /** Which server a database is on: what differs between them is said where it is expected. */
 export async function kindOf(database: Pick<TestDatabase, "query">): Promise<ServerKind> {
   const [row] = await database.query<{ version: string }>("SELECT VERSION() AS version")
-  return row?.version.includes("MariaDB") ? "mariadb" : "mysql"
+  return kindOfVersion(row?.version ?? "")
 }
+
+/** By what VERSION() says. */
+export const kindOfVersion = (version: string): ServerKind => (version.includes("MariaDB") ? "mariadb" : "mysql")
 
 /** Rows as lines of text, so that a difference is seen at a glance. */
 export function asText(rows: Record<string, unknown>[]): string[] {

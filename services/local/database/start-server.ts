@@ -49,7 +49,7 @@ export interface DatabaseServerOptions {
   /** By default a free one. */
   port?: number
   /** Further options of the server, such as `--log-bin`; they count more than its own. */
-  serverOptions?: string[] | ((programs: ServerPrograms) => string[])
+  serverOptions?: string[] | ((kind: ServerKind) => string[])
   log?: (line: string) => void
   /** Stops the server, or gives up starting it. */
   signal?: AbortSignal
@@ -57,19 +57,19 @@ export interface DatabaseServerOptions {
 
 /** Starts a private MariaDB or Oracle MySQL that nobody else can reach and that cannot outlive this process. */
 export async function startDatabaseServer(options: DatabaseServerOptions): Promise<DatabaseServer> {
-  const { log = () => {}, signal } = options
+  const { log = () => {}, signal, serverOptions = [] } = options
   const programs = await findOrInstallServer({ kind: options.kind, log, signal })
   // Either finds its own data again, whichever was here last.
   const folder = join(resolve(options.folder), programs.kind)
-  const further = typeof options.serverOptions === "function" ? options.serverOptions(programs) : options.serverOptions
-  const forGood = further?.filter((option) => option.startsWith("--lower-case-table-names"))
+  const further = typeof serverOptions === "function" ? serverOptions(programs.kind) : serverOptions
+  const forGood = further.filter((option) => option.startsWith("--lower-case-table-names"))
   await createDataFolder(programs, join(folder, "data"), log, signal, forGood)
 
   let port = options.port ?? (await findFreePort())
   let running: ServerProcess | undefined
   for (let attempt = 1; !running; attempt++) {
     try {
-      running = await launch(programs, folder, port, options)
+      running = await launch(programs, folder, port, further, signal)
     } catch (error) {
       if (options.port !== undefined || attempt === PORT_ATTEMPTS_MAX || !isPortTaken(error)) throw error
       port = await findFreePort()
@@ -92,7 +92,7 @@ export async function startDatabaseServer(options: DatabaseServerOptions): Promi
     kill: () => killServer(current),
     restart: async () => {
       await stop()
-      current = await launch(programs, folder, port, options)
+      current = await launch(programs, folder, port, further, signal)
     },
   }
 }
@@ -109,12 +109,12 @@ async function launch(
   programs: ServerPrograms,
   folder: string,
   port: number,
-  { signal, serverOptions = [] }: DatabaseServerOptions,
+  further: string[],
+  signal: AbortSignal | undefined,
 ): Promise<ServerProcess> {
   signal?.throwIfAborted()
   const socketFolder = await makeSocketFolder()
   const socketPath = join(socketFolder, "socket")
-  const further = typeof serverOptions === "function" ? serverOptions(programs) : serverOptions
   const args = ["-c", WATCHED_SERVER, "sh", socketFolder, logFileIn(folder), programs.server]
   const child = spawn("/bin/sh", [...args, ...ownOptions(programs, folder, port, socketPath), ...further], {
     cwd: folder,
