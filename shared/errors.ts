@@ -20,6 +20,13 @@ export function listCauses(error: unknown): Error[] {
   return error instanceof Error ? [error, ...listCauses(error.cause)] : []
 }
 
+/** The number of the server's error (https://dev.mysql.com/doc/mysql-errors/8.4/en/), wherever in the causes it is. */
+export function findErrno(error: unknown): number | undefined {
+  return listCauses(error)
+    .map((cause) => (cause as { errno?: unknown }).errno)
+    .find((errno) => typeof errno === "number")
+}
+
 /** What an error says, with what its causes add: drizzle and the Google clients wrap the telling part. */
 export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error)

@@ -7,7 +7,7 @@ import { connectionOptions } from "../../shared/database/connection-options.ts"
 import { explainDatabaseError } from "../../shared/database/explain-database-error.ts"
 import { sessionSettings } from "../../shared/database/open-database.ts"
 import type { DatabaseRoute } from "../../shared/database/route-database.ts"
-import { ConfigurationError, describeError, listCauses } from "../../shared/errors.ts"
+import { ConfigurationError, describeError, findErrno } from "../../shared/errors.ts"
 
 // The shop may use drizzle too, in the same database: its bookkeeping is not ours.
 const migrationsTable = "daybook_migrations"
@@ -91,7 +91,7 @@ async function pendingMigrations(connection: Connection): Promise<string[]> {
 
 /** What only the person who set DATABASE_URL can put right is told in a sentence for them. */
 function explain(error: unknown, url: string): unknown {
-  if (listCauses(error).some((cause) => (cause as { errno?: number }).errno === LOCK_WAIT_TIMEOUT)) {
+  if (findErrno(error) === LOCK_WAIT_TIMEOUT) {
     const sentence = `A table that a migration changes has been in use all the time (${describeError(error)}): migrate again when no run is at work; what is done so far stays, and is no obstacle.`
     return new ConfigurationError(sentence, { cause: error })
   }

@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
+import { findErrno } from "../../shared/errors.ts"
 
 /** How far a source is behind the server that the shop writes to, as far as it says. */
 type Lag =
@@ -44,7 +45,7 @@ async function readLag(source: Database): Promise<Lag> {
   try {
     rows = allRows<StatusRow>(await source.execute(sql`SHOW REPLICA STATUS`))
   } catch (error) {
-    const { errno } = ((error as Error).cause ?? error) as { errno?: number }
+    const errno = findErrno(error)
     if (errno !== undefined && notTold.has(errno)) return { kind: "unknown" }
     throw error
   }

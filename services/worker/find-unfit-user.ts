@@ -3,7 +3,7 @@ import { purchases } from "../../schemas/database/shop.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { listPredicates } from "../../shared/day/list-predicates.ts"
 import { fromPurchases, type ShopDay, sumAmounts } from "../../shared/day/shop-day.ts"
-import { listCauses } from "../../shared/errors.ts"
+import { findErrno } from "../../shared/errors.ts"
 import type { Range } from "../../shared/range.ts"
 
 // ER_WARN_DATA_OUT_OF_RANGE: "Out of range value for column 'amount_cents' at row 1" names no user.
@@ -46,6 +46,6 @@ function selectUnfit(day: ShopDay, predicate: SQL): SQL {
 }
 
 function isOfSum(error: unknown): boolean {
-  const errnos = listCauses(error).map((cause) => (cause as { errno?: unknown }).errno)
-  return errnos.includes(OUT_OF_RANGE) || errnos.includes(NULL_SUM)
+  const errno = findErrno(error)
+  return errno === OUT_OF_RANGE || errno === NULL_SUM
 }

@@ -4,7 +4,7 @@ import { daySliceColumns, purchases, shopLayout, userBatchColumns } from "../../
 import { indexDdl } from "../../schemas/database/shop-ddl.ts"
 import { type ExplainRow, explain } from "../database/dialect.ts"
 import { allRows, type Database } from "../database/open-database.ts"
-import { describeError, listCauses, PermanentError } from "../errors.ts"
+import { describeError, findErrno, PermanentError } from "../errors.ts"
 import { type Column, findUnfitColumn, listColumnDdl, listColumns } from "./inspect-columns.ts"
 import { inSlice, type ShopDay, type SourceRead, selectUserTotals } from "./shop-day.ts"
 import { ofUsers, selectBuyers, USERS_PER_BATCH } from "./user-batches.ts"
@@ -155,12 +155,4 @@ function explainMissing(error: unknown): unknown {
     return new PermanentError(`the shop's table is not as it is declared: ${describeError(error)}`, { cause: error })
   }
   return error
-}
-
-function findErrno(error: unknown): number | undefined {
-  for (const cause of listCauses(error)) {
-    const errno = (cause as { errno?: unknown }).errno
-    if (typeof errno === "number") return errno
-  }
-  return undefined
 }
