@@ -16,8 +16,8 @@ import { createLog } from "../../shared/telemetry/log.ts"
 import { renderChanges } from "../../shared/terminal/render-changes.ts"
 import { formatAmount, formatCount, formatNumberOf } from "../../shared/terminal/render-numbers.ts"
 import { renderTable } from "../../shared/terminal/render-table.ts"
+import type { SendOptions } from "./await-verdict.ts"
 import { readPublishConfig, readWatchConfig } from "./config.ts"
-import type { SendOptions } from "./send-request.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
 /** The first and the last date; the same for one. */

@@ -11,8 +11,13 @@ import { renderVerdict } from "../../shared/terminal/render-verdict.ts"
 import type { WatchConfig } from "./config.ts"
 import { renderRetry } from "./render-retry.ts"
 import { listNewestRuns } from "./run-history.ts"
-import type { SendOptions } from "./send-request.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
+
+export interface SendOptions {
+  wait: boolean
+  timeoutSeconds: number | undefined
+  json: boolean
+}
 
 /** Ready to wait for verdicts. */
 export interface Watch {

@@ -1,8 +1,9 @@
 import { formatJson } from "../../schemas/json.ts"
 import { RerunRequestSchema } from "../../schemas/messages/rerun_request_pb.ts"
 import { topics } from "../../shared/messages/topics.ts"
+import type { SendOptions } from "./await-verdict.ts"
 import { dateOf, type RunName } from "./run-name.ts"
-import { type SendOptions, sendRequest } from "./send-request.ts"
+import { sendRequest } from "./send-request.ts"
 import type { Terminal } from "./terminal.ts"
 
 /** `daybook rerun`: asks for shards of an incomplete run to be computed again; none named means all that are wanting. */

@@ -1,14 +1,9 @@
 import { openPubSub } from "../../shared/google/open-pubsub.ts"
 import type { SentRequest } from "../../shared/messages/follow-request.ts"
 import { publishRequest } from "../../shared/messages/publish-request.ts"
+import type { SendOptions } from "./await-verdict.ts"
 import { readPublishConfig, readWatchConfig } from "./config.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
-
-export interface SendOptions {
-  wait: boolean
-  timeoutSeconds: number | undefined
-  json: boolean
-}
 
 export interface RequestToSend {
   topic: SentRequest["topic"]

@@ -1,8 +1,9 @@
 import { formatJson } from "../../schemas/json.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
 import { topics } from "../../shared/messages/topics.ts"
+import type { SendOptions } from "./await-verdict.ts"
 import { datesOfYesterday } from "./run-name.ts"
-import { type SendOptions, sendRequest } from "./send-request.ts"
+import { sendRequest } from "./send-request.ts"
 import type { Terminal } from "./terminal.ts"
 
 /** `daybook start`: asks for a date to be computed. */

@@ -1,17 +1,11 @@
 import type { Log } from "./log.ts"
+import type { Tracing } from "./trace-sdk.ts"
 
 export interface TracingSettings {
   GOOGLE_CLOUD_PROJECT: string
   /** Where spans go; nowhere by default. */
   OTEL_TRACES_EXPORTER?: "none" | "otlp" | "console" | undefined
   OTEL_SERVICE_NAME?: string | undefined
-}
-
-export interface Tracing {
-  /** Sends the spans that have ended. Never fails, and gives up soon. */
-  flush: () => Promise<void>
-  /** The same for the last time. */
-  close: () => Promise<void>
 }
 
 /** Exports spans where the environment says so. What exports them is only loaded then: it takes a task longer to start. */

@@ -5,7 +5,13 @@ import { defaultResource, detectResources, envDetector, resourceFromAttributes }
 import { AlwaysOnSampler, BatchSpanProcessor, ConsoleSpanExporter, TracerProvider } from "@opentelemetry/sdk-trace"
 import { GoogleAuth } from "google-auth-library"
 import type { Log } from "./log.ts"
-import type { Tracing } from "./trace-exporter.ts"
+
+export interface Tracing {
+  /** Sends the spans that have ended. Never fails, and gives up soon. */
+  flush: () => Promise<void>
+  /** The same for the last time. */
+  close: () => Promise<void>
+}
 
 // A day is worth more than its trace: a collector that is away must not keep deliveries and tasks waiting.
 const FLUSH_MS_MAX = 2_000

@@ -31,3 +31,6 @@ export function countBytes(data: Uint8Array, attributes: Record<string, string>,
   for (const [key, value] of Object.entries(attributes)) bytes += Buffer.byteLength(key) + Buffer.byteLength(value)
   return bytes
 }
+
+/** What a message is before the server has stamped it. */
+export type NewMessage = Pick<PublishedMessage, "data" | "attributes" | "orderingKey">

@@ -1,7 +1,7 @@
 import type { protos } from "@google-cloud/pubsub"
 import type { UnaryCall } from "../grpc-server.ts"
 import { matchesFilter } from "./filter.ts"
-import { countBytes, type PublishedMessage } from "./messages.ts"
+import { countBytes, type NewMessage, type PublishedMessage } from "./messages.ts"
 import { notFound } from "./names.ts"
 import { refuse } from "./refusals.ts"
 import type { Store, Topic } from "./store.ts"
@@ -21,9 +21,6 @@ const PUBLISHED_KEPT_MAX = 10_000
 // Whoever awaits the publish must know the id before any subscriber sees the message, but the answer and a delivery
 // come over different connections, and grpc-js takes several turns of the event loop to hand an answer over.
 const ANSWER_GRACE_MS = 2
-
-/** What a message is before the server has stamped it. */
-export type NewMessage = Pick<PublishedMessage, "data" | "attributes" | "orderingKey">
 
 export function publish(
   store: Store,

@@ -2,7 +2,7 @@ import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https"
 import type { protos } from "@google-cloud/pubsub"
 import type { Consumer, Delivery } from "./backlog.ts"
-import type { Store, Subscription } from "./store.ts"
+import type { Push, Store, Subscription } from "./store.ts"
 
 // Google begins with a few requests at a time and doubles while they succeed ("slow start"); this is a plain limit.
 const PUSHES_IN_FLIGHT_MAX = 100
@@ -12,14 +12,6 @@ const PUSH_BACKOFF_MIN_MS = 100
 const PUSH_BACKOFF_MAX_MS = 60_000
 // https://cloud.google.com/pubsub/docs/push#receive_push
 const ACKNOWLEDGING_STATUS = new Set([102, 200, 201, 202, 204])
-
-export interface Push {
-  config: protos.google.pubsub.v1.IPushConfig
-  /** Begins no more pushes; those under way still count by their answer. */
-  retire(): void
-  /** Ends those under way too. */
-  stop(): void
-}
 
 /** Posts the subscription's messages to its endpoint until stopped. */
 export function startPush(store: Store, subscription: Subscription, config: protos.google.pubsub.v1.IPushConfig): Push {

@@ -4,8 +4,16 @@ import type { Faults } from "../faults.ts"
 import type { Backlog } from "./backlog.ts"
 import type { Filter } from "./filter.ts"
 import type { PublishedMessage } from "./messages.ts"
-import type { Push } from "./push.ts"
 import type { Schema } from "./schema-store.ts"
+
+/** What posts the messages of a push subscription. */
+export interface Push {
+  config: protos.google.pubsub.v1.IPushConfig
+  /** Begins no more pushes; those under way still count by their answer. */
+  retire(): void
+  /** Ends those under way too. */
+  stop(): void
+}
 
 /** One line of the server's log: a constant message, and fields. */
 export type Log = (message: string, fields: Record<string, unknown>) => void

@@ -1,6 +1,6 @@
 import type { protos } from "@google-cloud/pubsub"
+import type { NewMessage } from "./messages.ts"
 import { idOf } from "./names.ts"
-import type { NewMessage } from "./publish.ts"
 import { refuse } from "./refusals.ts"
 import { checkMessage } from "./schema-definition.ts"
 import { findRevision, type Revision } from "./schema-store.ts"
