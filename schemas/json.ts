@@ -47,7 +47,13 @@ function parse<Desc extends DescMessage>(schema: Desc, text: string, ignoreUnkno
 
 /** Writes a message or document as JSON, with every required field in it even where it is zero. */
 export function formatJson<Desc extends DescMessage>(schema: Desc, init: MessageInitShape<Desc>, indent = 0): string {
-  return JSON.stringify(toJson(schema, create(schema, init), { alwaysEmitImplicit: true }), null, indent)
+  const json = toJson(schema, create(schema, init), { alwaysEmitImplicit: true })
+  return JSON.stringify(json, (key, value: unknown) => (isLeftOut(key, value) ? undefined : value), indent)
+}
+
+/** What was added later, and only some shops need, is not written where it is empty: other shops have what they had. */
+function isLeftOut(key: string, value: unknown): boolean {
+  return (key === "parts" || key === "measures") && Object.keys(value as object).length === 0
 }
 
 function decode<Desc extends DescMessage>(

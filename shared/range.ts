@@ -1,12 +1,32 @@
-/** A half-open interval `[from, to)` of user ids; an end that is undefined has no bound. */
+import { shopLayout } from "../schemas/database/shop.ts"
+import { parseUserId, type UserId } from "../schemas/database/user-type.ts"
+
+/** A half-open interval `[from, to)` of users' keys; an end that is undefined has no bound. */
 export interface Range {
-  from?: bigint | undefined
-  to?: bigint | undefined
+  from?: UserId | undefined
+  to?: UserId | undefined
 }
 
-/** As messages and documents have it: an end without a bound is a field that is not there. */
-export function rangeFields({ from, to }: Range): { from?: bigint; to?: bigint } {
-  return { ...(from === undefined ? {} : { from }), ...(to === undefined ? {} : { to }) }
+/** What of a range is still to be read: after one user, through another. */
+export interface Span extends Range {
+  after?: UserId | undefined
+  through?: UserId | undefined
+}
+
+interface RangeFields {
+  from?: string | undefined
+  to?: string | undefined
+}
+
+/** As documents have it: an end without a bound is a field that is not there. */
+export function rangeFields({ from, to }: Range): { from?: string; to?: string } {
+  return { ...(from === undefined ? {} : { from: String(from) }), ...(to === undefined ? {} : { to: String(to) }) }
+}
+
+/** Reads the fields of a document. Throws a RangeError for what is no key of this shop's users. */
+export function parseRange({ from, to }: RangeFields): Range {
+  const parse = (key: string | undefined) => (key === undefined ? undefined : parseUserId(shopLayout.userType, key))
+  return { from: parse(from), to: parse(to) }
 }
 
 /** `[17, 42)`, `(-∞, 42)`: for people. */
@@ -14,13 +34,16 @@ export function formatRange(range: Range): string {
   return `${range.from === undefined ? "(-∞" : `[${range.from}`}, ${range.to === undefined ? "∞" : range.to})`
 }
 
-export function sameRange(a: Range, b: Range): boolean {
-  return a.from === b.from && a.to === b.to
+/** Whether a document's fields say a range. */
+export function isRange(fields: RangeFields, { from, to }: Range): boolean {
+  const said = rangeFields({ from, to })
+  return fields.from === said.from && fields.to === said.to
 }
 
 /**
- * Says where ranges, in the order of their indexes, fail to tile the whole id space: the first must have no lower
- * bound, the last no upper, and each must begin where the one before ends. Undefined if they do.
+ * Says where ranges, in the order of their indexes, fail to tile all users: the first must have no lower bound, the last no
+ * upper, and each must begin where the one before ends. Undefined if they do. Which of two texts comes first is what the
+ * shop's column says, so that of an order that is not a number's nothing is said here but that no range is empty.
  */
 export function findGap(ranges: Range[]): { index: number; reason: string } | undefined {
   if (ranges.length === 0) return { index: 0, reason: "there is no range at all" }
@@ -30,7 +53,7 @@ export function findGap(ranges: Range[]): { index: number; reason: string } | un
     if (before && (range.from === undefined || range.from !== before.to)) {
       return { index, reason: `begins at ${range.from ?? "-∞"} and the shard before ends at ${before.to ?? "∞"}` }
     }
-    if (range.from !== undefined && range.to !== undefined && range.from >= range.to) {
+    if (range.from !== undefined && range.to !== undefined && isEmpty(range.from, range.to)) {
       return { index, reason: `${formatRange(range)} is empty` }
     }
     if (index === ranges.length - 1 && range.to !== undefined) {
@@ -38,4 +61,8 @@ export function findGap(ranges: Range[]): { index: number; reason: string } | un
     }
   }
   return undefined
+}
+
+function isEmpty(from: UserId, to: UserId): boolean {
+  return typeof from === "bigint" && typeof to === "bigint" ? from >= to : from === to
 }

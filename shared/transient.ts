@@ -1,4 +1,4 @@
-import { ConfigurationError, PermanentError, StaleEpochError } from "./errors.ts"
+import { ConfigurationError, listCauses, PermanentError, StaleEpochError } from "./errors.ts"
 import { grpcStatus } from "./google/grpc-status.ts"
 
 // MySQL and MariaDB errors that pass: https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html and
@@ -50,6 +50,20 @@ const { deadlineExceeded, resourceExhausted, aborted, internal, unavailable } = 
 const transientGrpcCodes = new Set<number>([deadlineExceeded, resourceExhausted, aborted, internal, unavailable])
 
 const transientHttpStatuses = new Set([408, 429, 500, 502, 503, 504])
+
+/**
+ * Whether a server has refused, or a value cannot be read, so that the same call will fail again until somebody changes
+ * something: no privilege, a column that is gone, a number that is none. What is neither this nor transient is our own,
+ * such as a run that somebody else is at work on.
+ */
+export function isLasting(error: unknown): boolean {
+  if (isTransient(error)) return false
+  return listCauses(error).some((cause) => {
+    const { errno, code } = cause as { errno?: unknown; code?: unknown }
+    const isRefusal = (typeof errno === "number" && "sqlState" in cause) || typeof code === "number"
+    return isRefusal || cause instanceof TypeError || cause instanceof RangeError || cause instanceof SyntaxError
+  })
+}
 
 /** Whether the same call may succeed a moment later. Looks at causes too: drizzle and the clients wrap. */
 export function isTransient(error: unknown): boolean {

@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm"
 import {
   bigint,
+  customType,
   date,
   datetime,
   decimal,
@@ -14,6 +15,8 @@ import {
   unique,
   varchar,
 } from "drizzle-orm/mysql-core"
+import { shopLayout } from "./shop.ts"
+import { parseUserId, type UserId } from "./user-type.ts"
 
 /**
  * planning → running → verifying → complete | incomplete; a rerun takes incomplete back to running.
@@ -39,6 +42,13 @@ export type AccessPath = (typeof accessPaths)[number]
 const id = (name: string, length: number) => varchar(name, { length })
 // DATETIME(3), always UTC: every connection sets its session's time zone to +00:00.
 const at = (name: string) => datetime(name, { mode: "date", fsp: 3 })
+/** A key of any shop's users, as text; its order is the shop's column's and not this one's. */
+const userKey = customType<{ data: UserId; driverData: string }>({
+  dataType: () => "varchar(255) character set utf8mb4 collate utf8mb4_bin",
+  toDriver: String,
+  // Who looks at the ledger of a shop with another SHOP_FILE, such as the command line without any, sees texts.
+  fromDriver: (text) => (/^-?\d+$/.test(text) ? parseUserId(shopLayout.userType, text) : text),
+})
 // A sum over many 64-bit amounts may need more than 64 bits.
 const sum = (name: string) => decimal(name, { precision: 38, scale: 0 })
 
@@ -72,6 +82,10 @@ export const runs = mysqlTable(
     /** Null until the last cut is fixed. */
     shardCount: int("shard_count"),
     requestedAt: at("requested_at").notNull(),
+    /** When it was begun, by the database's clock; null: by an older version of Daybook. */
+    begunAt: at("begun_at"),
+    /** Why the newest dispatch could not be planned, or its execution not started; null: it could, or it is under way. */
+    dispatchError: text("dispatch_error"),
     /** When the last shard was offered; null: the run is being planned, or was closed before its plan was whole. */
     plannedAt: at("planned_at"),
     /** When the newest dispatch was closed and verification began: what a complete verdict proves is the day as of then. */
@@ -183,10 +197,10 @@ export const shards = mysqlTable(
   {
     runId: id("run_id", 64).notNull(),
     shardIndex: int("shard_index").notNull(),
-    /** Null: no lower bound. */
-    rangeFrom: bigint("range_from", { mode: "bigint" }),
+    /** A user's key as documents have it. Null: no lower bound. */
+    rangeFrom: userKey("range_from"),
     /** Null: no upper bound. */
-    rangeTo: bigint("range_to", { mode: "bigint" }),
+    rangeTo: userKey("range_to"),
     /** The newest dispatch that offered it. */
     dispatch: int("dispatch").notNull(),
     /** Its place in that dispatch: the task with this index claims it first. */
@@ -208,6 +222,8 @@ export const shards = mysqlTable(
     amountCents: sum("amount_cents"),
     /** See shared/day/checksum.ts. */
     checksum: decimal("checksum", { precision: 65, scale: 0 }),
+    /** What the currencies and measures add up to, JSON; null where there are none. */
+    parts: text("parts"),
     /** Why it failed. */
     error: text("error"),
   },

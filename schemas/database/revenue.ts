@@ -1,3 +1,4 @@
+import { sql } from "drizzle-orm"
 import {
   bigint,
   date,
@@ -7,22 +8,38 @@ import {
   mysqlTable,
   mysqlView,
   primaryKey,
+  text,
   varchar,
 } from "drizzle-orm/mysql-core"
+import { shopLayout } from "./shop.ts"
+import { userColumn } from "./user-type.ts"
 
-/** The Revenue rows of every version of every date. Readers use the view `revenue`. */
+const userKey = userColumn(shopLayout.userType)
+
+/**
+ * The Revenue rows of every version of every date. Readers use the view `revenue`. A declaration may give the key the
+ * shop's own type, add `currency` to it, and add a column for each measure: see services/migrate/shape-revenue.ts.
+ */
 export const revenueVersions = mysqlTable(
   "revenue_versions",
   {
     revenueDate: date("revenue_date", { mode: "string" }).notNull(),
     version: int("version").notNull(),
-    userId: bigint("user_id", { mode: "bigint" }).notNull(),
+    userId: userKey("user_id").notNull(),
     /** Minor units; refunds make it smaller, and it may be negative. */
     amountCents: bigint("amount_cents", { mode: "bigint" }).notNull(),
     purchases: int("purchases").notNull(),
   },
   (table) => [primaryKey({ columns: [table.revenueDate, table.version, table.userId] })],
 )
+
+const own = (column: string) => sql`${revenueVersions}.${sql.identifier(column)}`
+
+/** Undefined where amounts are all of one. */
+export const revenueCurrency = shopLayout.hasCurrency ? own("currency") : undefined
+
+/** Further sums, in the order of the layout's measures. */
+export const revenueMeasures = shopLayout.measures.map(own)
 
 /** shown: readers see the day as it was verified. drifted: an audit found that the shop has other purchases by now. */
 const dayStates = ["shown", "drifted"] as const
@@ -39,6 +56,8 @@ export const publishedDays = mysqlTable("published_days", {
   rowCount: bigint("row_count", { mode: "bigint" }),
   purchases: bigint("purchases", { mode: "bigint" }),
   amountCents: decimal("amount_cents", { precision: 38, scale: 0 }),
+  /** What the currencies and measures add up to, JSON; null where there are none. */
+  parts: text("parts"),
   /** When the published version was last compared with the shop after its verdict. */
   auditedAt: datetime("audited_at", { mode: "date", fsp: 3 }),
 })
@@ -46,7 +65,7 @@ export const publishedDays = mysqlTable("published_days", {
 /** What readers read: for each published date the rows of its published version. */
 export const revenue = mysqlView("revenue", {
   revenueDate: date("revenue_date", { mode: "string" }).notNull(),
-  userId: bigint("user_id", { mode: "bigint" }).notNull(),
+  userId: userKey("user_id").notNull(),
   amountCents: bigint("amount_cents", { mode: "bigint" }).notNull(),
   purchases: int("purchases").notNull(),
 }).existing()

@@ -1,43 +1,51 @@
-import { readFileSync } from "node:fs"
-import { bigint, date, datetime, mysqlTable } from "drizzle-orm/mysql-core"
-import { layOutShop, parseShopDeclaration, plainLayout, type ShopLayout } from "./shop-declaration.ts"
+import { type SQL, sql } from "drizzle-orm"
+import { bigint, date, datetime, mysqlSchema, mysqlTable } from "drizzle-orm/mysql-core"
+import { readShopFile } from "./read-shop-file.ts"
+import type { ShopLayout, SourceLayout } from "./shop-layout.ts"
+import { userColumn } from "./user-type.ts"
 
-/** How the shop's table is read: as SHOP_FILE declares, or as it is made by `npm run demo`. The same for all the process. */
+/** How the shop's tables are read: as SHOP_FILE declares, or as one is made by `npm run demo`. The same for all the process. */
 export const shopLayout: ShopLayout = readLayout(process.env["SHOP_FILE"])
 
-const { table, columns } = shopLayout
+/** One of the shop's tables with its columns. */
+export type ShopSource = ReturnType<typeof openSource>
 
-/**
- * The shop's table as Daybook queries it; it is the shop's own and never migrated from here. The table of users is not
- * asked: whoever has bought counts.
- */
-export const purchases = mysqlTable(table, {
-  /** Null: a guest checkout. */
-  userId: bigint(columns.userId, { mode: "bigint" }),
-  /** Minor units, signed: refunds are negative. */
-  amountCents: bigint(columns.amountCents, { mode: "bigint" }),
-  /** UTC, unless the layout says otherwise. */
-  purchasedAt: datetime(columns.purchasedAt, { mode: "date" }).notNull(),
-  /** The date of `purchased_at`: a virtual generated column. Only the index of the day's slices needs it. */
-  purchasedOn: date(columns.purchasedOn, { mode: "string" }),
-})
+/** What is added up. The tables are the shop's own and never migrated from here. */
+export const shopSources = shopLayout.sources.map(openSource)
 
-/** The index that lets a shard read only its own slice of a day: the columns in their order. */
-export const daySliceColumns = [
-  purchases.purchasedOn,
-  purchases.userId,
-  purchases.purchasedAt,
-  purchases.amountCents,
-] as const
+/** The first source, and the only one of a shop that declares nothing. The table of users is not asked: whoever has bought counts. */
+export const [purchases] = shopSources.map(({ table }) => table) as [ShopSource["table"]]
 
-/** The index that lets a shard look up each user's purchases of a day: all that a shop without the date may have. */
-export const userBatchColumns = [purchases.userId, purchases.purchasedAt, purchases.amountCents] as const
+function openSource(layout: SourceLayout) {
+  const { columns } = layout
+  const [name = "", schema] = layout.table.split(".").toReversed()
+  const described = {
+    /** Null: a guest checkout. */
+    userId: userColumn(shopLayout.userType)(columns.userId),
+    /** Minor units, signed: refunds are negative. */
+    amountCents: bigint(columns.amountCents, { mode: "bigint" }),
+    /** UTC, unless the layout says otherwise. */
+    purchasedAt: datetime(columns.purchasedAt, { mode: "date" }).notNull(),
+    /** The date of `purchased_at`: a virtual generated column. Only the index of the day's slices needs it. */
+    purchasedOn: date(columns.purchasedOn, { mode: "string" }),
+  }
+  const create = schema === undefined ? mysqlTable : (mysqlSchema(schema).table as unknown as typeof mysqlTable)
+  const table = create(name, described)
+  const own = (column: string): SQL => sql`${table}.${sql.identifier(column)}`
+  return {
+    layout,
+    table,
+    /** Undefined where amounts are all of one. */
+    currency: columns.currency === undefined ? undefined : own(columns.currency),
+    /** In the order of the layout's. */
+    measures: columns.measures.map(own),
+  }
+}
 
 /** What every query is built from must be right before anything begins: without it the process ends with one sentence. */
 function readLayout(file: string | undefined): ShopLayout {
-  if (!file) return plainLayout
   try {
-    return layOutShop(parseShopDeclaration(readFileSync(file, "utf8")))
+    return readShopFile(file)
   } catch (error) {
     process.stderr.write(`SHOP_FILE ${file} is no declaration of a shop: ${(error as Error).message}\n`)
     return process.exit(1)

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file documents/audit.proto.
  */
 export const file_documents_audit: GenFile = /*@__PURE__*/
-  fileDesc("ChVkb2N1bWVudHMvYXVkaXQucHJvdG8SEWRheWJvb2suZG9jdW1lbnRzIusFCgVBdWRpdBIQCghhdWRpdF9pZBgBIAEoCRIMCgRkYXRlGAIgASgJEg8KB3ZlcnNpb24YAyABKAUSDgoGcnVuX2lkGAQgASgJEhIKCnJlcXVlc3RfaWQYBSABKAkSDQoFc3RhdGUYBiABKAkSEgoKc3RhcnRlZF9hdBgHIAEoCRIXCgphdWRpdGVkX2F0GAggASgJSACIAQESDgoGc2hhcmRzGAkgASgFEjAKB3JldmVudWUYCiABKAsyHy5kYXlib29rLmRvY3VtZW50cy5BdWRpdC5Ub3RhbHMSLwoGc291cmNlGAsgASgLMh8uZGF5Ym9vay5kb2N1bWVudHMuQXVkaXQuVG90YWxzEhcKD3VzZXJzX2RpZmZlcmluZxgMIAEoAxI2CgdkcmlmdGVkGA0gAygLMiUuZGF5Ym9vay5kb2N1bWVudHMuQXVkaXQuRHJpZnRlZFNoYXJkGj8KBlRvdGFscxIMCgRyb3dzGAEgASgDEhEKCXB1cmNoYXNlcxgCIAEoAxIUCgxhbW91bnRfY2VudHMYAyABKAkaagoMRHJpZnRlZFNoYXJkEg0KBWluZGV4GAEgASgFEhcKD3VzZXJzX2RpZmZlcmluZxgCIAEoAxIyCgV1c2VycxgDIAMoCzIjLmRheWJvb2suZG9jdW1lbnRzLkF1ZGl0LlVzZXJDaGFuZ2UanQEKClVzZXJDaGFuZ2USDwoHdXNlcl9pZBgBIAEoAxI0CgZiZWZvcmUYAiABKAsyHy5kYXlib29rLmRvY3VtZW50cy5BdWRpdC5BbW91bnRIAIgBARIzCgVhZnRlchgDIAEoCzIfLmRheWJvb2suZG9jdW1lbnRzLkF1ZGl0LkFtb3VudEgBiAEBQgkKB19iZWZvcmVCCAoGX2FmdGVyGjEKBkFtb3VudBIUCgxhbW91bnRfY2VudHMYASABKAkSEQoJcHVyY2hhc2VzGAIgASgDQg0KC19hdWRpdGVkX2F0YgZwcm90bzM");
+  fileDesc("ChVkb2N1bWVudHMvYXVkaXQucHJvdG8SEWRheWJvb2suZG9jdW1lbnRzIqkJCgVBdWRpdBIQCghhdWRpdF9pZBgBIAEoCRIMCgRkYXRlGAIgASgJEg8KB3ZlcnNpb24YAyABKAUSDgoGcnVuX2lkGAQgASgJEhIKCnJlcXVlc3RfaWQYBSABKAkSDQoFc3RhdGUYBiABKAkSEgoKc3RhcnRlZF9hdBgHIAEoCRIXCgphdWRpdGVkX2F0GAggASgJSACIAQESDgoGc2hhcmRzGAkgASgFEjAKB3JldmVudWUYCiABKAsyHy5kYXlib29rLmRvY3VtZW50cy5BdWRpdC5Ub3RhbHMSLwoGc291cmNlGAsgASgLMh8uZGF5Ym9vay5kb2N1bWVudHMuQXVkaXQuVG90YWxzEhcKD3VzZXJzX2RpZmZlcmluZxgMIAEoAxI2CgdkcmlmdGVkGA0gAygLMiUuZGF5Ym9vay5kb2N1bWVudHMuQXVkaXQuRHJpZnRlZFNoYXJkGoMBCgZUb3RhbHMSDAoEcm93cxgBIAEoAxIRCglwdXJjaGFzZXMYAiABKAMSGQoMYW1vdW50X2NlbnRzGAMgASgJSACIAQESLAoFcGFydHMYBCADKAsyHS5kYXlib29rLmRvY3VtZW50cy5BdWRpdC5QYXJ0Qg8KDV9hbW91bnRfY2VudHMa3wEKBFBhcnQSFQoIY3VycmVuY3kYASABKAlIAIgBARIRCgRyb3dzGAIgASgDSAGIAQESEQoJcHVyY2hhc2VzGAMgASgDEhQKDGFtb3VudF9jZW50cxgEIAEoCRI9CghtZWFzdXJlcxgFIAMoCzIrLmRheWJvb2suZG9jdW1lbnRzLkF1ZGl0LlBhcnQuTWVhc3VyZXNFbnRyeRovCg1NZWFzdXJlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCwoJX2N1cnJlbmN5QgcKBV9yb3dzGmoKDERyaWZ0ZWRTaGFyZBINCgVpbmRleBgBIAEoBRIXCg91c2Vyc19kaWZmZXJpbmcYAiABKAMSMgoFdXNlcnMYAyADKAsyIy5kYXlib29rLmRvY3VtZW50cy5BdWRpdC5Vc2VyQ2hhbmdlGsEBCgpVc2VyQ2hhbmdlEg8KB3VzZXJfaWQYASABKAkSNAoGYmVmb3JlGAIgASgLMh8uZGF5Ym9vay5kb2N1bWVudHMuQXVkaXQuQW1vdW50SACIAQESMwoFYWZ0ZXIYAyABKAsyHy5kYXlib29rLmRvY3VtZW50cy5BdWRpdC5BbW91bnRIAYgBARIVCghjdXJyZW5jeRgEIAEoCUgCiAEBQgkKB19iZWZvcmVCCAoGX2FmdGVyQgsKCV9jdXJyZW5jeRqjAQoGQW1vdW50EhQKDGFtb3VudF9jZW50cxgBIAEoCRIRCglwdXJjaGFzZXMYAiABKAMSPwoIbWVhc3VyZXMYAyADKAsyLS5kYXlib29rLmRvY3VtZW50cy5BdWRpdC5BbW91bnQuTWVhc3VyZXNFbnRyeRovCg1NZWFzdXJlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCDQoLX2F1ZGl0ZWRfYXRiBnByb3RvMw");
 
 /**
  * What an audit found, a published version beside the shop as it was then: audits/<date>/<time>.json.
@@ -138,11 +138,19 @@ export type Audit_Totals = Message<"daybook.documents.Audit.Totals"> & {
   purchases: bigint;
 
   /**
-   * Their sum in minor units: a decimal integer that may exceed 64 bits.
+   * Their sum in minor units: a decimal integer that may exceed 64 bits. Unset where there are currencies, which are
+   * not added up: see parts.
    *
-   * @generated from field: string amount_cents = 3;
+   * @generated from field: optional string amount_cents = 3;
    */
-  amountCents: string;
+  amountCents?: string | undefined;
+
+  /**
+   * The same by currencies, with further sums, where the shop declares these.
+   *
+   * @generated from field: repeated daybook.documents.Audit.Part parts = 4;
+   */
+  parts: Audit_Part[];
 };
 
 /**
@@ -151,6 +159,55 @@ export type Audit_Totals = Message<"daybook.documents.Audit.Totals"> & {
  */
 export const Audit_TotalsSchema: GenMessage<Audit_Totals> = /*@__PURE__*/
   messageDesc(file_documents_audit, 0, 0);
+
+/**
+ * What the purchases of one currency add up to.
+ *
+ * @generated from message daybook.documents.Audit.Part
+ */
+export type Audit_Part = Message<"daybook.documents.Audit.Part"> & {
+  /**
+   * The currency; unset where the shop declares none.
+   *
+   * @generated from field: optional string currency = 1;
+   */
+  currency?: string | undefined;
+
+  /**
+   * Revenue rows; unset where rows have no meaning.
+   *
+   * @generated from field: optional int64 rows = 2;
+   */
+  rows?: bigint | undefined;
+
+  /**
+   * Purchases.
+   *
+   * @generated from field: int64 purchases = 3;
+   */
+  purchases: bigint;
+
+  /**
+   * Their sum in minor units: a decimal integer that may exceed 64 bits.
+   *
+   * @generated from field: string amount_cents = 4;
+   */
+  amountCents: string;
+
+  /**
+   * Further sums in minor units, by the names of the measures: decimal integers that may exceed 64 bits.
+   *
+   * @generated from field: map<string, string> measures = 5;
+   */
+  measures: { [key: string]: string };
+};
+
+/**
+ * Describes the message daybook.documents.Audit.Part.
+ * Use `create(Audit_PartSchema)` to create a new message.
+ */
+export const Audit_PartSchema: GenMessage<Audit_Part> = /*@__PURE__*/
+  messageDesc(file_documents_audit, 0, 1);
 
 /**
  * A shard in which the shop differs from Revenue.
@@ -185,7 +242,7 @@ export type Audit_DriftedShard = Message<"daybook.documents.Audit.DriftedShard">
  * Use `create(Audit_DriftedShardSchema)` to create a new message.
  */
 export const Audit_DriftedShardSchema: GenMessage<Audit_DriftedShard> = /*@__PURE__*/
-  messageDesc(file_documents_audit, 0, 1);
+  messageDesc(file_documents_audit, 0, 2);
 
 /**
  * A user whose revenue is another one.
@@ -194,11 +251,11 @@ export const Audit_DriftedShardSchema: GenMessage<Audit_DriftedShard> = /*@__PUR
  */
 export type Audit_UserChange = Message<"daybook.documents.Audit.UserChange"> & {
   /**
-   * The user.
+   * The user: decimal digits, a text as it is, or bytes in hexadecimal digits, as the shop's users are.
    *
-   * @generated from field: int64 user_id = 1;
+   * @generated from field: string user_id = 1;
    */
-  userId: bigint;
+  userId: string;
 
   /**
    * What Revenue has; unset: nothing.
@@ -213,6 +270,13 @@ export type Audit_UserChange = Message<"daybook.documents.Audit.UserChange"> & {
    * @generated from field: optional daybook.documents.Audit.Amount after = 3;
    */
   after?: Audit_Amount | undefined;
+
+  /**
+   * Of which currency, where the shop declares that.
+   *
+   * @generated from field: optional string currency = 4;
+   */
+  currency?: string | undefined;
 };
 
 /**
@@ -220,7 +284,7 @@ export type Audit_UserChange = Message<"daybook.documents.Audit.UserChange"> & {
  * Use `create(Audit_UserChangeSchema)` to create a new message.
  */
 export const Audit_UserChangeSchema: GenMessage<Audit_UserChange> = /*@__PURE__*/
-  messageDesc(file_documents_audit, 0, 2);
+  messageDesc(file_documents_audit, 0, 3);
 
 /**
  * What one user spent on the day.
@@ -241,6 +305,13 @@ export type Audit_Amount = Message<"daybook.documents.Audit.Amount"> & {
    * @generated from field: int64 purchases = 2;
    */
   purchases: bigint;
+
+  /**
+   * Further sums in minor units, by the names of the measures.
+   *
+   * @generated from field: map<string, string> measures = 3;
+   */
+  measures: { [key: string]: string };
 };
 
 /**
@@ -248,5 +319,5 @@ export type Audit_Amount = Message<"daybook.documents.Audit.Amount"> & {
  * Use `create(Audit_AmountSchema)` to create a new message.
  */
 export const Audit_AmountSchema: GenMessage<Audit_Amount> = /*@__PURE__*/
-  messageDesc(file_documents_audit, 0, 3);
+  messageDesc(file_documents_audit, 0, 4);
 

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file documents/manifest.proto.
  */
 export const file_documents_manifest: GenFile = /*@__PURE__*/
-  fileDesc("Chhkb2N1bWVudHMvbWFuaWZlc3QucHJvdG8SEWRheWJvb2suZG9jdW1lbnRzIsgCCghNYW5pZmVzdBIOCgZydW5faWQYASABKAkSDAoEZGF0ZRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgFEhAKCGRpc3BhdGNoGAQgASgFEg0KBWluZGV4GAUgASgFEhEKBGZyb20YBiABKANIAIgBARIPCgJ0bxgHIAEoA0gBiAEBEg0KBWVwb2NoGAggASgFEgwKBHJvd3MYCSABKAMSEQoJcHVyY2hhc2VzGAogASgDEhQKDGFtb3VudF9jZW50cxgLIAEoCRIQCghjaGVja3N1bRgMIAEoCRIRCglleGVjdXRpb24YDSABKAkSEgoKdGFza19pbmRleBgOIAEoBRIPCgdhdHRlbXB0GA8gASgFEhIKCmNsYWltZWRfYXQYECABKAkSFAoMY29tbWl0dGVkX2F0GBEgASgJQgcKBV9mcm9tQgUKA190b2IGcHJvdG8z");
+  fileDesc("Chhkb2N1bWVudHMvbWFuaWZlc3QucHJvdG8SEWRheWJvb2suZG9jdW1lbnRzIvQECghNYW5pZmVzdBIOCgZydW5faWQYASABKAkSDAoEZGF0ZRgCIAEoCRIPCgd2ZXJzaW9uGAMgASgFEhAKCGRpc3BhdGNoGAQgASgFEg0KBWluZGV4GAUgASgFEhEKBGZyb20YBiABKAlIAIgBARIPCgJ0bxgHIAEoCUgBiAEBEg0KBWVwb2NoGAggASgFEgwKBHJvd3MYCSABKAMSEQoJcHVyY2hhc2VzGAogASgDEhkKDGFtb3VudF9jZW50cxgLIAEoCUgCiAEBEhAKCGNoZWNrc3VtGAwgASgJEhEKCWV4ZWN1dGlvbhgNIAEoCRISCgp0YXNrX2luZGV4GA4gASgFEg8KB2F0dGVtcHQYDyABKAUSEgoKY2xhaW1lZF9hdBgQIAEoCRIUCgxjb21taXR0ZWRfYXQYESABKAkSLwoFcGFydHMYEiADKAsyIC5kYXlib29rLmRvY3VtZW50cy5NYW5pZmVzdC5QYXJ0GuIBCgRQYXJ0EhUKCGN1cnJlbmN5GAEgASgJSACIAQESEQoEcm93cxgCIAEoA0gBiAEBEhEKCXB1cmNoYXNlcxgDIAEoAxIUCgxhbW91bnRfY2VudHMYBCABKAkSQAoIbWVhc3VyZXMYBSADKAsyLi5kYXlib29rLmRvY3VtZW50cy5NYW5pZmVzdC5QYXJ0Lk1lYXN1cmVzRW50cnkaLwoNTWVhc3VyZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBQgsKCV9jdXJyZW5jeUIHCgVfcm93c0IHCgVfZnJvbUIFCgNfdG9CDwoNX2Ftb3VudF9jZW50c2IGcHJvdG8z");
 
 /**
  * What one shard's commit wrote: runs/<date>/<runId>/shards/<index>.json.
@@ -54,18 +54,19 @@ export type Manifest = Message<"daybook.documents.Manifest"> & {
   index: number;
 
   /**
-   * The first user id of the shard; unset: no lower bound.
+   * The first user of the shard, in decimal digits, as the text that it is, or as bytes in hexadecimal digits; unset: no
+   * lower bound.
    *
-   * @generated from field: optional int64 from = 6;
+   * @generated from field: optional string from = 6;
    */
-  from?: bigint | undefined;
+  from?: string | undefined;
 
   /**
-   * The user id before which the shard ends; unset: no upper bound.
+   * The user before whom the shard ends; unset: no upper bound.
    *
-   * @generated from field: optional int64 to = 7;
+   * @generated from field: optional string to = 7;
    */
-  to?: bigint | undefined;
+  to?: string | undefined;
 
   /**
    * The epoch that committed.
@@ -89,16 +90,18 @@ export type Manifest = Message<"daybook.documents.Manifest"> & {
   purchases: bigint;
 
   /**
-   * Their sum in minor units: a decimal integer that may exceed 64 bits.
+   * Their sum in minor units: a decimal integer that may exceed 64 bits. Unset where there are currencies, which are not
+   * added up: see parts.
    *
-   * @generated from field: string amount_cents = 11;
+   * @generated from field: optional string amount_cents = 11;
    */
-  amountCents: string;
+  amountCents?: string | undefined;
 
   /**
    * Sum over the rows of (amount_cents + purchases * 2^100) * w(user_id), a decimal integer. The weight w depends on the
    * run's multipliers a, b, c, d, with lo and hi the 32-bit halves of the user id as an unsigned 64-bit integer:
-   * w = CRC-32(lo*a + hi*b) * 2^31 + CRC-32(lo*c + hi*d) / 2, of the decimal digits, rounded down.
+   * w = CRC-32(lo*a + hi*b) * 2^31 + CRC-32(lo*c + hi*d) / 2, of the decimal digits, rounded down. Of other users, and
+   * with currencies and measures: see shared/day/checksum.ts.
    *
    * @generated from field: string checksum = 12;
    */
@@ -138,6 +141,13 @@ export type Manifest = Message<"daybook.documents.Manifest"> & {
    * @generated from field: string committed_at = 17;
    */
   committedAt: string;
+
+  /**
+   * The same by currencies, with further sums, where the shop declares these.
+   *
+   * @generated from field: repeated daybook.documents.Manifest.Part parts = 18;
+   */
+  parts: Manifest_Part[];
 };
 
 /**
@@ -146,4 +156,53 @@ export type Manifest = Message<"daybook.documents.Manifest"> & {
  */
 export const ManifestSchema: GenMessage<Manifest> = /*@__PURE__*/
   messageDesc(file_documents_manifest, 0);
+
+/**
+ * What the purchases of one currency add up to.
+ *
+ * @generated from message daybook.documents.Manifest.Part
+ */
+export type Manifest_Part = Message<"daybook.documents.Manifest.Part"> & {
+  /**
+   * The currency; unset where the shop declares none.
+   *
+   * @generated from field: optional string currency = 1;
+   */
+  currency?: string | undefined;
+
+  /**
+   * Revenue rows; unset where rows have no meaning.
+   *
+   * @generated from field: optional int64 rows = 2;
+   */
+  rows?: bigint | undefined;
+
+  /**
+   * Purchases.
+   *
+   * @generated from field: int64 purchases = 3;
+   */
+  purchases: bigint;
+
+  /**
+   * Their sum in minor units: a decimal integer that may exceed 64 bits.
+   *
+   * @generated from field: string amount_cents = 4;
+   */
+  amountCents: string;
+
+  /**
+   * Further sums in minor units, by the names of the measures: decimal integers that may exceed 64 bits.
+   *
+   * @generated from field: map<string, string> measures = 5;
+   */
+  measures: { [key: string]: string };
+};
+
+/**
+ * Describes the message daybook.documents.Manifest.Part.
+ * Use `create(Manifest_PartSchema)` to create a new message.
+ */
+export const Manifest_PartSchema: GenMessage<Manifest_Part> = /*@__PURE__*/
+  messageDesc(file_documents_manifest, 0, 0);
 

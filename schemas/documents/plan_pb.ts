@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file documents/plan.proto.
  */
 export const file_documents_plan: GenFile = /*@__PURE__*/
-  fileDesc("ChRkb2N1bWVudHMvcGxhbi5wcm90bxIRZGF5Ym9vay5kb2N1bWVudHMixQMKBFBsYW4SDgoGcnVuX2lkGAEgASgJEgwKBGRhdGUYAiABKAkSDwoHdmVyc2lvbhgDIAEoBRIRCgl0aW1lX3pvbmUYBCABKAkSDwoHZnJvbV9hdBgFIAEoCRINCgV0b19hdBgGIAEoCRIXCg9zaGFyZF9wdXJjaGFzZXMYByABKAUSLQoGc2hhcmRzGAggAygLMh0uZGF5Ym9vay5kb2N1bWVudHMuUGxhbi5SYW5nZRISCgpwbGFubmVkX2F0GAkgASgJEi8KBHJlYWQYCiABKAsyHC5kYXlib29rLmRvY3VtZW50cy5QbGFuLlJlYWRIAIgBARIhChRjaGVja3N1bV9tdWx0aXBsaWVycxgLIAEoCUgBiAEBEhgKC2RlY2xhcmF0aW9uGAwgASgJSAKIAQEaIgoEUmVhZBINCgVpbmRleBgBIAEoCRILCgN3YXkYAiABKAkaOwoFUmFuZ2USEQoEZnJvbRgBIAEoA0gAiAEBEg8KAnRvGAIgASgDSAGIAQFCBwoFX2Zyb21CBQoDX3RvQgcKBV9yZWFkQhcKFV9jaGVja3N1bV9tdWx0aXBsaWVyc0IOCgxfZGVjbGFyYXRpb25iBnByb3RvMw");
+  fileDesc("ChRkb2N1bWVudHMvcGxhbi5wcm90bxIRZGF5Ym9vay5kb2N1bWVudHMixQMKBFBsYW4SDgoGcnVuX2lkGAEgASgJEgwKBGRhdGUYAiABKAkSDwoHdmVyc2lvbhgDIAEoBRIRCgl0aW1lX3pvbmUYBCABKAkSDwoHZnJvbV9hdBgFIAEoCRINCgV0b19hdBgGIAEoCRIXCg9zaGFyZF9wdXJjaGFzZXMYByABKAUSLQoGc2hhcmRzGAggAygLMh0uZGF5Ym9vay5kb2N1bWVudHMuUGxhbi5SYW5nZRISCgpwbGFubmVkX2F0GAkgASgJEi8KBHJlYWQYCiABKAsyHC5kYXlib29rLmRvY3VtZW50cy5QbGFuLlJlYWRIAIgBARIhChRjaGVja3N1bV9tdWx0aXBsaWVycxgLIAEoCUgBiAEBEhgKC2RlY2xhcmF0aW9uGAwgASgJSAKIAQEaIgoEUmVhZBINCgVpbmRleBgBIAEoCRILCgN3YXkYAiABKAkaOwoFUmFuZ2USEQoEZnJvbRgBIAEoCUgAiAEBEg8KAnRvGAIgASgJSAGIAQFCBwoFX2Zyb21CBQoDX3RvQgcKBV9yZWFkQhcKFV9jaGVja3N1bV9tdWx0aXBsaWVyc0IOCgxfZGVjbGFyYXRpb25iBnByb3RvMw");
 
 /**
  * How a run is cut into shards. Written once: runs/<date>/<runId>/plan.json.
@@ -139,24 +139,24 @@ export const Plan_ReadSchema: GenMessage<Plan_Read> = /*@__PURE__*/
   messageDesc(file_documents_plan, 0, 0);
 
 /**
- * A half-open interval of user ids.
+ * A half-open interval of users.
  *
  * @generated from message daybook.documents.Plan.Range
  */
 export type Plan_Range = Message<"daybook.documents.Plan.Range"> & {
   /**
-   * The first user id; unset: no lower bound.
+   * The first user, in decimal digits, as the text that it is, or as bytes in hexadecimal digits; unset: no lower bound.
    *
-   * @generated from field: optional int64 from = 1;
+   * @generated from field: optional string from = 1;
    */
-  from?: bigint | undefined;
+  from?: string | undefined;
 
   /**
-   * The user id before which it ends; unset: no upper bound.
+   * The user before whom it ends; unset: no upper bound.
    *
-   * @generated from field: optional int64 to = 2;
+   * @generated from field: optional string to = 2;
    */
-  to?: bigint | undefined;
+  to?: string | undefined;
 };
 
 /**

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file documents/verdict.proto.
  */
 export const file_documents_verdict: GenFile = /*@__PURE__*/
-  fileDesc("Chdkb2N1bWVudHMvdmVyZGljdC5wcm90bxIRZGF5Ym9vay5kb2N1bWVudHMiygoKB1ZlcmRpY3QSDwoHdmVyZGljdBgBIAEoCRIOCgZydW5faWQYAiABKAkSDAoEZGF0ZRgDIAEoCRIPCgd2ZXJzaW9uGAQgASgFEhAKCGRpc3BhdGNoGAUgASgFEhIKCnJlcXVlc3RfaWQYBiABKAkSEgoKZGVjaWRlZF9hdBgHIAEoCRITCgZyZWFzb24YCCABKAlIAIgBARIOCgZzaGFyZHMYCSABKAUSNAoJbWFuaWZlc3RzGAogASgLMiEuZGF5Ym9vay5kb2N1bWVudHMuVmVyZGljdC5Ub3RhbHMSMgoHcmV2ZW51ZRgLIAEoCzIhLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuVG90YWxzEjEKBnNvdXJjZRgMIAEoCzIhLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuVG90YWxzEjEKBmd1ZXN0cxgNIAEoCzIhLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuVG90YWxzEjAKBmZhdWx0cxgOIAMoCzIgLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuRmF1bHQSNAoFcmV0cnkYDyABKAsyIC5kYXlib29rLmRvY3VtZW50cy5WZXJkaWN0LlJldHJ5SAGIAQESGQoMdmVyaWZ5aW5nX2F0GBAgASgJSAKIAQESOAoHY2hhbmdlcxgRIAEoCzIiLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuQ2hhbmdlc0gDiAEBGk0KBlRvdGFscxIRCgRyb3dzGAEgASgDSACIAQESEQoJcHVyY2hhc2VzGAIgASgDEhQKDGFtb3VudF9jZW50cxgDIAEoCUIHCgVfcm93cxqsAQoFRmF1bHQSEgoFaW5kZXgYASABKAVIAIgBARINCgVmYXVsdBgCIAEoCRIOCgZyZWFzb24YAyABKAkSHAoPdXNlcnNfZGlmZmVyaW5nGAQgASgDSAGIAQESNAoFdXNlcnMYBSADKAsyJS5kYXlib29rLmRvY3VtZW50cy5WZXJkaWN0LlVzZXJDaGFuZ2VCCAoGX2luZGV4QhIKEF91c2Vyc19kaWZmZXJpbmcaoQEKClVzZXJDaGFuZ2USDwoHdXNlcl9pZBgBIAEoAxI2CgZiZWZvcmUYAiABKAsyIS5kYXlib29rLmRvY3VtZW50cy5WZXJkaWN0LkFtb3VudEgAiAEBEjUKBWFmdGVyGAMgASgLMiEuZGF5Ym9vay5kb2N1bWVudHMuVmVyZGljdC5BbW91bnRIAYgBAUIJCgdfYmVmb3JlQggKBl9hZnRlchoxCgZBbW91bnQSFAoMYW1vdW50X2NlbnRzGAEgASgJEhEKCXB1cmNoYXNlcxgCIAEoAxrlAQoHQ2hhbmdlcxIUCgxmcm9tX3ZlcnNpb24YASABKAUSDQoFYWRkZWQYAiABKAMSDwoHY2hhbmdlZBgDIAEoAxIPCgdyZW1vdmVkGAQgASgDEhsKE2Ftb3VudF9jZW50c19iZWZvcmUYBSABKAkSGgoSYW1vdW50X2NlbnRzX2FmdGVyGAYgASgJEjYKB2xhcmdlc3QYByADKAsyJS5kYXlib29rLmRvY3VtZW50cy5WZXJkaWN0LlVzZXJDaGFuZ2USFQoIZG9jdW1lbnQYCCABKAlIAIgBAUILCglfZG9jdW1lbnQaJAoFUmV0cnkSDQoFdG9waWMYASABKAkSDAoEZGF0YRgCIAEoCUIJCgdfcmVhc29uQggKBl9yZXRyeUIPCg1fdmVyaWZ5aW5nX2F0QgoKCF9jaGFuZ2VzYgZwcm90bzM");
+  fileDesc("Chdkb2N1bWVudHMvdmVyZGljdC5wcm90bxIRZGF5Ym9vay5kb2N1bWVudHMixw4KB1ZlcmRpY3QSDwoHdmVyZGljdBgBIAEoCRIOCgZydW5faWQYAiABKAkSDAoEZGF0ZRgDIAEoCRIPCgd2ZXJzaW9uGAQgASgFEhAKCGRpc3BhdGNoGAUgASgFEhIKCnJlcXVlc3RfaWQYBiABKAkSEgoKZGVjaWRlZF9hdBgHIAEoCRITCgZyZWFzb24YCCABKAlIAIgBARIOCgZzaGFyZHMYCSABKAUSNAoJbWFuaWZlc3RzGAogASgLMiEuZGF5Ym9vay5kb2N1bWVudHMuVmVyZGljdC5Ub3RhbHMSMgoHcmV2ZW51ZRgLIAEoCzIhLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuVG90YWxzEjEKBnNvdXJjZRgMIAEoCzIhLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuVG90YWxzEjEKBmd1ZXN0cxgNIAEoCzIhLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuVG90YWxzEjAKBmZhdWx0cxgOIAMoCzIgLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuRmF1bHQSNAoFcmV0cnkYDyABKAsyIC5kYXlib29rLmRvY3VtZW50cy5WZXJkaWN0LlJldHJ5SAGIAQESGQoMdmVyaWZ5aW5nX2F0GBAgASgJSAKIAQESOAoHY2hhbmdlcxgRIAEoCzIiLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuQ2hhbmdlc0gDiAEBGpMBCgZUb3RhbHMSEQoEcm93cxgBIAEoA0gAiAEBEhEKCXB1cmNoYXNlcxgCIAEoAxIZCgxhbW91bnRfY2VudHMYAyABKAlIAYgBARIuCgVwYXJ0cxgEIAMoCzIfLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuUGFydEIHCgVfcm93c0IPCg1fYW1vdW50X2NlbnRzGuEBCgRQYXJ0EhUKCGN1cnJlbmN5GAEgASgJSACIAQESEQoEcm93cxgCIAEoA0gBiAEBEhEKCXB1cmNoYXNlcxgDIAEoAxIUCgxhbW91bnRfY2VudHMYBCABKAkSPwoIbWVhc3VyZXMYBSADKAsyLS5kYXlib29rLmRvY3VtZW50cy5WZXJkaWN0LlBhcnQuTWVhc3VyZXNFbnRyeRovCg1NZWFzdXJlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCwoJX2N1cnJlbmN5QgcKBV9yb3dzGqwBCgVGYXVsdBISCgVpbmRleBgBIAEoBUgAiAEBEg0KBWZhdWx0GAIgASgJEg4KBnJlYXNvbhgDIAEoCRIcCg91c2Vyc19kaWZmZXJpbmcYBCABKANIAYgBARI0CgV1c2VycxgFIAMoCzIlLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuVXNlckNoYW5nZUIICgZfaW5kZXhCEgoQX3VzZXJzX2RpZmZlcmluZxrFAQoKVXNlckNoYW5nZRIPCgd1c2VyX2lkGAEgASgJEjYKBmJlZm9yZRgCIAEoCzIhLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuQW1vdW50SACIAQESNQoFYWZ0ZXIYAyABKAsyIS5kYXlib29rLmRvY3VtZW50cy5WZXJkaWN0LkFtb3VudEgBiAEBEhUKCGN1cnJlbmN5GAQgASgJSAKIAQFCCQoHX2JlZm9yZUIICgZfYWZ0ZXJCCwoJX2N1cnJlbmN5GqUBCgZBbW91bnQSFAoMYW1vdW50X2NlbnRzGAEgASgJEhEKCXB1cmNoYXNlcxgCIAEoAxJBCghtZWFzdXJlcxgDIAMoCzIvLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuQW1vdW50Lk1lYXN1cmVzRW50cnkaLwoNTWVhc3VyZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGp4CCgdDaGFuZ2VzEhQKDGZyb21fdmVyc2lvbhgBIAEoBRINCgVhZGRlZBgCIAEoAxIPCgdjaGFuZ2VkGAMgASgDEg8KB3JlbW92ZWQYBCABKAMSIAoTYW1vdW50X2NlbnRzX2JlZm9yZRgFIAEoCUgAiAEBEh8KEmFtb3VudF9jZW50c19hZnRlchgGIAEoCUgBiAEBEjYKB2xhcmdlc3QYByADKAsyJS5kYXlib29rLmRvY3VtZW50cy5WZXJkaWN0LlVzZXJDaGFuZ2USFQoIZG9jdW1lbnQYCCABKAlIAogBAUIWChRfYW1vdW50X2NlbnRzX2JlZm9yZUIVChNfYW1vdW50X2NlbnRzX2FmdGVyQgsKCV9kb2N1bWVudBokCgVSZXRyeRINCgV0b3BpYxgBIAEoCRIMCgRkYXRhGAIgASgJQgkKB19yZWFzb25CCAoGX3JldHJ5Qg8KDV92ZXJpZnlpbmdfYXRCCgoIX2NoYW5nZXNiBnByb3RvMw");
 
 /**
  * The evidence behind the newest verdict on a run: runs/<date>/<runId>/verdict.json.
@@ -166,11 +166,19 @@ export type Verdict_Totals = Message<"daybook.documents.Verdict.Totals"> & {
   purchases: bigint;
 
   /**
-   * Their sum in minor units: a decimal integer that may exceed 64 bits.
+   * Their sum in minor units: a decimal integer that may exceed 64 bits. Unset where there are currencies, which are
+   * not added up: see parts.
    *
-   * @generated from field: string amount_cents = 3;
+   * @generated from field: optional string amount_cents = 3;
    */
-  amountCents: string;
+  amountCents?: string | undefined;
+
+  /**
+   * The same by currencies, with further sums, where the shop declares these.
+   *
+   * @generated from field: repeated daybook.documents.Verdict.Part parts = 4;
+   */
+  parts: Verdict_Part[];
 };
 
 /**
@@ -179,6 +187,55 @@ export type Verdict_Totals = Message<"daybook.documents.Verdict.Totals"> & {
  */
 export const Verdict_TotalsSchema: GenMessage<Verdict_Totals> = /*@__PURE__*/
   messageDesc(file_documents_verdict, 0, 0);
+
+/**
+ * What the purchases of one currency add up to.
+ *
+ * @generated from message daybook.documents.Verdict.Part
+ */
+export type Verdict_Part = Message<"daybook.documents.Verdict.Part"> & {
+  /**
+   * The currency; unset where the shop declares none.
+   *
+   * @generated from field: optional string currency = 1;
+   */
+  currency?: string | undefined;
+
+  /**
+   * Revenue rows; unset where rows have no meaning.
+   *
+   * @generated from field: optional int64 rows = 2;
+   */
+  rows?: bigint | undefined;
+
+  /**
+   * Purchases.
+   *
+   * @generated from field: int64 purchases = 3;
+   */
+  purchases: bigint;
+
+  /**
+   * Their sum in minor units: a decimal integer that may exceed 64 bits.
+   *
+   * @generated from field: string amount_cents = 4;
+   */
+  amountCents: string;
+
+  /**
+   * Further sums in minor units, by the names of the measures: decimal integers that may exceed 64 bits.
+   *
+   * @generated from field: map<string, string> measures = 5;
+   */
+  measures: { [key: string]: string };
+};
+
+/**
+ * Describes the message daybook.documents.Verdict.Part.
+ * Use `create(Verdict_PartSchema)` to create a new message.
+ */
+export const Verdict_PartSchema: GenMessage<Verdict_Part> = /*@__PURE__*/
+  messageDesc(file_documents_verdict, 0, 1);
 
 /**
  * One finding about one shard.
@@ -227,7 +284,7 @@ export type Verdict_Fault = Message<"daybook.documents.Verdict.Fault"> & {
  * Use `create(Verdict_FaultSchema)` to create a new message.
  */
 export const Verdict_FaultSchema: GenMessage<Verdict_Fault> = /*@__PURE__*/
-  messageDesc(file_documents_verdict, 0, 1);
+  messageDesc(file_documents_verdict, 0, 2);
 
 /**
  * A user whose revenue is another one.
@@ -236,11 +293,11 @@ export const Verdict_FaultSchema: GenMessage<Verdict_Fault> = /*@__PURE__*/
  */
 export type Verdict_UserChange = Message<"daybook.documents.Verdict.UserChange"> & {
   /**
-   * The user.
+   * The user: decimal digits, a text as it is, or bytes in hexadecimal digits, as the shop's users are.
    *
-   * @generated from field: int64 user_id = 1;
+   * @generated from field: string user_id = 1;
    */
-  userId: bigint;
+  userId: string;
 
   /**
    * What Revenue has; unset: nothing.
@@ -255,6 +312,13 @@ export type Verdict_UserChange = Message<"daybook.documents.Verdict.UserChange">
    * @generated from field: optional daybook.documents.Verdict.Amount after = 3;
    */
   after?: Verdict_Amount | undefined;
+
+  /**
+   * Of which currency, where the shop declares that.
+   *
+   * @generated from field: optional string currency = 4;
+   */
+  currency?: string | undefined;
 };
 
 /**
@@ -262,7 +326,7 @@ export type Verdict_UserChange = Message<"daybook.documents.Verdict.UserChange">
  * Use `create(Verdict_UserChangeSchema)` to create a new message.
  */
 export const Verdict_UserChangeSchema: GenMessage<Verdict_UserChange> = /*@__PURE__*/
-  messageDesc(file_documents_verdict, 0, 2);
+  messageDesc(file_documents_verdict, 0, 3);
 
 /**
  * What one user spent on the day.
@@ -283,6 +347,13 @@ export type Verdict_Amount = Message<"daybook.documents.Verdict.Amount"> & {
    * @generated from field: int64 purchases = 2;
    */
   purchases: bigint;
+
+  /**
+   * Further sums in minor units, by the names of the measures.
+   *
+   * @generated from field: map<string, string> measures = 3;
+   */
+  measures: { [key: string]: string };
 };
 
 /**
@@ -290,7 +361,7 @@ export type Verdict_Amount = Message<"daybook.documents.Verdict.Amount"> & {
  * Use `create(Verdict_AmountSchema)` to create a new message.
  */
 export const Verdict_AmountSchema: GenMessage<Verdict_Amount> = /*@__PURE__*/
-  messageDesc(file_documents_verdict, 0, 3);
+  messageDesc(file_documents_verdict, 0, 4);
 
 /**
  * How the rows of this version differ from those of the version that readers saw before.
@@ -327,18 +398,19 @@ export type Verdict_Changes = Message<"daybook.documents.Verdict.Changes"> & {
   removed: bigint;
 
   /**
-   * What the old version adds up to, in minor units: a decimal integer that may exceed 64 bits.
+   * What the old version adds up to, in minor units: a decimal integer that may exceed 64 bits. Unset where there are
+   * currencies.
    *
-   * @generated from field: string amount_cents_before = 5;
+   * @generated from field: optional string amount_cents_before = 5;
    */
-  amountCentsBefore: string;
+  amountCentsBefore?: string | undefined;
 
   /**
    * What the new version adds up to.
    *
-   * @generated from field: string amount_cents_after = 6;
+   * @generated from field: optional string amount_cents_after = 6;
    */
-  amountCentsAfter: string;
+  amountCentsAfter?: string | undefined;
 
   /**
    * The users whose amounts differ most, at most 20.
@@ -360,7 +432,7 @@ export type Verdict_Changes = Message<"daybook.documents.Verdict.Changes"> & {
  * Use `create(Verdict_ChangesSchema)` to create a new message.
  */
 export const Verdict_ChangesSchema: GenMessage<Verdict_Changes> = /*@__PURE__*/
-  messageDesc(file_documents_verdict, 0, 4);
+  messageDesc(file_documents_verdict, 0, 5);
 
 /**
  * A message to publish.
@@ -388,5 +460,5 @@ export type Verdict_Retry = Message<"daybook.documents.Verdict.Retry"> & {
  * Use `create(Verdict_RetrySchema)` to create a new message.
  */
 export const Verdict_RetrySchema: GenMessage<Verdict_Retry> = /*@__PURE__*/
-  messageDesc(file_documents_verdict, 0, 5);
+  messageDesc(file_documents_verdict, 0, 6);
 

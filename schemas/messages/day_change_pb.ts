@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file messages/day_change.proto.
  */
 export const file_messages_day_change: GenFile = /*@__PURE__*/
-  fileDesc("ChltZXNzYWdlcy9kYXlfY2hhbmdlLnByb3RvEhBkYXlib29rLm1lc3NhZ2VzIsMDCglEYXlDaGFuZ2USEQoJY2hhbmdlX2lkGAEgASgJEgwKBGRhdGUYAiABKAkSDQoFc3RhdGUYAyABKAkSEgoKY2hhbmdlZF9hdBgEIAEoCRIPCgd2ZXJzaW9uGAUgASgFEg4KBnJ1bl9pZBgGIAEoCRIdChBwcmV2aW91c192ZXJzaW9uGAcgASgFSACIAQESNwoGYmVmb3JlGAggASgLMiIuZGF5Ym9vay5tZXNzYWdlcy5EYXlDaGFuZ2UuVG90YWxzSAGIAQESNgoFYWZ0ZXIYCSABKAsyIi5kYXlib29rLm1lc3NhZ2VzLkRheUNoYW5nZS5Ub3RhbHNIAogBARIVCghhdWRpdF9pZBgKIAEoCUgDiAEBEhUKCGRvY3VtZW50GAsgASgJSASIAQEaTwoGVG90YWxzEhIKBXVzZXJzGAEgASgDSACIAQESEQoJcHVyY2hhc2VzGAIgASgDEhQKDGFtb3VudF9jZW50cxgDIAEoCUIICgZfdXNlcnNCEwoRX3ByZXZpb3VzX3ZlcnNpb25CCQoHX2JlZm9yZUIICgZfYWZ0ZXJCCwoJX2F1ZGl0X2lkQgsKCV9kb2N1bWVudGIGcHJvdG8z");
+  fileDesc("ChltZXNzYWdlcy9kYXlfY2hhbmdlLnByb3RvEhBkYXlib29rLm1lc3NhZ2VzItoFCglEYXlDaGFuZ2USEQoJY2hhbmdlX2lkGAEgASgJEgwKBGRhdGUYAiABKAkSDQoFc3RhdGUYAyABKAkSEgoKY2hhbmdlZF9hdBgEIAEoCRIPCgd2ZXJzaW9uGAUgASgFEg4KBnJ1bl9pZBgGIAEoCRIdChBwcmV2aW91c192ZXJzaW9uGAcgASgFSACIAQESNwoGYmVmb3JlGAggASgLMiIuZGF5Ym9vay5tZXNzYWdlcy5EYXlDaGFuZ2UuVG90YWxzSAGIAQESNgoFYWZ0ZXIYCSABKAsyIi5kYXlib29rLm1lc3NhZ2VzLkRheUNoYW5nZS5Ub3RhbHNIAogBARIVCghhdWRpdF9pZBgKIAEoCUgDiAEBEhUKCGRvY3VtZW50GAsgASgJSASIAQEagAEKBlRvdGFscxISCgV1c2VycxgBIAEoA0gAiAEBEhEKCXB1cmNoYXNlcxgCIAEoAxIUCgxhbW91bnRfY2VudHMYAyABKAkSLwoFcGFydHMYBCADKAsyIC5kYXlib29rLm1lc3NhZ2VzLkRheUNoYW5nZS5QYXJ0QggKBl91c2VycxriAQoEUGFydBIVCghjdXJyZW5jeRgBIAEoCUgAiAEBEhEKBHJvd3MYAiABKANIAYgBARIRCglwdXJjaGFzZXMYAyABKAMSFAoMYW1vdW50X2NlbnRzGAQgASgJEkAKCG1lYXN1cmVzGAUgAygLMi4uZGF5Ym9vay5tZXNzYWdlcy5EYXlDaGFuZ2UuUGFydC5NZWFzdXJlc0VudHJ5Gi8KDU1lYXN1cmVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUILCglfY3VycmVuY3lCBwoFX3Jvd3NCEwoRX3ByZXZpb3VzX3ZlcnNpb25CCQoHX2JlZm9yZUIICgZfYWZ0ZXJCCwoJX2F1ZGl0X2lkQgsKCV9kb2N1bWVudGIGcHJvdG8z");
 
 /**
  * Says that what readers see of a day has another state or other numbers. Topic: day-changes.
@@ -127,11 +127,19 @@ export type DayChange_Totals = Message<"daybook.messages.DayChange.Totals"> & {
   purchases: bigint;
 
   /**
-   * Their sum in minor units: a decimal integer that may exceed 64 bits.
+   * Their sum in minor units: a decimal integer that may exceed 64 bits. Empty where there are currencies, which are not
+   * added up: see parts.
    *
    * @generated from field: string amount_cents = 3;
    */
   amountCents: string;
+
+  /**
+   * The same by currencies, with further sums, where the shop declares these.
+   *
+   * @generated from field: repeated daybook.messages.DayChange.Part parts = 4;
+   */
+  parts: DayChange_Part[];
 };
 
 /**
@@ -140,4 +148,53 @@ export type DayChange_Totals = Message<"daybook.messages.DayChange.Totals"> & {
  */
 export const DayChange_TotalsSchema: GenMessage<DayChange_Totals> = /*@__PURE__*/
   messageDesc(file_messages_day_change, 0, 0);
+
+/**
+ * What the purchases of one currency add up to.
+ *
+ * @generated from message daybook.messages.DayChange.Part
+ */
+export type DayChange_Part = Message<"daybook.messages.DayChange.Part"> & {
+  /**
+   * The currency; unset where the shop declares none.
+   *
+   * @generated from field: optional string currency = 1;
+   */
+  currency?: string | undefined;
+
+  /**
+   * Revenue rows; unset where rows have no meaning.
+   *
+   * @generated from field: optional int64 rows = 2;
+   */
+  rows?: bigint | undefined;
+
+  /**
+   * Purchases.
+   *
+   * @generated from field: int64 purchases = 3;
+   */
+  purchases: bigint;
+
+  /**
+   * Their sum in minor units: a decimal integer that may exceed 64 bits.
+   *
+   * @generated from field: string amount_cents = 4;
+   */
+  amountCents: string;
+
+  /**
+   * Further sums in minor units, by the names of the measures: decimal integers that may exceed 64 bits.
+   *
+   * @generated from field: map<string, string> measures = 5;
+   */
+  measures: { [key: string]: string };
+};
+
+/**
+ * Describes the message daybook.messages.DayChange.Part.
+ * Use `create(DayChange_PartSchema)` to create a new message.
+ */
+export const DayChange_PartSchema: GenMessage<DayChange_Part> = /*@__PURE__*/
+  messageDesc(file_messages_day_change, 0, 1);
 

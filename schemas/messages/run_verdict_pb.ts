@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file messages/run_verdict.proto.
  */
 export const file_messages_run_verdict: GenFile = /*@__PURE__*/
-  fileDesc("ChptZXNzYWdlcy9ydW5fdmVyZGljdC5wcm90bxIQZGF5Ym9vay5tZXNzYWdlcyLnCQoKUnVuVmVyZGljdBIPCgd2ZXJkaWN0GAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkSEgoKZGVjaWRlZF9hdBgDIAEoCRITCgZydW5faWQYBCABKAlIAIgBARIRCgRkYXRlGAUgASgJSAGIAQESFAoHdmVyc2lvbhgGIAEoBUgCiAEBEhUKCGRpc3BhdGNoGAcgASgFSAOIAQESEwoGcmVhc29uGAggASgJSASIAQESEwoGc2hhcmRzGAkgASgFSAWIAQESEQoEcm93cxgKIAEoA0gGiAEBEhYKCXB1cmNoYXNlcxgLIAEoA0gHiAEBEhkKDGFtb3VudF9jZW50cxgMIAEoCUgIiAEBEhwKD2d1ZXN0X3B1cmNoYXNlcxgNIAEoA0gJiAEBEh8KEmd1ZXN0X2Ftb3VudF9jZW50cxgOIAEoCUgKiAEBEg8KB21pc3NpbmcYDyADKAUSDgoGZmFpbGVkGBAgAygFEg8KB2NvcnJ1cHQYESADKAUSDwoHZHJpZnRlZBgSIAMoBRI2CgVyZXRyeRgTIAEoCzIiLmRheWJvb2subWVzc2FnZXMuUnVuVmVyZGljdC5SZXRyeUgLiAEBEhUKCGRvY3VtZW50GBQgASgJSAyIAQESGQoMdmVyaWZ5aW5nX2F0GBUgASgJSA2IAQESOgoHY2hhbmdlcxgWIAEoCzIkLmRheWJvb2subWVzc2FnZXMuUnVuVmVyZGljdC5DaGFuZ2VzSA6IAQEaJAoFUmV0cnkSDQoFdG9waWMYASABKAkSDAoEZGF0YRgCIAEoCRrnAQoHQ2hhbmdlcxIUCgxmcm9tX3ZlcnNpb24YASABKAUSDQoFYWRkZWQYAiABKAMSDwoHY2hhbmdlZBgDIAEoAxIPCgdyZW1vdmVkGAQgASgDEhsKE2Ftb3VudF9jZW50c19iZWZvcmUYBSABKAkSGgoSYW1vdW50X2NlbnRzX2FmdGVyGAYgASgJEjgKB2xhcmdlc3QYByADKAsyJy5kYXlib29rLm1lc3NhZ2VzLlJ1blZlcmRpY3QuVXNlckNoYW5nZRIVCghkb2N1bWVudBgIIAEoCUgAiAEBQgsKCV9kb2N1bWVudBqlAQoKVXNlckNoYW5nZRIPCgd1c2VyX2lkGAEgASgDEjgKBmJlZm9yZRgCIAEoCzIjLmRheWJvb2subWVzc2FnZXMuUnVuVmVyZGljdC5BbW91bnRIAIgBARI3CgVhZnRlchgDIAEoCzIjLmRheWJvb2subWVzc2FnZXMuUnVuVmVyZGljdC5BbW91bnRIAYgBAUIJCgdfYmVmb3JlQggKBl9hZnRlchoxCgZBbW91bnQSFAoMYW1vdW50X2NlbnRzGAEgASgJEhEKCXB1cmNoYXNlcxgCIAEoA0IJCgdfcnVuX2lkQgcKBV9kYXRlQgoKCF92ZXJzaW9uQgsKCV9kaXNwYXRjaEIJCgdfcmVhc29uQgkKB19zaGFyZHNCBwoFX3Jvd3NCDAoKX3B1cmNoYXNlc0IPCg1fYW1vdW50X2NlbnRzQhIKEF9ndWVzdF9wdXJjaGFzZXNCFQoTX2d1ZXN0X2Ftb3VudF9jZW50c0IICgZfcmV0cnlCCwoJX2RvY3VtZW50Qg8KDV92ZXJpZnlpbmdfYXRCCgoIX2NoYW5nZXNiBnByb3RvMw");
+  fileDesc("ChptZXNzYWdlcy9ydW5fdmVyZGljdC5wcm90bxIQZGF5Ym9vay5tZXNzYWdlcyK+DQoKUnVuVmVyZGljdBIPCgd2ZXJkaWN0GAEgASgJEhIKCnJlcXVlc3RfaWQYAiABKAkSEgoKZGVjaWRlZF9hdBgDIAEoCRITCgZydW5faWQYBCABKAlIAIgBARIRCgRkYXRlGAUgASgJSAGIAQESFAoHdmVyc2lvbhgGIAEoBUgCiAEBEhUKCGRpc3BhdGNoGAcgASgFSAOIAQESEwoGcmVhc29uGAggASgJSASIAQESEwoGc2hhcmRzGAkgASgFSAWIAQESEQoEcm93cxgKIAEoA0gGiAEBEhYKCXB1cmNoYXNlcxgLIAEoA0gHiAEBEhkKDGFtb3VudF9jZW50cxgMIAEoCUgIiAEBEhwKD2d1ZXN0X3B1cmNoYXNlcxgNIAEoA0gJiAEBEh8KEmd1ZXN0X2Ftb3VudF9jZW50cxgOIAEoCUgKiAEBEg8KB21pc3NpbmcYDyADKAUSDgoGZmFpbGVkGBAgAygFEg8KB2NvcnJ1cHQYESADKAUSDwoHZHJpZnRlZBgSIAMoBRI2CgVyZXRyeRgTIAEoCzIiLmRheWJvb2subWVzc2FnZXMuUnVuVmVyZGljdC5SZXRyeUgLiAEBEhUKCGRvY3VtZW50GBQgASgJSAyIAQESGQoMdmVyaWZ5aW5nX2F0GBUgASgJSA2IAQESOgoHY2hhbmdlcxgWIAEoCzIkLmRheWJvb2subWVzc2FnZXMuUnVuVmVyZGljdC5DaGFuZ2VzSA6IAQESMAoFcGFydHMYFyADKAsyIS5kYXlib29rLm1lc3NhZ2VzLlJ1blZlcmRpY3QuUGFydBrjAQoEUGFydBIVCghjdXJyZW5jeRgBIAEoCUgAiAEBEhEKBHJvd3MYAiABKANIAYgBARIRCglwdXJjaGFzZXMYAyABKAMSFAoMYW1vdW50X2NlbnRzGAQgASgJEkEKCG1lYXN1cmVzGAUgAygLMi8uZGF5Ym9vay5tZXNzYWdlcy5SdW5WZXJkaWN0LlBhcnQuTWVhc3VyZXNFbnRyeRovCg1NZWFzdXJlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCwoJX2N1cnJlbmN5QgcKBV9yb3dzGiQKBVJldHJ5Eg0KBXRvcGljGAEgASgJEgwKBGRhdGEYAiABKAka5wEKB0NoYW5nZXMSFAoMZnJvbV92ZXJzaW9uGAEgASgFEg0KBWFkZGVkGAIgASgDEg8KB2NoYW5nZWQYAyABKAMSDwoHcmVtb3ZlZBgEIAEoAxIbChNhbW91bnRfY2VudHNfYmVmb3JlGAUgASgJEhoKEmFtb3VudF9jZW50c19hZnRlchgGIAEoCRI4CgdsYXJnZXN0GAcgAygLMicuZGF5Ym9vay5tZXNzYWdlcy5SdW5WZXJkaWN0LlVzZXJDaGFuZ2USFQoIZG9jdW1lbnQYCCABKAlIAIgBAUILCglfZG9jdW1lbnQa7QEKClVzZXJDaGFuZ2USDwoHdXNlcl9pZBgBIAEoAxI4CgZiZWZvcmUYAiABKAsyIy5kYXlib29rLm1lc3NhZ2VzLlJ1blZlcmRpY3QuQW1vdW50SACIAQESNwoFYWZ0ZXIYAyABKAsyIy5kYXlib29rLm1lc3NhZ2VzLlJ1blZlcmRpY3QuQW1vdW50SAGIAQESFQoIdXNlcl9rZXkYBCABKAlIAogBARIVCghjdXJyZW5jeRgFIAEoCUgDiAEBQgkKB19iZWZvcmVCCAoGX2FmdGVyQgsKCV91c2VyX2tleUILCglfY3VycmVuY3kapwEKBkFtb3VudBIUCgxhbW91bnRfY2VudHMYASABKAkSEQoJcHVyY2hhc2VzGAIgASgDEkMKCG1lYXN1cmVzGAMgAygLMjEuZGF5Ym9vay5tZXNzYWdlcy5SdW5WZXJkaWN0LkFtb3VudC5NZWFzdXJlc0VudHJ5Gi8KDU1lYXN1cmVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUIJCgdfcnVuX2lkQgcKBV9kYXRlQgoKCF92ZXJzaW9uQgsKCV9kaXNwYXRjaEIJCgdfcmVhc29uQgkKB19zaGFyZHNCBwoFX3Jvd3NCDAoKX3B1cmNoYXNlc0IPCg1fYW1vdW50X2NlbnRzQhIKEF9ndWVzdF9wdXJjaGFzZXNCFQoTX2d1ZXN0X2Ftb3VudF9jZW50c0IICgZfcmV0cnlCCwoJX2RvY3VtZW50Qg8KDV92ZXJpZnlpbmdfYXRCCgoIX2NoYW5nZXNiBnByb3RvMw");
 
 /**
  * The decision on a run, or the rejection of a request. Topic: run-verdicts.
@@ -172,6 +172,14 @@ export type RunVerdict = Message<"daybook.messages.RunVerdict"> & {
    * @generated from field: optional daybook.messages.RunVerdict.Changes changes = 22;
    */
   changes?: RunVerdict_Changes | undefined;
+
+  /**
+   * What the Revenue rows add up to by currencies, with further sums, where the shop declares these. Currencies are not
+   * added up: there amount_cents is unset.
+   *
+   * @generated from field: repeated daybook.messages.RunVerdict.Part parts = 23;
+   */
+  parts: RunVerdict_Part[];
 };
 
 /**
@@ -180,6 +188,55 @@ export type RunVerdict = Message<"daybook.messages.RunVerdict"> & {
  */
 export const RunVerdictSchema: GenMessage<RunVerdict> = /*@__PURE__*/
   messageDesc(file_messages_run_verdict, 0);
+
+/**
+ * What the purchases of one currency add up to.
+ *
+ * @generated from message daybook.messages.RunVerdict.Part
+ */
+export type RunVerdict_Part = Message<"daybook.messages.RunVerdict.Part"> & {
+  /**
+   * The currency; unset where the shop declares none.
+   *
+   * @generated from field: optional string currency = 1;
+   */
+  currency?: string | undefined;
+
+  /**
+   * Revenue rows; unset where rows have no meaning.
+   *
+   * @generated from field: optional int64 rows = 2;
+   */
+  rows?: bigint | undefined;
+
+  /**
+   * Purchases.
+   *
+   * @generated from field: int64 purchases = 3;
+   */
+  purchases: bigint;
+
+  /**
+   * Their sum in minor units: a decimal integer that may exceed 64 bits.
+   *
+   * @generated from field: string amount_cents = 4;
+   */
+  amountCents: string;
+
+  /**
+   * Further sums in minor units, by the names of the measures: decimal integers that may exceed 64 bits.
+   *
+   * @generated from field: map<string, string> measures = 5;
+   */
+  measures: { [key: string]: string };
+};
+
+/**
+ * Describes the message daybook.messages.RunVerdict.Part.
+ * Use `create(RunVerdict_PartSchema)` to create a new message.
+ */
+export const RunVerdict_PartSchema: GenMessage<RunVerdict_Part> = /*@__PURE__*/
+  messageDesc(file_messages_run_verdict, 0, 0);
 
 /**
  * A message to publish.
@@ -207,7 +264,7 @@ export type RunVerdict_Retry = Message<"daybook.messages.RunVerdict.Retry"> & {
  * Use `create(RunVerdict_RetrySchema)` to create a new message.
  */
 export const RunVerdict_RetrySchema: GenMessage<RunVerdict_Retry> = /*@__PURE__*/
-  messageDesc(file_messages_run_verdict, 0, 0);
+  messageDesc(file_messages_run_verdict, 0, 1);
 
 /**
  * How the rows of this version differ from those of the version that readers saw before.
@@ -244,7 +301,8 @@ export type RunVerdict_Changes = Message<"daybook.messages.RunVerdict.Changes"> 
   removed: bigint;
 
   /**
-   * What the old version adds up to, in minor units: a decimal integer that may exceed 64 bits.
+   * What the old version adds up to, in minor units: a decimal integer that may exceed 64 bits. Empty where there are
+   * currencies.
    *
    * @generated from field: string amount_cents_before = 5;
    */
@@ -277,7 +335,7 @@ export type RunVerdict_Changes = Message<"daybook.messages.RunVerdict.Changes"> 
  * Use `create(RunVerdict_ChangesSchema)` to create a new message.
  */
 export const RunVerdict_ChangesSchema: GenMessage<RunVerdict_Changes> = /*@__PURE__*/
-  messageDesc(file_messages_run_verdict, 0, 1);
+  messageDesc(file_messages_run_verdict, 0, 2);
 
 /**
  * A user whose revenue is another one.
@@ -286,7 +344,7 @@ export const RunVerdict_ChangesSchema: GenMessage<RunVerdict_Changes> = /*@__PUR
  */
 export type RunVerdict_UserChange = Message<"daybook.messages.RunVerdict.UserChange"> & {
   /**
-   * The user.
+   * The user; 0 where the shop's users are no signed 64-bit integers.
    *
    * @generated from field: int64 user_id = 1;
    */
@@ -305,6 +363,20 @@ export type RunVerdict_UserChange = Message<"daybook.messages.RunVerdict.UserCha
    * @generated from field: optional daybook.messages.RunVerdict.Amount after = 3;
    */
   after?: RunVerdict_Amount | undefined;
+
+  /**
+   * The user where user_id cannot hold it: decimal digits, a text as it is, or bytes in hexadecimal digits.
+   *
+   * @generated from field: optional string user_key = 4;
+   */
+  userKey?: string | undefined;
+
+  /**
+   * Of which currency, where the shop declares that.
+   *
+   * @generated from field: optional string currency = 5;
+   */
+  currency?: string | undefined;
 };
 
 /**
@@ -312,7 +384,7 @@ export type RunVerdict_UserChange = Message<"daybook.messages.RunVerdict.UserCha
  * Use `create(RunVerdict_UserChangeSchema)` to create a new message.
  */
 export const RunVerdict_UserChangeSchema: GenMessage<RunVerdict_UserChange> = /*@__PURE__*/
-  messageDesc(file_messages_run_verdict, 0, 2);
+  messageDesc(file_messages_run_verdict, 0, 3);
 
 /**
  * What one user spent on the day.
@@ -333,6 +405,13 @@ export type RunVerdict_Amount = Message<"daybook.messages.RunVerdict.Amount"> & 
    * @generated from field: int64 purchases = 2;
    */
   purchases: bigint;
+
+  /**
+   * Further sums in minor units, by the names of the measures.
+   *
+   * @generated from field: map<string, string> measures = 3;
+   */
+  measures: { [key: string]: string };
 };
 
 /**
@@ -340,5 +419,5 @@ export type RunVerdict_Amount = Message<"daybook.messages.RunVerdict.Amount"> & 
  * Use `create(RunVerdict_AmountSchema)` to create a new message.
  */
 export const RunVerdict_AmountSchema: GenMessage<RunVerdict_Amount> = /*@__PURE__*/
-  messageDesc(file_messages_run_verdict, 0, 3);
+  messageDesc(file_messages_run_verdict, 0, 4);
 

@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file messages/work_item.proto.
  */
 export const file_messages_work_item: GenFile = /*@__PURE__*/
-  fileDesc("ChhtZXNzYWdlcy93b3JrX2l0ZW0ucHJvdG8SEGRheWJvb2subWVzc2FnZXMifQoIV29ya0l0ZW0SDgoGcnVuX2lkGAEgASgJEhAKCGRpc3BhdGNoGAIgASgFEg0KBWluZGV4GAMgASgFEgwKBGRhdGUYBCABKAkSEQoEZnJvbRgFIAEoA0gAiAEBEg8KAnRvGAYgASgDSAGIAQFCBwoFX2Zyb21CBQoDX3RvYgZwcm90bzM");
+  fileDesc("ChhtZXNzYWdlcy93b3JrX2l0ZW0ucHJvdG8SEGRheWJvb2subWVzc2FnZXMixQEKCFdvcmtJdGVtEg4KBnJ1bl9pZBgBIAEoCRIQCghkaXNwYXRjaBgCIAEoBRINCgVpbmRleBgDIAEoBRIMCgRkYXRlGAQgASgJEhEKBGZyb20YBSABKANIAIgBARIPCgJ0bxgGIAEoA0gBiAEBEhYKCWZyb21fdXNlchgHIAEoCUgCiAEBEhQKB3RvX3VzZXIYCCABKAlIA4gBAUIHCgVfZnJvbUIFCgNfdG9CDAoKX2Zyb21fdXNlckIKCghfdG9fdXNlcmIGcHJvdG8z");
 
 /**
  * Offers one shard of a run to the tasks. Topic: work-items.
@@ -47,18 +47,32 @@ export type WorkItem = Message<"daybook.messages.WorkItem"> & {
   date: string;
 
   /**
-   * The first user id of the shard; unset: no lower bound.
+   * The first user of the shard, where users are signed 64-bit integers; unset: no lower bound, or from_user says it.
    *
    * @generated from field: optional int64 from = 5;
    */
   from?: bigint | undefined;
 
   /**
-   * The user id before which the shard ends; unset: no upper bound.
+   * The user before whom the shard ends; unset: no upper bound, or to_user says it.
    *
    * @generated from field: optional int64 to = 6;
    */
   to?: bigint | undefined;
+
+  /**
+   * The first user of another type: decimal digits, a text as it is, or bytes in hexadecimal digits.
+   *
+   * @generated from field: optional string from_user = 7;
+   */
+  fromUser?: string | undefined;
+
+  /**
+   * The user of another type before whom the shard ends.
+   *
+   * @generated from field: optional string to_user = 8;
+   */
+  toUser?: string | undefined;
 };
 
 /**

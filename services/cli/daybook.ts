@@ -248,7 +248,7 @@ Exit codes:
 
 Environment (npm run local prints it for a local cloud):
   GOOGLE_CLOUD_PROJECT    start, rerun, audit: the project of the topics
-  SHOP_FILE               shop: the declaration of the shop's table
+  SHOP_FILE               shop, diff: the declaration of the shop's tables
   DATABASE_URL            status, diff, shop check, retention, --wait: mysql://user:password@host:port/database
   BUCKET                  status, retention, --wait: the bucket of plans, manifests and verdicts
   PUBSUB_EMULATOR_HOST    host:port of a local Pub/Sub, instead of Google's
@@ -292,13 +292,22 @@ Examples:
   npm run -s daybook -- diff 2026-11-22 --all | jq -r .userId`
 
 const shopHelp = `
-SHOP_FILE is a file of YAML, the same for planner, tasks and finalizer, that says what a purchase is:
+SHOP_FILE is a file of YAML, the same for planner, tasks, finalizer and npm run migrate, that says what a purchase is:
 
   table: wp_wc_orders
   user:   {column: customer_id, guest: 0}           # 0, besides NULL, is a guest
   amount: {expression: total_amount, scale: 2}      # exact cents: an amount with more digits fails its user's shard
   time:   {column: date_created_gmt, kind: utc}     # utc, timestamp, local (in REVENUE_TIME_ZONE), epoch-seconds, epoch-ms
   counts: "status IN ('wc-processing','wc-completed') AND currency = 'EUR'"
+
+and, where they are needed:
+
+  userType: char(36) collate ascii_bin              # bigint if not said; bigint unsigned, varchar, binary, varbinary
+  currency: currency                                # part of Revenue's key, so that no two are added
+  measures: {tax: {expression: tax_amount, scale: 2}}
+  sources: [{table: …}, {table: refunds, purchase: false, amount: {expression: "-amount", scale: 2}, …}]
+
+schemas/database/README.md explains all of it, and test/shops has the declarations of twelve shops.
 
 Examples:
   SHOP_FILE=shop.yaml npm run -s daybook -- shop ddl

@@ -1,35 +1,46 @@
 import { type SQL, sql } from "drizzle-orm"
-import { purchases, shopLayout } from "../../schemas/database/shop.ts"
-import { columnDdl, indexDdl } from "../../schemas/database/shop-ddl.ts"
+import { shopLayout, shopSources } from "../../schemas/database/shop.ts"
+import { listShopDdl } from "../../schemas/database/shop-ddl.ts"
 import { allRows, type Database, openDatabase } from "../../shared/database/open-database.ts"
 import { openSource } from "../../shared/database/open-source.ts"
 import { routeDatabase } from "../../shared/database/route-database.ts"
 import { chooseRead } from "../../shared/day/choose-read.ts"
-import { listPredicates } from "../../shared/day/list-predicates.ts"
+import { listFilters } from "../../shared/day/list-filters.ts"
 import { resolveRevenueDay } from "../../shared/day/revenue-day.ts"
-import { fromPurchases, guestsOf, type ShopDay } from "../../shared/day/shop-day.ts"
-import { formatAmount, formatCount } from "../../shared/terminal/render-numbers.ts"
-import { renderTable } from "../../shared/terminal/render-table.ts"
+import { countOf, type DayFilter, fromSource, guestsOf, type ShopDay } from "../../shared/day/shop-day.ts"
+import {
+  addTotals,
+  noTotals,
+  type PartRow,
+  selectPart,
+  type Totals,
+  toTotals,
+  totalsFields,
+} from "../../shared/day/totals.ts"
+import { formatCount } from "../../shared/terminal/render-numbers.ts"
+import { renderSides } from "../../shared/terminal/render-verdict.ts"
 import { readShopConfig } from "./config.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
-/** `daybook shop ddl`: the statements that make the table of SHOP_FILE readable. */
+/** `daybook shop ddl`: the statements that make the tables of SHOP_FILE readable. */
 export function printShopDdl(json: boolean, terminal: Terminal): number {
-  const statements = [...shopLayout.generated.map((column) => columnDdl(shopLayout, column)), indexDdl(shopLayout)]
+  const statements = listShopDdl(shopLayout)
+  const [columns, indexes] = [statements.filter(isColumn), statements.filter((statement) => !isColumn(statement))]
   const lines = [
-    "-- Columns: computed when they are read, so that the table is not rewritten (a moment each).",
-    ...statements.slice(0, -1).map((statement) => `${statement};`),
-    "-- The index: the table is read once, and the shop goes on writing meanwhile.",
-    `${statements.at(-1)};`,
+    "-- Columns: computed when they are read, so that no table is rewritten (a moment each).",
+    ...columns.map((statement) => `${statement};`),
+    "-- Indexes: each table is read once, and the shop goes on writing meanwhile.",
+    ...indexes.map((statement) => `${statement};`),
   ]
   printResult(terminal, json, { statements }, lines)
   return exitCodes.ok
 }
 
+const isColumn = (statement: string) => statement.startsWith("ALTER TABLE")
+
 interface DayTotals {
-  purchases: bigint
-  amountCents: bigint
-  /** Purchases whose amount is no whole number of minor units. */
+  totals: Totals
+  /** Rows whose amount is no whole number of minor units. */
   inexact: bigint
 }
 
@@ -43,27 +54,24 @@ export async function checkShop(date: string, json: boolean, terminal: Terminal)
     const day = { ...resolveRevenueDay(date, config.REVENUE_TIME_ZONE, now, now), timeZone: config.REVENUE_TIME_ZONE }
     const read = await chooseRead(source.db, day)
     const known = await sumUsers(source.db, { ...day, ...read })
-    const [guests = noTotals] = await sumWhere(source.db, { ...day, ...read }, guestsOf({ ...day, ...read }))
-    const right = "right" as const
-    const row = (name: string, { purchases, amountCents }: DayTotals) => [
-      name,
-      formatCount(purchases),
-      formatAmount(String(amountCents)),
-    ]
+    const guests = await sumWhere(source.db, { ...day, ...read }, guestsOf({ ...day, ...read }))
     const inexact = known.inexact + guests.inexact
+    const [ofKnown, ofGuests] = [known, guests].map(({ totals }) => totalsFields(totals))
+    const tables = shopLayout.sources.map(({ table }) => table)
+    const isAre = tables.length === 1 ? "is" : "are"
     const lines = [
-      `${day.date}: ${shopLayout.table} is read by ${read.accessPath} of the index ${read.sourceIndex}`,
-      ...renderTable(
-        [{ title: "" }, { title: "purchases", align: right }, { title: "amount", align: right }],
-        [row("known users", known), row("guests", guests)],
-      ).map((line) => `  ${line}`),
+      `${day.date}: ${tables.join(", ")} ${isAre} read by ${read.accessPath} of the index ${read.sourceIndex}`,
+      ...renderSides([
+        { name: "known users", totals: ofKnown },
+        { name: "guests", totals: ofGuests },
+      ]).map((line) => `  ${line}`),
       ...(inexact > 0n
         ? [
             `${formatCount(inexact)} purchases have an amount that is no whole number of minor units: their users' shards would fail`,
           ]
         : []),
     ]
-    printResult(terminal, json, { date: day.date, ...read, known, guests, inexact }, lines)
+    printResult(terminal, json, { date: day.date, ...read, known: ofKnown, guests: ofGuests, inexact }, lines)
     return inexact > 0n ? exitCodes.failed : exitCodes.ok
   } finally {
     await source.close()
@@ -71,31 +79,23 @@ export async function checkShop(date: string, json: boolean, terminal: Terminal)
   }
 }
 
-const noTotals: DayTotals = { purchases: 0n, amountCents: 0n, inexact: 0n }
-
 async function sumUsers(db: Database, day: ShopDay): Promise<DayTotals> {
-  let sum = noTotals
-  for await (const predicate of listPredicates(db, day, {})) {
-    const [{ purchases, amountCents, inexact } = noTotals] = await sumWhere(db, day, predicate)
-    sum = {
-      purchases: sum.purchases + purchases,
-      amountCents: sum.amountCents + amountCents,
-      inexact: sum.inexact + inexact,
-    }
+  let sum: DayTotals = { totals: noTotals, inexact: 0n }
+  for await (const filter of listFilters(db, day, {})) {
+    const { totals, inexact } = await sumWhere(db, day, filter)
+    sum = { totals: addTotals(sum.totals, totals), inexact: sum.inexact + inexact }
   }
   return sum
 }
 
-async function sumWhere(db: Database, day: ShopDay, where: SQL): Promise<DayTotals[]> {
-  const { amountCents: amount } = purchases
-  const rows = allRows<{ purchases: string; amount: string; inexact: string }>(
-    await db.execute(sql`
-      SELECT COUNT(*) AS purchases, COALESCE(SUM(${amount}), 0) AS amount, COUNT(*) - COUNT(${amount}) AS inexact
-      ${fromPurchases(day)} WHERE ${where}`),
-  )
-  return rows.map((row) => ({
-    purchases: BigInt(row.purchases),
-    amountCents: BigInt(row.amount),
-    inexact: BigInt(row.inexact),
-  }))
+async function sumWhere(db: Database, day: ShopDay, filter: DayFilter): Promise<DayTotals> {
+  const arms = shopSources.map((source): SQL => {
+    const { table, currency, measures } = source
+    const sums = selectPart({ currency, purchases: countOf(source), amount: sql`${table.amountCents}`, measures })
+    const exact = [sql`${table.amountCents}`, ...measures].map((amount) => sql`${amount} IS NOT NULL`)
+    return sql`SELECT COUNT(*) - COALESCE(SUM(${sql.join(exact, sql` AND `)}), 0) AS inexact, ${sums}
+      ${fromSource(day, source)} WHERE ${filter(source)}${currency ? sql` GROUP BY ${currency}` : sql``}`
+  })
+  const rows = allRows<PartRow & { inexact: string }>(await db.execute(sql.join(arms, sql` UNION ALL `)))
+  return { totals: toTotals(rows), inexact: rows.reduce((sum, { inexact }) => sum + BigInt(inexact), 0n) }
 }

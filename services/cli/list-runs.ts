@@ -1,5 +1,6 @@
 import type { Database } from "../../shared/database/open-database.ts"
-import { formatAmount, formatCount, formatDuration } from "../../shared/terminal/render-numbers.ts"
+import { formatAmount } from "../../shared/terminal/render-amount.ts"
+import { formatCount, formatDuration } from "../../shared/terminal/render-numbers.ts"
 import { renderTable } from "../../shared/terminal/render-table.ts"
 import { listNewestRuns, type RunSummary } from "./run-history.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"

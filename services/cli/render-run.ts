@@ -1,6 +1,7 @@
 import { shardStates } from "../../schemas/database/ledger.ts"
 import { isFinished } from "../../shared/ledger/run-progress.ts"
-import { formatAmount, formatCount, formatDuration } from "../../shared/terminal/render-numbers.ts"
+import { formatAmount } from "../../shared/terminal/render-amount.ts"
+import { formatCount, formatDuration } from "../../shared/terminal/render-numbers.ts"
 import { renderProgress } from "../../shared/terminal/render-progress.ts"
 import { renderTable } from "../../shared/terminal/render-table.ts"
 import { renderFaults, renderTotals } from "../../shared/terminal/render-verdict.ts"

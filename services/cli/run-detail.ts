@@ -30,7 +30,7 @@ export interface RunDetail {
   audit: { auditedAt: Date | null; state: string; usersDiffering: bigint } | undefined
   dispatches: Dispatch[]
   /** What the computed shards add up to. */
-  totals: { rows: bigint; purchases: bigint; amountCents: bigint }
+  totals: { rows: bigint; purchases: bigint; amountCents: bigint | undefined }
   /** By the verdict, or before it by the ledger. */
   faults: ShardFault[]
   verdict: Verdict | undefined
@@ -88,11 +88,14 @@ async function readNewestAudit(db: Database, run: Pick<Run, "runId" | "revenueDa
 }
 
 function addUp(shards: Shard[]): RunDetail["totals"] {
-  const totals = { rows: 0n, purchases: 0n, amountCents: 0n }
+  const totals: RunDetail["totals"] = { rows: 0n, purchases: 0n, amountCents: 0n }
   for (const shard of shards.filter(({ state }) => state === "done")) {
     totals.rows += shard.rowCount ?? 0n
     totals.purchases += shard.purchases ?? 0n
-    totals.amountCents += BigInt(shard.amountCents ?? 0)
+    const { amountCents } = shard
+    // Currencies are not added up.
+    if (amountCents === null) totals.amountCents = undefined
+    else if (totals.amountCents !== undefined) totals.amountCents += BigInt(amountCents)
   }
   return totals
 }

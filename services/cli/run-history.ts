@@ -18,8 +18,8 @@ export interface RunSummary {
   done: number
   rows: bigint
   purchases: bigint
-  /** Minor units. */
-  amountCents: bigint
+  /** Minor units; undefined where there are currencies. */
+  amountCents: bigint | undefined
   requestedAt: Date
   decidedAt: Date | undefined
   /** From the request, of a rerun from the newest one, to the verdict or now; by the database's clock. */
@@ -100,7 +100,7 @@ async function sumShards(db: Database, runIds: string[]): Promise<Map<string, Sh
       done: sql<string>`COUNT(*)`,
       rows: sql<string>`SUM(${shards.rowCount})`,
       purchases: sql<string>`SUM(${shards.purchases})`,
-      amountCents: sql<string>`SUM(${shards.amountCents})`,
+      amountCents: sql<string | null>`SUM(${shards.amountCents})`,
     })
     .from(shards)
     .where(and(inArray(shards.runId, runIds), eq(shards.state, "done")))
@@ -108,7 +108,12 @@ async function sumShards(db: Database, runIds: string[]): Promise<Map<string, Sh
   return new Map(
     sums.map(({ runId, done, rows, purchases, amountCents }) => [
       runId,
-      { done: Number(done), rows: BigInt(rows), purchases: BigInt(purchases), amountCents: BigInt(amountCents) },
+      {
+        done: Number(done),
+        rows: BigInt(rows),
+        purchases: BigInt(purchases),
+        amountCents: amountCents === null ? undefined : BigInt(amountCents),
+      },
     ]),
   )
 }

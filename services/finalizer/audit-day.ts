@@ -1,7 +1,9 @@
 import { create } from "@bufbuild/protobuf"
 import {
   Audit_DriftedShardSchema,
+  Audit_PartSchema,
   Audit_TotalsSchema,
+  Audit_UserChangeSchema,
   type Audit as AuditDocument,
   AuditSchema,
 } from "../../schemas/documents/audit_pb.ts"
@@ -9,6 +11,15 @@ import { formatJson, parseDocument } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { readSource } from "../../shared/day/read-source.ts"
 import { sumRows } from "../../shared/day/revenue-rows.ts"
+import {
+  addTotals,
+  changeFields,
+  noTotals,
+  parseTotals,
+  sameTotals,
+  type Totals,
+  totalsFields,
+} from "../../shared/day/totals.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import { beginAudit } from "../../shared/ledger/begin-audit.ts"
 import { endAudit } from "../../shared/ledger/end-audit.ts"
@@ -68,11 +79,7 @@ export async function auditDay(
   const isEnded = await endAudit(db, audit, {
     isDrifted: drifted.length > 0,
     isRepaired,
-    source: {
-      users: source?.rows,
-      purchases: source?.purchases ?? 0n,
-      amountCents: source?.amountCents ?? "0",
-    },
+    source: { users: source?.rows, ...totalsFields(parseTotals(source)) },
     compose: (state, auditedAt) =>
       formatJson(AuditSchema, { ...document, state, auditedAt: auditedAt.toISOString() }, 2),
   })
@@ -80,7 +87,7 @@ export async function auditDay(
 }
 
 function beginDocument(audit: Audit): AuditDocument {
-  const nothing = { rows: 0n, purchases: 0n, amountCents: "0" }
+  const nothing = { rows: 0n, ...totalsFields(noTotals) }
   return create(AuditSchema, {
     auditId: audit.auditId,
     date: audit.revenueDate,
@@ -103,54 +110,42 @@ async function auditBatch(
 ): Promise<AuditDocument> {
   const ranges = shards.map(shardRange)
   const [rows, shop] = await Promise.all([sumRows(db, run, ranges), readSource(() => sumSource(source, run, ranges))])
-  const revenue = { rows: document.revenue?.rows ?? 0n, ...amountsOf(document.revenue) }
-  const sums = { rows: document.source?.rows ?? 0n, ...amountsOf(document.source) }
+  let revenue = { rows: document.revenue?.rows ?? 0n, totals: parseTotals(document.revenue) }
+  let sums = { rows: document.source?.rows ?? 0n, totals: parseTotals(document.source) }
   const drifted = [...document.drifted]
   let { usersDiffering } = document
   for (const [at, shard] of shards.entries()) {
     const [ours, theirs] = [rows[at], shop[at]]
     if (!ours || !theirs) throw new Error(`no totals of shard ${shard.shardIndex} of run ${run.runId}`)
-    const isSame =
-      ours.purchases === theirs.purchases &&
-      ours.amountCents === theirs.amountCents &&
-      ours.checksum === theirs.checksum
+    const isSame = ours.checksum === theirs.checksum && sameTotals(ours, theirs)
     const found = isSame ? undefined : await examineRange(db, source, run, shardRange(shard))
     // Nobody differs when it is looked at closely: the shop is as it was again.
     if (found && found.usersDiffering > 0n) {
       usersDiffering += found.usersDiffering
       drifted.push(toDrifted(shard, found, drifted.length < SHARDS_WITH_USERS_MAX))
     }
-    revenue.rows += ours.rows
-    revenue.purchases += ours.purchases
-    revenue.amountCents += ours.amountCents
-    sums.rows += ours.rows + (found?.usersMore ?? 0n)
-    sums.purchases += theirs.purchases
-    sums.amountCents += theirs.amountCents
+    revenue = { rows: revenue.rows + ours.rows, totals: addTotals(revenue.totals, ours) }
+    sums = { rows: sums.rows + ours.rows + (found?.usersMore ?? 0n), totals: addTotals(sums.totals, theirs) }
   }
   return create(AuditSchema, {
     ...document,
     shards: document.shards + shards.length,
-    revenue: create(Audit_TotalsSchema, { ...revenue, amountCents: String(revenue.amountCents) }),
-    source: create(Audit_TotalsSchema, { ...sums, amountCents: String(sums.amountCents) }),
+    revenue: toDocument(revenue),
+    source: toDocument(sums),
     usersDiffering,
     drifted,
   })
 }
 
-function amountsOf(totals: AuditDocument["revenue"]) {
-  return { purchases: totals?.purchases ?? 0n, amountCents: BigInt(totals?.amountCents ?? 0) }
+function toDocument({ rows, totals }: { rows: bigint; totals: Totals }) {
+  const { parts, ...sums } = totalsFields(totals)
+  return create(Audit_TotalsSchema, { rows, ...sums, parts: parts.map((part) => create(Audit_PartSchema, part)) })
 }
 
 function toDrifted({ shardIndex }: Shard, { usersDiffering, users }: Examination, areNamed: boolean) {
   return create(Audit_DriftedShardSchema, {
     index: shardIndex,
     usersDiffering,
-    users: areNamed
-      ? users.map(({ userId, before, after }) => ({
-          userId,
-          ...(before ? { before } : {}),
-          ...(after ? { after } : {}),
-        }))
-      : [],
+    users: areNamed ? users.map((user) => create(Audit_UserChangeSchema, changeFields(user))) : [],
   })
 }

@@ -3,6 +3,7 @@ import type { Database } from "../../shared/database/open-database.ts"
 import { formatChange, listChanges } from "../../shared/day/list-changes.ts"
 import { type RowTotals, sumRows } from "../../shared/day/revenue-rows.ts"
 import { type ChangeTally, createTally } from "../../shared/day/tally-changes.ts"
+import { addTotals, noTotals } from "../../shared/day/totals.ts"
 import { changesPath } from "../../shared/documents/document-paths.ts"
 import { streamDocument } from "../../shared/documents/documents.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
@@ -14,9 +15,9 @@ import type { Evidence } from "./gather-evidence.ts"
 /** What a version changes of the one that readers see before it is published. */
 export interface VersionChanges extends ChangeTally {
   fromVersion: number
-  /** Minor units. */
-  amountCentsBefore: bigint
-  amountCentsAfter: bigint
+  /** Minor units; undefined where there are currencies. */
+  amountCentsBefore: bigint | undefined
+  amountCentsAfter: bigint | undefined
   /** gs:// URI of the document with every change; undefined if nothing differs. */
   document: string | undefined
 }
@@ -83,6 +84,6 @@ function isSame(a: RowTotals | undefined, b: RowTotals | undefined): boolean {
   return a?.rows === b?.rows && a?.purchases === b?.purchases && a?.checksum === b?.checksum
 }
 
-function addUp(totals: RowTotals[]): bigint {
-  return totals.reduce((sum, { amountCents }) => sum + amountCents, 0n)
+function addUp(totals: RowTotals[]): bigint | undefined {
+  return totals.reduce(addTotals, noTotals).amountCents
 }

@@ -1,15 +1,17 @@
 import type { MessageInitShape } from "@bufbuild/protobuf"
+import { shopLayout } from "../../schemas/database/shop.ts"
 import {
   type Verdict,
   type Verdict_Amount,
   type Verdict_Changes,
+  type Verdict_Part,
   VerdictSchema,
 } from "../../schemas/documents/verdict_pb.ts"
 import { formatJson } from "../../schemas/json.ts"
 import { RerunRequestSchema } from "../../schemas/messages/rerun_request_pb.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
 import type { RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
-import type { UserChange } from "../../shared/day/compare-totals.ts"
+import { addTotals, changeFields, noTotals, parseTotals, type Totals, totalsFields } from "../../shared/day/totals.ts"
 import { verdictPath } from "../../shared/documents/document-paths.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import { topics } from "../../shared/messages/topics.ts"
@@ -48,7 +50,7 @@ export function composeVerdict(
   )
 }
 
-const none = { rows: 0n, purchases: 0n, amountCents: "0" }
+const none = { rows: 0n, ...totalsFields(noTotals) }
 
 /** Of a run that could not be verified: whoever reads a verdict, also an older version, wants its totals. */
 const nothingSeen = { manifests: none, revenue: none, source: none, guests: none }
@@ -59,22 +61,16 @@ function composeTotals({ shards, guests }: Evidence) {
   return {
     shards: shards.length,
     manifests: {
-      rows: addUp(manifests, (manifest) => manifest.rows),
-      purchases: addUp(manifests, (manifest) => manifest.purchases),
-      amountCents: String(addUp(manifests, (manifest) => BigInt(manifest.amountCents))),
+      rows: addUp(manifests, ({ rows }) => rows),
+      ...totalsOf(manifests.map((manifest) => parseTotals(manifest))),
     },
-    revenue: {
-      rows: addUp(shards, ({ rows }) => rows.rows),
-      purchases: addUp(shards, ({ rows }) => rows.purchases),
-      amountCents: String(addUp(shards, ({ rows }) => rows.amountCents)),
-    },
-    source: {
-      purchases: addUp(shards, ({ source }) => source.purchases),
-      amountCents: String(addUp(shards, ({ source }) => source.amountCents)),
-    },
-    guests: { purchases: guests.purchases, amountCents: String(guests.amountCents) },
+    revenue: { rows: addUp(shards, ({ rows }) => rows.rows), ...totalsOf(shards.map(({ rows }) => rows)) },
+    source: totalsOf(shards.map(({ source }) => source)),
+    guests: totalsFields(guests),
   }
 }
+
+const totalsOf = (totals: Totals[]) => totalsFields(totals.reduce(addTotals, noTotals))
 
 /** The message of a verdict document. */
 export function composeMessage(verdict: Verdict, bucketName: string): MessageInitShape<typeof RunVerdictSchema> {
@@ -92,9 +88,10 @@ export function composeMessage(verdict: Verdict, bucketName: string): MessageIni
     shards: verdict.shards,
     rows: verdict.revenue?.rows ?? 0n,
     purchases: verdict.revenue?.purchases ?? 0n,
-    amountCents: verdict.revenue?.amountCents ?? "0",
+    ...(verdict.revenue?.amountCents === undefined ? {} : { amountCents: verdict.revenue.amountCents }),
+    parts: verdict.revenue?.parts.map(toPart) ?? [],
     guestPurchases: verdict.guests?.purchases ?? 0n,
-    guestAmountCents: verdict.guests?.amountCents ?? "0",
+    ...(verdict.guests?.amountCents === undefined ? {} : { guestAmountCents: verdict.guests.amountCents }),
     missing: indexesOf("missing"),
     failed: indexesOf("failed"),
     corrupt: indexesOf("corrupt"),
@@ -112,27 +109,39 @@ function toFault({ index, kind, reason, usersDiffering, users = [] }: Finding) {
     reason,
     ...(index === undefined ? {} : { index }),
     ...(usersDiffering === undefined ? {} : { usersDiffering }),
-    users: users.map(toUserChange),
+    users: users.map(changeFields),
   }
 }
 
-function toChanges({ document, ...changes }: VersionChanges) {
+function toChanges({ document, amountCentsBefore, amountCentsAfter, ...changes }: VersionChanges) {
   return {
     ...changes,
-    amountCentsBefore: String(changes.amountCentsBefore),
-    amountCentsAfter: String(changes.amountCentsAfter),
-    largest: changes.largest.map(toUserChange),
+    ...(amountCentsBefore === undefined ? {} : { amountCentsBefore: String(amountCentsBefore) }),
+    ...(amountCentsAfter === undefined ? {} : { amountCentsAfter: String(amountCentsAfter) }),
+    largest: changes.largest.map(changeFields),
     ...(document === undefined ? {} : { document }),
   }
 }
 
-function toUserChange({ userId, before, after }: UserChange) {
-  return { userId, ...(before ? { before } : {}), ...(after ? { after } : {}) }
+/** A user of a message: as a 64-bit integer where it is one. */
+function userFields(userId: string) {
+  const { kind } = shopLayout.userType
+  const isInt64 = kind === "integer" && BigInt.asIntN(64, BigInt(userId)) === BigInt(userId)
+  return isInt64 ? { userId: BigInt(userId) } : { userKey: userId }
 }
 
 /** The same fields; of another type, as each contract is a file of its own. */
 function toMessageChanges(changes: Verdict_Changes) {
-  const { fromVersion, added, changed, removed, amountCentsBefore, amountCentsAfter, largest, document } = changes
+  const {
+    fromVersion,
+    added,
+    changed,
+    removed,
+    amountCentsBefore = "",
+    amountCentsAfter = "",
+    largest,
+    document,
+  } = changes
   return {
     fromVersion,
     added,
@@ -140,8 +149,9 @@ function toMessageChanges(changes: Verdict_Changes) {
     removed,
     amountCentsBefore,
     amountCentsAfter,
-    largest: largest.map(({ userId, before, after }) => ({
-      userId,
+    largest: largest.map(({ userId, currency, before, after }) => ({
+      ...userFields(userId),
+      ...(currency === undefined ? {} : { currency }),
       ...(before ? { before: toAmount(before) } : {}),
       ...(after ? { after: toAmount(after) } : {}),
     })),
@@ -149,8 +159,18 @@ function toMessageChanges(changes: Verdict_Changes) {
   }
 }
 
-function toAmount({ amountCents, purchases }: Verdict_Amount) {
-  return { amountCents, purchases }
+function toAmount({ amountCents, purchases, measures }: Verdict_Amount) {
+  return { amountCents, purchases, measures }
+}
+
+function toPart({ currency, rows, purchases, amountCents, measures }: Verdict_Part) {
+  return {
+    ...(currency === undefined ? {} : { currency }),
+    ...(rows === undefined ? {} : { rows }),
+    purchases,
+    amountCents,
+    measures,
+  }
 }
 
 /** `2 shards missing, 1 failed; first: shard 3: no task claimed it`. */

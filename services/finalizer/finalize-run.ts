@@ -1,7 +1,7 @@
 import type { PubSub, Topic } from "@google-cloud/pubsub"
 import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { parseDocument } from "../../schemas/json.ts"
-import type { RowTotals } from "../../shared/day/revenue-rows.ts"
+import { addTotals, noTotals, type Totals, totalsFields } from "../../shared/day/totals.ts"
 import { verdictPath } from "../../shared/documents/document-paths.ts"
 import { replaceDocument } from "../../shared/documents/documents.ts"
 import { markAnnounced } from "../../shared/ledger/announce-run.ts"
@@ -82,10 +82,8 @@ async function announce(context: FinalizeContext, runId: string): Promise<void> 
 }
 
 function addUpRows(shards: ShardEvidence[]): DayTotals {
-  const add = (of: (totals: RowTotals) => bigint) => shards.reduce((sum, { rows }) => sum + of(rows), 0n)
   return {
-    users: add((of) => of.rows),
-    purchases: add((of) => of.purchases),
-    amountCents: String(add((of) => of.amountCents)),
+    users: shards.reduce((sum, { rows }) => sum + rows.rows, 0n),
+    ...totalsFields(shards.map(({ rows }) => rows).reduce<Totals>(addTotals, noTotals)),
   }
 }

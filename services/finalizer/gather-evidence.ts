@@ -5,15 +5,16 @@ import { MalformedError, parseDocument } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { readSource } from "../../shared/day/read-source.ts"
 import { type RowTotals, sumRows } from "../../shared/day/revenue-rows.ts"
+import type { Totals } from "../../shared/day/totals.ts"
 import { planPath } from "../../shared/documents/document-paths.ts"
 import { readDocument } from "../../shared/documents/documents.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import { listShards, type Shard } from "../../shared/ledger/find-shards.ts"
 import { shardRange } from "../../shared/ledger/shard-range.ts"
-import type { Range } from "../../shared/range.ts"
+import { parseRange, type Range } from "../../shared/range.ts"
 import type { RetryOptions } from "../../shared/retry.ts"
 import { readManifests } from "./read-manifests.ts"
-import { type CheckedTotals, type SourceTotals, sumGuests, sumSource } from "./sum-source.ts"
+import { type CheckedTotals, sumGuests, sumSource } from "./sum-source.ts"
 
 /** All that a verdict rests on, as it was seen. */
 export interface Evidence {
@@ -23,7 +24,7 @@ export interface Evidence {
   shards: ShardEvidence[]
   /** Names and indexes of manifests that no shard of the run has. */
   strangers: (string | number)[]
-  guests: SourceTotals
+  guests: Totals
 }
 
 export interface ShardEvidence {
@@ -92,9 +93,11 @@ async function readPlan(bucket: Bucket, run: Run, options: RetryOptions): Promis
   const text = await readDocument(bucket, path, options)
   if (text === undefined) return `${path} is not there`
   try {
-    return parseDocument(PlanSchema, text)
+    const plan = parseDocument(PlanSchema, text)
+    plan.shards.forEach(parseRange)
+    return plan
   } catch (error) {
-    if (error instanceof MalformedError) return `${path}: ${error.message}`
+    if (error instanceof MalformedError || error instanceof RangeError) return `${path}: ${error.message}`
     throw error
   }
 }

@@ -1,9 +1,10 @@
 import type { Manifest } from "../../schemas/documents/manifest_pb.ts"
 import type { UserChange } from "../../shared/day/compare-totals.ts"
 import type { RowTotals } from "../../shared/day/revenue-rows.ts"
+import { parseTotals, sameTotals, type Totals } from "../../shared/day/totals.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import type { Shard } from "../../shared/ledger/find-shards.ts"
-import { findGap, formatRange, type Range, sameRange } from "../../shared/range.ts"
+import { findGap, formatRange, isRange, parseRange, type Range } from "../../shared/range.ts"
 import type { Evidence, ShardEvidence } from "./gather-evidence.ts"
 import type { CheckedTotals } from "./sum-source.ts"
 
@@ -25,7 +26,7 @@ export interface Finding {
  * at most one finding each, the first of missing, failed, corrupt, drifted. No finding at all is a complete run.
  */
 export function judgeRun(run: Run, evidence: Evidence): Finding[] {
-  const findings = judgePlan(run, evidence)
+  const findings = run.dispatchError ? [judgeDispatch(run.dispatchError)] : judgePlan(run, evidence)
   for (const of of evidence.shards) {
     const finding = judgeShard(run, of)
     if (finding) findings.push({ index: of.shard.shardIndex, ...finding })
@@ -40,6 +41,11 @@ export function judgeRun(run: Run, evidence: Evidence): Finding[] {
   return findings
 }
 
+/** Whatever is missing is so for this reason. */
+function judgeDispatch(error: string): Finding {
+  return { kind: "failed", reason: `it could not be planned, or its execution not be started: ${error}` }
+}
+
 /** The plan must tile the id space, and the ledger must be that plan. */
 function judgePlan(run: Run, { plan, shards }: Evidence): Finding[] {
   if (typeof plan === "string") return [{ kind: "corrupt", reason: plan }]
@@ -49,14 +55,14 @@ function judgePlan(run: Run, { plan, shards }: Evidence): Finding[] {
     say("it was begun by an older version of Daybook, which could not prove each user")
   }
   if (plan.runId !== run.runId) say(`plan.json is of run ${plan.runId}`)
-  const gap = findGap(plan.shards)
+  const gap = findGap(plan.shards.map(parseRange))
   if (gap) say(`the plan does not cover every user once: shard ${gap.index}: ${gap.reason}`)
   if (plan.shards.length !== shards.length) {
     say(`the plan has ${plan.shards.length} shards and the ledger ${shards.length}`)
   }
   const differing = shards.find(({ shard, range }, index) => {
     const planned = plan.shards[index]
-    return planned !== undefined && (shard.shardIndex !== index || !sameRange(planned, range))
+    return planned !== undefined && (shard.shardIndex !== index || !isRange(planned, range))
   })
   if (differing) say(`shard ${differing.shard.shardIndex} has another range in the ledger than in the plan`)
   return findings
@@ -94,7 +100,7 @@ function judgeManifest(run: Run, shard: Shard, range: Range, manifest: Manifest)
   if (manifest.version !== run.version) return differs("version", manifest.version, run.version)
   if (manifest.index !== shard.shardIndex) return differs("index", manifest.index, shard.shardIndex)
   if (manifest.epoch !== shard.epoch) return differs("epoch", manifest.epoch, shard.epoch)
-  if (!sameRange(manifest, range)) return differs("range", formatRange(manifest), formatRange(range))
+  if (!isRange(manifest, range)) return differs("range", formatRange(manifest), formatRange(range))
   return undefined
 }
 
@@ -103,25 +109,31 @@ function differs(what: string, promised: string | number, known: string | number
 }
 
 function judgeRows(manifest: Manifest, rows: RowTotals): ShardFinding | undefined {
-  const pairs: [string, bigint, bigint][] = [
+  const promised = parseTotals(manifest)
+  const pairs: [string, bigint | undefined, bigint | undefined][] = [
     ["rows", manifest.rows, rows.rows],
-    ["purchases", manifest.purchases, rows.purchases],
-    ["amount", BigInt(manifest.amountCents), rows.amountCents],
+    ["purchases", promised.purchases, rows.purchases],
+    ["amount", promised.amountCents, rows.amountCents],
     ["checksum", BigInt(manifest.checksum), rows.checksum],
   ]
-  const differing = pairs.find(([, promised, found]) => promised !== found)
-  if (!differing) return undefined
-  const [what, promised, found] = differing
-  return { kind: "corrupt", reason: `its manifest says ${what} ${promised}, its Revenue rows say ${found}` }
+  const differing = pairs.find(([, said, found]) => said !== found)
+  if (differing) {
+    const [what, said, found] = differing
+    return { kind: "corrupt", reason: `its manifest says ${what} ${said}, its Revenue rows say ${found}` }
+  }
+  if (sameTotals(promised, rows)) return undefined
+  return { kind: "corrupt", reason: "its manifest says other sums of currencies or measures than its Revenue rows" }
 }
 
 function judgeSource(manifest: Manifest, source: CheckedTotals): ShardFinding | undefined {
-  const isSame =
-    source.purchases === manifest.purchases &&
-    source.amountCents === BigInt(manifest.amountCents) &&
-    source.checksum === BigInt(manifest.checksum)
-  if (isSame) return undefined
-  const now = `the shop now has ${source.purchases} purchases of ${source.amountCents}`
-  const then = `it was computed from ${manifest.purchases} of ${manifest.amountCents}`
+  const promised = parseTotals(manifest)
+  if (source.checksum === BigInt(manifest.checksum) && sameTotals(promised, source)) return undefined
+  const now = `the shop now has ${source.purchases} purchases${describeAmount(source)}`
+  const then = `it was computed from ${promised.purchases}${describeAmount(promised)}`
   return { kind: "drifted", reason: `${now}, and ${then}` }
+}
+
+function describeAmount({ amountCents, parts }: Totals): string {
+  if (amountCents !== undefined) return ` of ${amountCents}`
+  return ` of ${parts.map(({ currency, amountCents: amount }) => `${amount} ${currency}`).join(", ") || "0"}`
 }

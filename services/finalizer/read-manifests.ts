@@ -2,11 +2,13 @@ import type { Bucket } from "@google-cloud/storage"
 import pMap from "p-map"
 import { type Manifest, ManifestSchema } from "../../schemas/documents/manifest_pb.ts"
 import { MalformedError, parseDocument } from "../../schemas/json.ts"
+import { parseTotals } from "../../shared/day/totals.ts"
 import { composeManifest, formatManifest } from "../../shared/documents/compose-manifest.ts"
 import { manifestFolder } from "../../shared/documents/document-paths.ts"
 import { holdsText, listDocuments, readDocument } from "../../shared/documents/documents.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import type { Shard } from "../../shared/ledger/find-shards.ts"
+import { parseRange } from "../../shared/range.ts"
 import type { RetryOptions } from "../../shared/retry.ts"
 
 // Small documents: the time goes into round trips. More at once would not be answered faster.
@@ -56,9 +58,14 @@ export async function readManifests(
 
 function parseManifest(text: string): Manifest | string {
   try {
-    return parseDocument(ManifestSchema, text)
+    const manifest = parseDocument(ManifestSchema, text)
+    parseRange(manifest)
+    parseTotals(manifest)
+    BigInt(manifest.checksum)
+    return manifest
   } catch (error) {
     if (error instanceof MalformedError) return error.message
+    if (error instanceof SyntaxError || error instanceof RangeError) return `${error.message}: a number was expected`
     throw error
   }
 }

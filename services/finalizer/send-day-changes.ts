@@ -52,5 +52,5 @@ function toMessage(change: StoredDayChange, bucketName: string) {
 }
 
 function toTotals({ users, ...totals }: DayTotals) {
-  return { ...totals, ...(users === undefined ? {} : { users }) }
+  return { ...totals, amountCents: totals.amountCents ?? "", ...(users === undefined ? {} : { users }) }
 }

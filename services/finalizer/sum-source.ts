@@ -1,22 +1,17 @@
 import { type SQL, sql } from "drizzle-orm"
 import pMap from "p-map"
 import type { AccessPath } from "../../schemas/database/ledger.ts"
-import { purchases } from "../../schemas/database/shop.ts"
+import { shopSources } from "../../schemas/database/shop.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { type ArmRow, STATEMENTS_AT_ONCE, selectEach } from "../../shared/database/select-each.ts"
-import { checksumOfPurchases, parseMultipliers } from "../../shared/day/checksum.ts"
-import { listPredicates } from "../../shared/day/list-predicates.ts"
-import { fromPurchases, guestsOf, inSlice, type ShopDay } from "../../shared/day/shop-day.ts"
+import { checksumOfPurchases, type Multipliers, parseMultipliers } from "../../shared/day/checksum.ts"
+import { listFilters } from "../../shared/day/list-filters.ts"
+import { countOf, type DayFilter, fromSource, guestsOf, inSlice, type ShopDay } from "../../shared/day/shop-day.ts"
+import { addTotals, noTotals, type PartRow, selectPart, type Totals, toTotals } from "../../shared/day/totals.ts"
 import type { Range } from "../../shared/range.ts"
 
-/** What purchases of the shop add up to. */
-export interface SourceTotals {
-  purchases: bigint
-  amountCents: bigint
-}
-
-/** The same with the checksum that depends on each user's purchases: see checksum.ts. */
-export interface CheckedTotals extends SourceTotals {
+/** What purchases of the shop add up to, with the checksum that depends on each user's: see checksum.ts. */
+export interface CheckedTotals extends Totals {
   checksum: bigint
 }
 
@@ -27,60 +22,51 @@ export interface CheckedDay extends ShopDay {
 
 /** Adds up the source of each range, in the order of the ranges: each purchase is read once. */
 export async function sumSource(db: Database, day: CheckedDay, ranges: Range[]): Promise<CheckedTotals[]> {
-  const checksum = checksumOfPurchases(parseMultipliers(day.checksumMultipliers))
-  return sumByPath[day.accessPath](db, day, ranges, checksum)
+  return sumByPath[day.accessPath](db, day, ranges, parseMultipliers(day.checksumMultipliers))
 }
 
-type SumRanges = (db: Database, day: ShopDay, ranges: Range[], checksum: SQL) => Promise<CheckedTotals[]>
+type SumRanges = (db: Database, day: ShopDay, ranges: Range[], multipliers: Multipliers) => Promise<CheckedTotals[]>
 
 const sumByPath: Record<AccessPath, SumRanges> = {
-  "day-slice": async (db, day, ranges, checksum) => {
-    const select = (range: Range, arm: number) => selectTotals(day, inSlice(day, range), arm, checksum)
+  "day-slice": async (db, day, ranges, multipliers) => {
+    const select = (range: Range, arm: number) => selectTotals(day, inSlice(day, range), arm, multipliers)
     return (await selectEach<CheckedRow>(db, ranges, select)).map(toCheckedTotals)
   },
-  "user-batches": (db, day, ranges, checksum) =>
-    pMap(ranges, (range) => sumPredicates(db, day, range, checksum), { concurrency: STATEMENTS_AT_ONCE }),
+  "user-batches": (db, day, ranges, multipliers) =>
+    pMap(ranges, (range) => sumFilters(db, day, range, multipliers), { concurrency: STATEMENTS_AT_ONCE }),
 }
 
-async function sumPredicates(db: Database, day: ShopDay, range: Range, checksum: SQL): Promise<CheckedTotals> {
-  const sum = { purchases: 0n, amountCents: 0n, checksum: 0n }
-  for await (const predicate of listPredicates(db, day, range)) {
-    const [row] = allRows<CheckedRow>(await db.execute(selectTotals(day, predicate, 0, checksum)))
-    if (!row) continue
-    const totals = toCheckedTotals(row)
-    sum.purchases += totals.purchases
-    sum.amountCents += totals.amountCents
-    sum.checksum += totals.checksum
+async function sumFilters(db: Database, day: ShopDay, range: Range, multipliers: Multipliers): Promise<CheckedTotals> {
+  let sum: CheckedTotals = { ...noTotals, checksum: 0n }
+  for await (const filter of listFilters(db, day, range)) {
+    const rows = allRows<CheckedRow>(await db.execute(selectTotals(day, filter, 0, multipliers)))
+    const totals = toCheckedTotals(rows)
+    sum = { ...addTotals(sum, totals), checksum: sum.checksum + totals.checksum }
   }
   return sum
 }
 
 /** Counts and sums the purchases of a day that have no user. */
-export async function sumGuests(db: Database, day: ShopDay): Promise<SourceTotals> {
-  const [row] = allRows<TotalsRow>(await db.execute(selectTotals(day, guestsOf(day), 0)))
-  return row ? toTotals(row) : { purchases: 0n, amountCents: 0n }
+export async function sumGuests(db: Database, day: ShopDay): Promise<Totals> {
+  return toTotals(allRows<PartRow>(await db.execute(selectTotals(day, guestsOf(day), 0))))
 }
 
-interface TotalsRow extends ArmRow {
-  purchases: string
-  amount: string
-}
-
-interface CheckedRow extends TotalsRow {
+interface CheckedRow extends ArmRow, PartRow {
   checksum: string
 }
 
-/** Guests have no row to be compared with, and so no checksum. */
-function selectTotals(day: ShopDay, where: SQL, arm: number, checksum?: SQL): SQL {
-  const checked = checksum ? sql`, ${checksum} AS checksum` : sql``
-  return sql`SELECT ${arm} AS arm, COUNT(*) AS purchases, COALESCE(SUM(${purchases.amountCents}), 0) AS amount${checked}
-    ${fromPurchases(day)} WHERE ${where}`
+/** A row of each source, and of each currency in it. Guests have no row to be compared with, and so no checksum. */
+function selectTotals(day: ShopDay, filter: DayFilter, arm: number, multipliers?: Multipliers): SQL {
+  const arms = shopSources.map((source) => {
+    const { table, currency, measures } = source
+    const sums = selectPart({ currency, purchases: countOf(source), amount: sql`${table.amountCents}`, measures })
+    const checked = multipliers ? sql`, ${checksumOfPurchases(source, multipliers)} AS checksum` : sql``
+    const grouped = currency ? sql` GROUP BY ${currency}` : sql``
+    return sql`SELECT ${arm} AS arm, ${sums}${checked} ${fromSource(day, source)} WHERE ${filter(source)}${grouped}`
+  })
+  return sql.join(arms, sql` UNION ALL `)
 }
 
-function toCheckedTotals(row: CheckedRow): CheckedTotals {
-  return { ...toTotals(row), checksum: BigInt(row.checksum) }
-}
-
-function toTotals(row: TotalsRow): SourceTotals {
-  return { purchases: BigInt(row.purchases), amountCents: BigInt(row.amount) }
+function toCheckedTotals(rows: CheckedRow[]): CheckedTotals {
+  return { ...toTotals(rows), checksum: rows.reduce((sum, row) => sum + BigInt(row.checksum), 0n) }
 }

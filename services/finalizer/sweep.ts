@@ -95,7 +95,7 @@ async function isOver(context: SweepContext, run: Run): Promise<boolean> {
   const executions = await listExecutions(context.db, run.runId, run.dispatch)
   if (run.state === "planning" || executions.length === 0) {
     // The request is delivered again until it is planned and started, or dead-lettered.
-    const since = dispatch?.openedAt ?? run.requestedAt
+    const since = dispatch?.openedAt ?? run.begunAt ?? run.requestedAt
     return context.now().getTime() - since.getTime() > context.planningMsMax
   }
   for (const execution of executions) {

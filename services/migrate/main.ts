@@ -12,6 +12,7 @@ The shop's own tables are not touched. It may be run again at any time.
 Environment:
   DATABASE_URL        mysql://user:password@host:port/database
   CLOUD_SQL_INSTANCE  PROJECT:REGION:INSTANCE, if it is in Cloud SQL; without a password in DATABASE_URL, as IAM says
+  SHOP_FILE           what the shop declares: it gives Revenue its key, its currency and its measures
   CLOUD_SQL_ADDRESS   which of its addresses: PUBLIC (if not set), PRIVATE or PSC`
 
 if (import.meta.main) {

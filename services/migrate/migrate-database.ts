@@ -3,9 +3,12 @@ import { drizzle } from "drizzle-orm/mysql2"
 import { migrate } from "drizzle-orm/mysql2/migrator"
 import { type Connection, createConnection, type RowDataPacket } from "mysql2/promise"
 import { migrationsFolder } from "../../schemas/database/migrations-folder.ts"
+import { shopLayout } from "../../schemas/database/shop.ts"
+import type { ShopLayout } from "../../schemas/database/shop-layout.ts"
 import { connectionOptions } from "../../shared/database/connection-options.ts"
 import { explainDatabaseError } from "../../shared/database/explain-database-error.ts"
-import { sessionSettings } from "../../shared/database/open-database.ts"
+import { allRows, type Database, sessionSettings } from "../../shared/database/open-database.ts"
+import { compareRevenue, compareRevenueView } from "../../shared/database/revenue-shape.ts"
 import type { DatabaseRoute } from "../../shared/database/route-database.ts"
 import { ConfigurationError, describeError, findErrno } from "../../shared/errors.ts"
 
@@ -21,6 +24,12 @@ const CONNECT_TIMEOUT_MS = 10_000
 const TABLE_WAIT_SECONDS = 30
 const LOCK_WAIT_TIMEOUT = 1205
 
+export interface MigrateOptions {
+  tableWaitSeconds?: number
+  /** What the shop declares, by which Revenue has its key, its currency and its measures. */
+  layout?: ShopLayout
+}
+
 /**
  * Brings Daybook's own tables to the newest version and returns the migrations that it applied. May run several times
  * at once: one migrates, the others wait and find nothing to do. MySQL commits every DDL statement by itself, so a
@@ -29,20 +38,42 @@ const LOCK_WAIT_TIMEOUT = 1205
 export async function migrateDatabase(
   url: string,
   route: Pick<DatabaseRoute, "stream"> = {},
-  tableWaitSeconds = TABLE_WAIT_SECONDS,
+  { tableWaitSeconds = TABLE_WAIT_SECONDS, layout = shopLayout }: MigrateOptions = {},
 ): Promise<string[]> {
   const connection = await connect(url, route, tableWaitSeconds)
   try {
     await takeLock(connection)
     const applied = await pendingMigrations(connection)
-    await migrate(drizzle({ client: connection }), { migrationsFolder, migrationsTable })
-    return applied
+    const db = drizzle({ client: connection })
+    await migrate(db, { migrationsFolder, migrationsTable })
+    return [...applied, ...(await shapeRevenue(db, layout))]
   } catch (error) {
     throw explain(error, url)
   } finally {
     // The server frees the lock with the connection.
     connection.destroy()
   }
+}
+
+/** Gives Revenue the columns of a layout; returns what it did. Rows that are there keep theirs, or nothing is done. */
+async function shapeRevenue(db: Pick<Database, "execute">, layout: ShopLayout): Promise<string[]> {
+  // Migrated without a SHOP_FILE, the Revenue of a shop that has one stays as it is.
+  if (layout.fingerprint === undefined) return []
+  const { statements, isKeyChanged, userType } = await compareRevenue(db, layout)
+  if (isKeyChanged && (await hasRows(db))) {
+    throw new ConfigurationError(
+      `Revenue has rows of users that are ${userType}, and SHOP_FILE declares ${layout.userType.sql}: ` +
+        "keep them by using a database of its own for the other shop, or delete them (DELETE FROM revenue_versions; DELETE FROM published_days) and migrate again.",
+    )
+  }
+  for (const statement of statements) await db.execute(statement)
+  const views = await compareRevenueView(db)
+  for (const statement of views) await db.execute(statement)
+  return [...statements, ...views].map((statement) => statement.replace(/\s+/g, " "))
+}
+
+async function hasRows(db: Pick<Database, "execute">): Promise<boolean> {
+  return allRows(await db.execute("SELECT 1 FROM revenue_versions LIMIT 1")).length > 0
 }
 
 async function connect(

@@ -1,24 +1,29 @@
 import { sql } from "drizzle-orm"
-import { purchases } from "../../schemas/database/shop.ts"
+import { shopLayout } from "../../schemas/database/shop.ts"
+import { parseUserId, selectUser, type UserId } from "../../schemas/database/user-type.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
-import { listPredicates } from "../../shared/day/list-predicates.ts"
-import { fromPurchases, type ShopDay } from "../../shared/day/shop-day.ts"
+import { listFilters } from "../../shared/day/list-filters.ts"
+import { type ShopDay, selectLines } from "../../shared/day/shop-day.ts"
 import type { Range } from "../../shared/range.ts"
 
 /** A user who bought on the day. */
 export interface Buyer {
-  userId: bigint
-  purchases: number
+  userId: UserId
+  /** Rows of the day, which is the work that they make. */
+  rows: number
 }
 
-/** Counts the purchases of each user of a range who bought on a day, in the order of the ids: one look at each of them. */
+/** Counts the rows of each user of a range who bought on a day, in the order of the users: one look at each of them. */
 export async function* countBuyers(db: Database, day: ShopDay, range: Range): AsyncGenerator<Buyer> {
-  for await (const predicate of listPredicates(db, day, range)) {
-    const rows = allRows<{ userId: string; purchases: string }>(
+  for await (const filter of listFilters(db, day, range)) {
+    const { from, userId } = selectLines(day, filter)
+    const rows = allRows<{ userId: string | number; count: string }>(
       await db.execute(sql`
-        SELECT ${purchases.userId} AS userId, COUNT(*) AS purchases ${fromPurchases(day)} WHERE ${predicate}
-        GROUP BY ${purchases.userId} ORDER BY ${purchases.userId}`),
+        SELECT ${selectUser(shopLayout.userType, userId)} AS userId, COUNT(*) AS count ${from}
+        GROUP BY ${userId} ORDER BY ${userId}`),
     )
-    for (const row of rows) yield { userId: BigInt(row.userId), purchases: Number(row.purchases) }
+    for (const row of rows) {
+      yield { userId: parseUserId(shopLayout.userType, String(row.userId)), rows: Number(row.count) }
+    }
   }
 }

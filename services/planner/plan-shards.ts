@@ -10,7 +10,7 @@ import { listShards } from "../../shared/ledger/find-shards.ts"
 import { offerShards } from "../../shared/ledger/offer-shards.ts"
 import { openRun } from "../../shared/ledger/open-run.ts"
 import { rangeColumns, shardRange } from "../../shared/ledger/shard-range.ts"
-import { type Range, rangeFields } from "../../shared/range.ts"
+import { parseRange, type Range, rangeFields } from "../../shared/range.ts"
 import { gather } from "./gather.ts"
 import type { Offer, OfferedShard } from "./offer.ts"
 import { planRanges } from "./plan-ranges.ts"
@@ -80,7 +80,7 @@ async function* cutRest(
   const from = known.at(-1)?.to
   if (plan) {
     // The plan is written: nothing else may be cut.
-    for (const { from, to } of plan.shards.slice(index)) yield { from, to }
+    for (const fields of plan.shards.slice(index)) yield parseRange(fields)
   } else if (run.shardCount === null) {
     const options = { shardPurchases, from, shardsMax: context.shardsMax - index }
     const walk = planRanges(context.source, run, options)

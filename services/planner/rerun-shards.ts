@@ -1,11 +1,12 @@
 import { shopLayout } from "../../schemas/database/shop.ts"
 import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
-import { MalformedError, parseDocument, parseJson } from "../../schemas/json.ts"
+import { parseDocument, parseJson } from "../../schemas/json.ts"
 import { type RerunRequest, RerunRequestSchema } from "../../schemas/messages/rerun_request_pb.ts"
 import { planPath } from "../../shared/documents/document-paths.ts"
 import { readDocument } from "../../shared/documents/documents.ts"
 import { PermanentError } from "../../shared/errors.ts"
+import { closeRun } from "../../shared/ledger/close-run.ts"
 import { findDispatchOfRequest } from "../../shared/ledger/find-dispatches.ts"
 import { findNewestRun, findRun, type Run } from "../../shared/ledger/find-runs.ts"
 import { openNextDispatch } from "../../shared/ledger/open-rerun.ts"
@@ -13,6 +14,7 @@ import type { PushMessage } from "../../shared/messages/push-server.ts"
 import { findRejection, rejectRequest } from "../../shared/messages/reject-request.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { noteFields } from "../../shared/telemetry/tracing.ts"
+import { giveUpReason } from "./give-up.ts"
 import { resumeDispatch } from "./resume-dispatch.ts"
 import type { RunContext } from "./run-context.ts"
 
@@ -27,9 +29,16 @@ export async function takeRerunRequest(context: RunContext, message: PushMessage
     if (!isOpen) await openRerun(context, run, request, message)
     await resumeDispatch(context, run.runId, message.id)
   } catch (error) {
-    if (!(error instanceof PermanentError || error instanceof MalformedError)) throw error
+    const reason = giveUpReason(error, message, context.now())
+    if (reason === undefined) throw error
+    const opened = run && (await findDispatchOfRequest(context.db, run.runId, message.id))
+    if (run && opened) {
+      await closeRun(context.db, { runId: run.runId, dispatch: opened.dispatch }, reason)
+      context.log.error({ error: reason }, "a rerun that is open cannot be started, and is closed")
+      return
+    }
     await rejectRequest(context, topics.rerunRequests, message, {
-      reason: error.message,
+      reason,
       runId: run?.runId,
       date: run?.revenueDate,
     })

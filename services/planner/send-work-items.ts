@@ -1,10 +1,10 @@
 import type { PubSub } from "@google-cloud/pubsub"
+import type { UserId } from "../../schemas/database/user-type.ts"
 import { formatJson } from "../../schemas/json.ts"
 import { WorkItemSchema } from "../../schemas/messages/work_item_pb.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import { shardRange } from "../../shared/ledger/shard-range.ts"
 import { topics } from "../../shared/messages/topics.ts"
-import { rangeFields } from "../../shared/range.ts"
 import { traceAttributes } from "../../shared/telemetry/trace-parent.ts"
 import { currentSpan } from "../../shared/telemetry/tracing.ts"
 import type { OfferedShard } from "./offer.ts"
@@ -18,7 +18,7 @@ export async function sendWorkItems(pubsub: PubSub, run: Run, dispatch: number, 
       dispatch,
       index: shard.shardIndex,
       date: run.revenueDate,
-      ...rangeFields(shardRange(shard)),
+      ...itemRange(shard),
     })
     const attributes = {
       runId: run.runId,
@@ -29,4 +29,14 @@ export async function sendWorkItems(pubsub: PubSub, run: Run, dispatch: number, 
     return topic.publishMessage({ data: Buffer.from(data), attributes })
   })
   await Promise.all(sent)
+}
+
+/** The ends of a shard: as 64-bit integers where they are such. */
+function itemRange(shard: OfferedShard) {
+  const { from, to } = shardRange(shard)
+  const isInt64 = (id: UserId) => typeof id === "bigint" && BigInt.asIntN(64, id) === id
+  return {
+    ...(from === undefined ? {} : isInt64(from) ? { from: BigInt(from) } : { fromUser: String(from) }),
+    ...(to === undefined ? {} : isInt64(to) ? { to: BigInt(to) } : { toUser: String(to) }),
+  }
 }

@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm"
 import type { AccessPath } from "../../schemas/database/ledger.ts"
-import { purchases } from "../../schemas/database/shop.ts"
+import { type ShopSource, shopSources } from "../../schemas/database/shop.ts"
 import { type ExplainRow, explain, indexForEstimate } from "../../shared/database/dialect.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { inSlice, type ShopDay } from "../../shared/day/shop-day.ts"
@@ -42,8 +42,13 @@ const estimateByPath: Record<AccessPath, typeof estimateSlice> = {
 }
 
 async function estimateSlice(db: Database, day: ShopDay): Promise<number> {
-  const query = sql`SELECT ${purchases.userId} FROM ${purchases} ${indexForEstimate(day.sourceIndex)}
-    WHERE ${inSlice(day, {})}`
+  const estimates = await Promise.all(shopSources.map((source) => estimateSource(db, day, source)))
+  return estimates.reduce((sum, rows) => sum + rows, 0)
+}
+
+async function estimateSource(db: Database, day: ShopDay, source: ShopSource): Promise<number> {
+  const query = sql`SELECT ${source.table.userId} FROM ${source.table} ${indexForEstimate(day.sourceIndex)}
+    WHERE ${inSlice(day, {})(source)}`
   const rows = allRows<ExplainRow>(await db.execute(explain(query)))
   return Number(rows[0]?.rows ?? 0)
 }

@@ -1,4 +1,4 @@
-import { MalformedError, parseJson } from "../../schemas/json.ts"
+import { parseJson } from "../../schemas/json.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
 import { drawMultipliers } from "../../shared/day/checksum.ts"
 import { chooseRead } from "../../shared/day/choose-read.ts"
@@ -6,6 +6,7 @@ import { readSource } from "../../shared/day/read-source.ts"
 import { resolveRevenueDay } from "../../shared/day/revenue-day.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import { abandonRun } from "../../shared/ledger/abandon-run.ts"
+import { closeRun } from "../../shared/ledger/close-run.ts"
 import { createRun } from "../../shared/ledger/create-run.ts"
 import { findRepair, findRun, type Run } from "../../shared/ledger/find-runs.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
@@ -13,6 +14,8 @@ import { findRejection, rejectRequest } from "../../shared/messages/reject-reque
 import { REPAIR_ATTRIBUTE, topics } from "../../shared/messages/topics.ts"
 import { inSpan, noteFields } from "../../shared/telemetry/tracing.ts"
 import { checkReplica } from "./check-replica.ts"
+import { checkRevenue } from "./check-revenue.ts"
+import { giveUpReason } from "./give-up.ts"
 import { planRun } from "./plan-run.ts"
 import { resumeDispatch } from "./resume-dispatch.ts"
 import type { RunContext } from "./run-context.ts"
@@ -34,11 +37,16 @@ export async function takeRunRequest(context: RunContext, message: PushMessage):
     const run = (await findRun(context.db, runId)) ?? (await beginRun(context, message, runId, day))
     if (run) await startRun(context, run)
   } catch (error) {
-    if (!(error instanceof PermanentError || error instanceof MalformedError)) throw error
+    const reason = giveUpReason(error, message, context.now())
+    if (reason === undefined) throw error
     // A run that cannot be planned would keep its date from being run until a sweep gave it up. Once tasks may be at
-    // work, it is left to the next delivery, and in the end to the sweep.
-    if (runId !== undefined && !(await abandonRun(context.db, runId))) throw error
-    await rejectRequest(context, topics.runRequests, message, { reason: error.message, date })
+    // work it needs a verdict, which the next sweep brings about.
+    if (runId !== undefined && !(await abandonRun(context.db, runId))) {
+      await closeRun(context.db, { runId, dispatch: 0 }, reason)
+      context.log.error({ runId, error: reason }, "a run that has begun cannot be planned or started, and is closed")
+    } else {
+      await rejectRequest(context, topics.runRequests, message, { reason, date })
+    }
   }
 }
 
@@ -53,6 +61,7 @@ async function beginRun(
   const repairOf = readRepair(message, day.date)
   const repair = repairOf === undefined ? undefined : await findRepair(context.db, repairOf)
   if (repair) return passOverRepair(context, message, repair)
+  await checkRevenue(context.db, context.source)
   if (context.source !== context.db) await readSource(() => checkReplica(context.source, day, context.now()))
   const run = await createRun(context.db, {
     runId,

@@ -1,8 +1,17 @@
 import { type SQL, sql } from "drizzle-orm"
-import { purchases } from "../../schemas/database/shop.ts"
+import { shopLayout } from "../../schemas/database/shop.ts"
+import { selectUser } from "../../schemas/database/user-type.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
-import { listPredicates } from "../../shared/day/list-predicates.ts"
-import { fromPurchases, type ShopDay, sumAmounts } from "../../shared/day/shop-day.ts"
+import { listFilters } from "../../shared/day/list-filters.ts"
+import {
+  type DayFilter,
+  groupByUser,
+  isInexact,
+  keyOf,
+  type ShopDay,
+  selectLines,
+  sumAmounts,
+} from "../../shared/day/shop-day.ts"
 import { findErrno } from "../../shared/errors.ts"
 import type { Range } from "../../shared/range.ts"
 
@@ -25,24 +34,35 @@ export async function findUnfitUser(
   error: unknown,
 ): Promise<string | undefined> {
   if (!isOfSum(error)) return undefined
-  for await (const predicate of listPredicates(shop, day, range)) {
-    const [row] = allRows<{ userId: string; amount: string | null; count: string }>(
-      await shop.execute(selectUnfit(day, predicate)),
+  for await (const filter of listFilters(shop, day, range)) {
+    const [row] = allRows<{ userId: string; amount: string | null; count: string; isIdUnfit: string | number }>(
+      await shop.execute(selectUnfit(day, filter)),
     )
     if (!row) continue
     if (row.amount === null) {
       return `user ${row.userId} has a purchase whose amount is no whole number of minor units, or NULL: correct it in the shop, or declare another scale, and rerun the shard`
+    }
+    if (Number(row.isIdUnfit) === 1) {
+      return `user ${row.userId} is beyond signed 64-bit integers: declare userType: bigint unsigned in a SHOP_FILE, migrate, and start the date anew`
     }
     return `user ${row.userId} spent ${row.amount} in ${row.count} purchases, which does not fit into 64 bits: correct them in the shop and rerun the shard`
   }
   return undefined
 }
 
-function selectUnfit(day: ShopDay, predicate: SQL): SQL {
-  const { userId, amountCents } = purchases
-  return sql`SELECT ${userId} AS userId, ${sumAmounts()} AS amount, COUNT(*) AS count ${fromPurchases(day)} WHERE ${predicate}
-    GROUP BY ${userId} HAVING SUM(${amountCents}) NOT BETWEEN ${sql.raw(AMOUNT_MIN)} AND ${sql.raw(AMOUNT_MAX)} OR COUNT(*) > COUNT(${amountCents})
-    ORDER BY ${userId} LIMIT 1`
+function selectUnfit(day: ShopDay, filter: DayFilter): SQL {
+  const lines = selectLines(day, filter)
+  const amounts = [lines.amount, ...lines.measures]
+  const isBeyond = amounts.map(
+    (amount) => sql`SUM(${amount}) NOT BETWEEN ${sql.raw(AMOUNT_MIN)} AND ${sql.raw(AMOUNT_MAX)}`,
+  )
+  const { userType } = shopLayout
+  const isIdUnfit =
+    userType.kind === "integer" && !userType.isUnsigned ? sql`${lines.userId} > ${sql.raw(AMOUNT_MAX)}` : sql`0`
+  return sql`SELECT ${selectUser(userType, lines.userId)} AS userId, ${sumAmounts(lines)} AS amount,
+    ${lines.purchases} AS count, ${isIdUnfit} AS isIdUnfit ${lines.from} ${groupByUser(lines)}
+    HAVING ${sql.join(isBeyond, sql` OR `)} OR ${isInexact(amounts)} OR isIdUnfit = 1
+    ORDER BY ${keyOf(lines)} LIMIT 1`
 }
 
 function isOfSum(error: unknown): boolean {

@@ -1,17 +1,18 @@
 import type { SQL } from "drizzle-orm"
 import type { Pool } from "mysql2"
+import { shopLayout } from "../../schemas/database/shop.ts"
+import { parseUserId } from "../../schemas/database/user-type.ts"
 import { type ShopDay, selectUserTotals, type UserTotals } from "../../shared/day/shop-day.ts"
 import { ofUsers, selectBuyers } from "../../shared/day/user-batches.ts"
-import type { Range } from "../../shared/range.ts"
+import type { Range, Span } from "../../shared/range.ts"
 import { RowStream } from "./row-stream.ts"
 
 /** What the users of a range bought, a batch of users at a time. While one is being dealt with the next is read. */
 export class UserBatchStream {
   readonly #pool: Pool
   readonly #day: ShopDay
-  readonly #range: Range
+  #rest: Span
   readonly #usersPerBatch: number
-  #after: bigint | undefined
   #stream: { close(): void } | undefined
   #coming: Promise<UserTotals[]>
   #isClosed = false
@@ -20,7 +21,7 @@ export class UserBatchStream {
   constructor(pool: Pool, day: ShopDay, range: Range, usersPerBatch: number) {
     this.#pool = pool
     this.#day = day
-    this.#range = range
+    this.#rest = range
     this.#usersPerBatch = usersPerBatch
     this.#coming = this.#begin()
   }
@@ -46,12 +47,12 @@ export class UserBatchStream {
 
   async #readBatch(): Promise<UserTotals[]> {
     while (!this.#isClosed) {
-      const buyers = await this.#read<[string, string]>(
-        selectBuyers(this.#day, this.#range, this.#after, this.#usersPerBatch),
+      const buyers = await this.#read<[string | number, string]>(
+        selectBuyers(this.#day, this.#rest, this.#usersPerBatch),
       )
-      const userIds = buyers.map(([userId]) => BigInt(userId))
+      const userIds = buyers.map(([userId]) => parseUserId(shopLayout.userType, String(userId)))
       if (userIds.length === 0) break
-      this.#after = userIds.at(-1)
+      this.#rest = { ...this.#rest, after: userIds.at(-1) }
       const totals = await this.#read<UserTotals>(selectUserTotals(this.#day, ofUsers(this.#day, userIds)))
       // None: their purchases have gone in between.
       if (totals.length > 0) return totals
@@ -59,13 +60,18 @@ export class UserBatchStream {
     return []
   }
 
-  /** All rows of a query that has at most one for each user of a batch. */
+  /** All rows of a query that has but a few for each user of a batch. */
   async #read<Row extends unknown[]>(query: SQL): Promise<Row[]> {
     if (this.#isClosed) return []
     const stream = new RowStream<Row>(this.#pool, query, this.#usersPerBatch + 1)
     this.#stream = stream
+    const rows: Row[] = []
     try {
-      return await stream.next()
+      for (;;) {
+        const more = await stream.next()
+        rows.push(...more)
+        if (more.length <= this.#usersPerBatch) return rows
+      }
     } finally {
       stream.close()
     }

@@ -5,7 +5,7 @@ import { allRows, type Database } from "./open-database.ts"
 
 /** A row that says which arm of its statement it is of. */
 export interface ArmRow {
-  arm: string
+  arm: string | number
 }
 
 // One statement for many ranges saves round trips. Each arm is still one range of an index.
@@ -14,19 +14,24 @@ const RANGES_PER_STATEMENT_MAX = 100
 /** As many as a shop can spare for a look; a service's pool holds four by default. */
 export const STATEMENTS_AT_ONCE = 2
 
-/** Selects one row for each range, in the order of the ranges: `select` must give its `arm` back. */
+/**
+ * Selects rows for each range, in the order of the ranges: `select` must give its `arm` back, and may be several SELECTs
+ * joined by UNION ALL.
+ */
 export async function selectEach<Row extends ArmRow>(
   db: Database,
   ranges: Range[],
   select: (range: Range, arm: number) => SQL,
-): Promise<Row[]> {
+): Promise<Row[][]> {
   // Twice as many statements as go at once: they end at about the same time though ranges differ.
   const size = Math.min(Math.ceil(ranges.length / STATEMENTS_AT_ONCE / 2), RANGES_PER_STATEMENT_MAX)
   const starts = Array.from({ length: Math.ceil(ranges.length / Math.max(1, size)) }, (_, n) => n * size)
   const selectFrom = async (start: number) => {
-    const arms = ranges.slice(start, start + size).map((range, arm) => select(range, arm))
+    const chosen = ranges.slice(start, start + size)
+    const arms = chosen.map((range, arm) => select(range, arm))
     const rows = allRows<Row>(await db.execute(sql.join(arms, sql` UNION ALL `)))
-    return rows.toSorted((a, b) => Number(a.arm) - Number(b.arm))
+    const byArm = Map.groupBy(rows, ({ arm }) => Number(arm))
+    return chosen.map((_range, arm) => byArm.get(arm) ?? [])
   }
   return (await pMap(starts, selectFrom, { concurrency: STATEMENTS_AT_ONCE })).flat()
 }

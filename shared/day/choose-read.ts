@@ -1,50 +1,67 @@
-import { getTableName, type SQL, sql } from "drizzle-orm"
+import { inArray, type SQL, sql } from "drizzle-orm"
 import type { AccessPath } from "../../schemas/database/ledger.ts"
-import { daySliceColumns, purchases, shopLayout, userBatchColumns } from "../../schemas/database/shop.ts"
-import { indexDdl } from "../../schemas/database/shop-ddl.ts"
+import { type ShopSource, shopLayout, shopSources } from "../../schemas/database/shop.ts"
+import { daySliceColumns, userBatchColumns } from "../../schemas/database/shop-ddl.ts"
+import type { UserId } from "../../schemas/database/user-type.ts"
 import { type ExplainRow, explain } from "../database/dialect.ts"
 import { allRows, type Database } from "../database/open-database.ts"
 import { describeError, findErrno, PermanentError } from "../errors.ts"
-import { type Column, findUnfitColumn, listColumnDdl, listColumns } from "./inspect-columns.ts"
-import { inSlice, type ShopDay, type SourceRead, selectUserTotals } from "./shop-day.ts"
-import { ofUsers, selectBuyers, USERS_PER_BATCH } from "./user-batches.ts"
-
-const table = getTableName(purchases)
-const names = (columns: readonly { name: string }[]) => columns.map((column) => column.name)
-const sliceColumns = names(daySliceColumns)
-const { purchasedAt } = purchases
+import { type Column, findUnfitColumn, isTable, listColumnDdl, listColumns } from "./inspect-columns.ts"
+import { type DayFilter, fromSource, inSlice, type ShopDay, type SourceRead } from "./shop-day.ts"
+import { ofUsers, selectBuyersOf, USERS_PER_BATCH } from "./user-batches.ts"
 
 const NO_SUCH_TABLE = 1146
 const NO_SUCH_COLUMN = 1054
 const NO_SUCH_KEY = 1176
 
+type Bounds = Pick<ShopDay, "fromAt" | "toAt" | "timeZone">
+
 /**
  * Looks before the leap: chooses the access path: the shop's index through which a run can read its day without the
  * history, and how, as EXPLAIN confirms. An index of the day is preferred to one of each user's purchases, and a covering
- * one to one that has to look every purchase up. Throws a PermanentError that names the index to add if every shard
- * would scan the table, or the table or column that is missing.
+ * one to one that has to look every purchase up. Of several sources each is read through the index that is declared for
+ * it, which has the same name in all. Throws a PermanentError that names the index to add if every shard would scan a
+ * table, or the table or column that is missing.
  */
-export async function chooseRead(
-  db: Database,
-  day: Pick<ShopDay, "fromAt" | "toAt" | "timeZone">,
-): Promise<SourceRead> {
+export async function chooseRead(db: Database, day: Bounds): Promise<SourceRead> {
   try {
-    const [indexes, columns] = await Promise.all([listIndexes(db), listColumns(db)])
-    const unfit = findUnfitColumn(columns)
-    if (unfit !== undefined) throw new PermanentError(unfit)
-    refuseOtherColumns(columns, indexes)
-    const reads = [
-      ...(shopLayout.hasDate ? findReads(indexes, "day-slice", sliceColumns) : []),
-      ...findReads(indexes, "user-batches", names(userBatchColumns)),
-    ]
-    for (const read of reads) if (await isUsable(db, { ...day, ...read })) return read
-    // Says whether the table and its columns are there at all.
-    const { userId, amountCents } = purchases
-    await db.execute(sql`SELECT ${userId}, ${purchasedAt}, ${amountCents} FROM ${purchases} LIMIT 0`)
-    throw new PermanentError(describeRefusal(columns, reads))
+    const states = await Promise.all(shopSources.map((source) => inspectSource(db, source)))
+    refuseOtherColumns(states)
+    const reads: SourceRead[] = []
+    for (const state of states) reads.push(await chooseSourceRead(db, day, state))
+    const [read] = reads
+    if (!read) throw new Error("the shop has no source")
+    return read
   } catch (error) {
     throw explainMissing(error)
   }
+}
+
+/** A source as it is now. */
+interface SourceState {
+  source: ShopSource
+  indexes: Map<string, string[]>
+  columns: Map<string, Column>
+}
+
+async function inspectSource(db: Database, source: ShopSource): Promise<SourceState> {
+  const [indexes, columns] = await Promise.all([listIndexes(db, source), listColumns(db, source)])
+  const unfit = findUnfitColumn(source, columns)
+  if (unfit !== undefined) throw new PermanentError(unfit)
+  return { source, indexes, columns }
+}
+
+async function chooseSourceRead(db: Database, day: Bounds, state: SourceState): Promise<SourceRead> {
+  const { source, indexes } = state
+  const reads = [
+    ...(shopLayout.hasDate ? findReads(indexes, "day-slice", daySliceColumns(source.layout)) : []),
+    ...findReads(indexes, "user-batches", userBatchColumns(source.layout)),
+  ].filter(({ sourceIndex }) => shopSources.length === 1 || sourceIndex === source.layout.index)
+  for (const read of reads) if (await isUsable(db, source, { ...day, ...read })) return read
+  // Says whether the table and its columns are there at all.
+  const { userId, purchasedAt, amountCents } = source.table
+  await db.execute(sql`SELECT ${userId}, ${purchasedAt}, ${amountCents} FROM ${source.table} LIMIT 0`)
+  throw new PermanentError(describeRefusal(state, reads))
 }
 
 /** The indexes that begin with the first two of the columns, those with all of them first. */
@@ -57,11 +74,11 @@ function findReads(indexes: Map<string, string[]>, accessPath: AccessPath, colum
   return [...found].map((sourceIndex) => ({ sourceIndex, accessPath }))
 }
 
-async function listIndexes(db: Database): Promise<Map<string, string[]>> {
+async function listIndexes(db: Database, source: ShopSource): Promise<Map<string, string[]>> {
   const rows = allRows<{ name: string; columnName: string }>(
     await db.execute(sql`
       SELECT INDEX_NAME AS name, COLUMN_NAME AS columnName FROM information_schema.STATISTICS
-      WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ${table} ORDER BY INDEX_NAME, SEQ_IN_INDEX`),
+      WHERE ${isTable(source)} ORDER BY INDEX_NAME, SEQ_IN_INDEX`),
   )
   const indexes = new Map<string, string[]>()
   for (const row of rows) indexes.set(row.name, [...(indexes.get(row.name) ?? []), row.columnName])
@@ -69,9 +86,9 @@ async function listIndexes(db: Database): Promise<Map<string, string[]>> {
 }
 
 /** Whether a shard can read through the index; not through one that the server hides: invisible in MySQL, ignored in MariaDB. */
-async function isUsable(db: Database, day: ShopDay): Promise<boolean> {
+async function isUsable(db: Database, source: ShopSource, day: ShopDay): Promise<boolean> {
   try {
-    return await confirmRead(db, day)
+    return await confirmRead(db, source, day)
   } catch (error) {
     if (findErrno(error) === NO_SUCH_KEY) return false
     throw error
@@ -79,8 +96,8 @@ async function isUsable(db: Database, day: ShopDay): Promise<boolean> {
 }
 
 /** Whether a shard's read is of ranges of the index, on any size of table and whatever the statistics say. */
-async function confirmRead(db: Database, day: ShopDay): Promise<boolean> {
-  return confirmByPath[day.accessPath](db, day)
+async function confirmRead(db: Database, source: ShopSource, day: ShopDay): Promise<boolean> {
+  return confirmByPath[day.accessPath](db, source, day)
 }
 
 const confirmByPath: Record<AccessPath, typeof confirmRead> = {
@@ -88,20 +105,33 @@ const confirmByPath: Record<AccessPath, typeof confirmRead> = {
   "user-batches": confirmBatches,
 }
 
-async function confirmSlice(db: Database, day: ShopDay): Promise<boolean> {
-  return !isScan(await explainRead(db, selectUserTotals(day, inSlice(day, { from: 0n, to: 1n }))))
+/** Keys that need not be anybody's. */
+const someUsers = (count: number): UserId[] =>
+  Array.from({ length: count }, (_, index) =>
+    shopLayout.userType.kind === "integer" ? BigInt(index) : index.toString(16).toUpperCase().padStart(4, "0"),
+  )
+
+async function confirmSlice(db: Database, source: ShopSource, day: ShopDay): Promise<boolean> {
+  const [from, to] = someUsers(2)
+  return !isScan(await explainRead(db, selectSums(source, day, inSlice(day, { from, to }))))
 }
 
 /** Both statements of a full batch, and that the second does not go through all that its users ever bought. */
-async function confirmBatches(db: Database, day: ShopDay): Promise<boolean> {
-  const userIds = Array.from({ length: USERS_PER_BATCH }, (_, index) => BigInt(index))
-  const ever = sql`${purchases.userId} IN (${sql.raw(userIds.join(","))})`
+async function confirmBatches(db: Database, source: ShopSource, day: ShopDay): Promise<boolean> {
+  const users = someUsers(USERS_PER_BATCH)
+  const ever: DayFilter = ({ table }) => inArray(table.userId, users)
   // With a small LIMIT the estimate is never more than that.
-  const buyers = await explainRead(db, selectBuyers(day, {}, undefined, Number.MAX_SAFE_INTEGER))
-  const batch = await explainRead(db, selectUserTotals(day, ofUsers(day, userIds)))
-  const history = await explainRead(db, selectUserTotals(day, ever))
+  const buyers = await explainRead(db, selectBuyersOf(source, day, {}, Number.MAX_SAFE_INTEGER))
+  const batch = await explainRead(db, selectSums(source, day, ofUsers(day, users)))
+  const history = await explainRead(db, selectSums(source, day, ever))
   if (isScan(buyers) || isScan(batch)) return false
   return batch.keyLength > history.keyLength || batch.type === "index"
+}
+
+/** What a shard's read comes to in one source. */
+function selectSums(source: ShopSource, day: ShopDay, filter: DayFilter): SQL {
+  const { userId, amountCents } = source.table
+  return sql`SELECT ${userId}, SUM(${amountCents}) ${fromSource(day, source)} WHERE ${filter(source)} GROUP BY ${userId}`
 }
 
 interface Read {
@@ -126,22 +156,28 @@ function isScan({ type, rows }: Read): boolean {
 }
 
 /** Columns that are missing, or were made by another declaration and so say something else: nothing is read from them. */
-function refuseOtherColumns(columns: Map<string, Column>, indexes: Map<string, string[]>): void {
-  const isWhole = shopLayout.generated.every(
-    ({ name, comment }) => comment === "" || columns.get(name)?.comment === comment,
+function refuseOtherColumns(states: SourceState[]): void {
+  const differing = states.filter(
+    ({ source, columns }) =>
+      // Without any column there is no table, which is told in other words.
+      columns.size > 0 &&
+      source.layout.generated.some(({ name, comment }) => comment !== "" && columns.get(name)?.comment !== comment),
   )
-  // Without any column there is no table, which is told in other words.
-  if (isWhole || columns.size === 0) return
-  const ddl = [...listColumnDdl(shopLayout, columns, indexes.has(shopLayout.index)), indexDdl(shopLayout)]
+  if (differing.length === 0) return
+  const tables = differing.map(({ source }) => source.layout.table).join(", ")
+  const ddl = differing.flatMap(({ source, columns, indexes }) =>
+    listColumnDdl(source, columns, indexes.has(source.layout.index)),
+  )
   throw new PermanentError(
-    `${table} does not have the columns that SHOP_FILE declares, as it is now: run these statements, and start the date again: ${ddl.join("; ")}`,
+    `${tables} does not have the columns that SHOP_FILE declares, as it is now: run these statements, and start the date again: ${ddl.join("; ")}`,
   )
 }
 
 /** The statements that would help. */
-function describeRefusal(columns: Map<string, Column>, reads: SourceRead[]): string {
-  const wanted = [...(shopLayout.hasDate ? [sliceColumns] : []), names(userBatchColumns)]
-  const ddl = [...listColumnDdl(shopLayout, columns, false), indexDdl(shopLayout)].join("; ")
+function describeRefusal({ source, columns }: SourceState, reads: SourceRead[]): string {
+  const { table } = source.layout
+  const wanted = [...(shopLayout.hasDate ? [daySliceColumns(source.layout)] : []), userBatchColumns(source.layout)]
+  const ddl = listColumnDdl(source, columns, false).join("; ")
   const why =
     reads.length > 0
       ? `EXPLAIN says that a shard would scan ${table} in spite of its index ${reads.map((read) => read.sourceIndex).join(", ")}`

@@ -1,91 +1,106 @@
-import type { Range } from "../range.ts"
-import type { UserTotals } from "./shop-day.ts"
+import type { UserId } from "../../schemas/database/user-type.ts"
+import type { Range, Span } from "../range.ts"
 
 /** What one user spent on a day. */
 export interface Spent {
   /** Minor units: a decimal integer, which in the shop may exceed 64 bits. */
   amountCents: string
   purchases: bigint
+  /** Further sums by their names. */
+  measures: Record<string, string>
+}
+
+/** What one user spent in one currency, where there are several. */
+export interface UserSpent {
+  userId: UserId
+  /** Orders the users as their column does, and is the same for whom it takes for one. */
+  order: bigint | string
+  currency: string | undefined
+  spent: Spent
 }
 
 /** A user whose revenue is another one: `before` or `after` is undefined where there is none. */
 export interface UserChange {
-  userId: bigint
+  userId: UserId
+  currency: string | undefined
   before: Spent | undefined
   after: Spent | undefined
 }
 
-/**
- * Reads totals of users in a range, in the order of their ids: at least `limit` of them, or all there are. What is
- * returned are all users from the range's beginning to the last one returned.
- */
-export type ReadTotals = (range: Range, limit: number) => Promise<UserTotals[]>
+/** All that users of a span spent, in their order, up to one user, or to the end of the span. */
+export interface Page {
+  users: UserSpent[]
+  /** The last user who is in it with everything; undefined if it reaches the end of the span. */
+  last: UserSpent | undefined
+}
+
+/** Reads what users of a span spent: at least `limit` of them, or all there are. */
+export type ReadPage = (span: Span, limit: number) => Promise<Page>
 
 // Some megabytes on either side.
 const USERS_PER_PAGE = 5_000
 
 /**
- * Compares what two sources say of the users of a range and yields those who differ, in the order of their ids. Memory
+ * Compares what two sources say of the users of a range and yields those who differ, in the order of the users. Memory
  * holds one page of each side, whatever the size of the range; no connection is held between two pages.
  */
 export async function* compareTotals(
-  readBefore: ReadTotals,
-  readAfter: ReadTotals,
+  readBefore: ReadPage,
+  readAfter: ReadPage,
   range: Range,
   usersPerPage = USERS_PER_PAGE,
 ): AsyncGenerator<UserChange> {
-  let from = range.from
+  let rest: Span = range
   for (;;) {
-    const before = await readBefore({ from, to: range.to }, usersPerPage)
+    const before = await readBefore(rest, usersPerPage)
     // The other side is read to where this one has got.
-    const to = before.length < usersPerPage ? range.to : after(before)
-    const others = await readAfter({ from, to }, usersPerPage)
+    const after = await readAfter({ ...rest, through: before.last?.userId }, usersPerPage)
     // And if that got less far, this one counts to there only, and is read again from there.
-    const end = others.length < usersPerPage ? to : after(others)
-    yield* mergeChanges(upTo(before, end), others)
-    if (end === range.to) return
-    from = end
+    const last = after.last ?? before.last
+    yield* mergeChanges(upTo(before.users, last), after.users)
+    if (!last) return
+    rest = { ...range, after: last.userId }
   }
 }
 
-/** The id after the last one. */
-function after(totals: UserTotals[]): bigint | undefined {
-  const last = totals.at(-1)
-  return last && BigInt(last[0]) + 1n
+function upTo(users: UserSpent[], last: UserSpent | undefined): UserSpent[] {
+  return last ? users.filter(({ order }) => order <= last.order) : users
 }
 
-function upTo(totals: UserTotals[], end: bigint | undefined): UserTotals[] {
-  return end === undefined ? totals : totals.filter(([userId]) => BigInt(userId) < end)
-}
-
-function* mergeChanges(before: UserTotals[], after: UserTotals[]): Generator<UserChange> {
+function* mergeChanges(before: UserSpent[], after: UserSpent[]): Generator<UserChange> {
   let left = 0
   let right = 0
   for (;;) {
     const old = before[left]
     const now = after[right]
     if (!old && !now) return
-    const order = !old ? 1 : !now ? -1 : compareIds(old[0], now[0])
+    const order = !old ? 1 : !now ? -1 : compareUsers(old, now)
     if (order <= 0) left++
     if (order >= 0) right++
+    const first = order <= 0 ? old : now
+    if (!first) return
     const change = {
-      userId: BigInt((order <= 0 ? old : now)?.[0] ?? 0),
-      before: order <= 0 && old ? toSpent(old) : undefined,
-      after: order >= 0 && now ? toSpent(now) : undefined,
+      userId: first.userId,
+      currency: first.currency,
+      before: order <= 0 ? old?.spent : undefined,
+      after: order >= 0 ? now?.spent : undefined,
     }
     if (!isSame(change.before, change.after)) yield change
   }
 }
 
-function compareIds(a: string, b: string): number {
-  if (a === b) return 0
-  return BigInt(a) < BigInt(b) ? -1 : 1
-}
-
-function toSpent([, amountCents, purchases]: UserTotals): Spent {
-  return { amountCents, purchases: BigInt(purchases) }
+function compareUsers(a: UserSpent, b: UserSpent): number {
+  if (a.order !== b.order) return a.order < b.order ? -1 : 1
+  if (a.currency === b.currency) return 0
+  return (a.currency ?? "") < (b.currency ?? "") ? -1 : 1
 }
 
 function isSame(a: Spent | undefined, b: Spent | undefined): boolean {
-  return a?.amountCents === b?.amountCents && a?.purchases === b?.purchases
+  if (!a || !b) return a === b
+  const names = Object.keys(a.measures)
+  return (
+    a.amountCents === b.amountCents &&
+    a.purchases === b.purchases &&
+    names.every((name) => a.measures[name] === b.measures[name])
+  )
 }

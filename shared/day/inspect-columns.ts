@@ -1,11 +1,9 @@
-import { getTableName, sql } from "drizzle-orm"
-import { purchases, shopLayout } from "../../schemas/database/shop.ts"
-import { columnDdl, dropDdl } from "../../schemas/database/shop-ddl.ts"
-import { integerTypes, type ShopLayout } from "../../schemas/database/shop-declaration.ts"
+import { sql } from "drizzle-orm"
+import { type ShopSource, shopLayout } from "../../schemas/database/shop.ts"
+import { columnDdl, dropDdl, dropIndexDdl, indexDdl } from "../../schemas/database/shop-ddl.ts"
+import { integerTypes } from "../../schemas/database/shop-layout.ts"
+import { describeUserColumn, isColumnOf } from "../../schemas/database/user-type.ts"
 import { allRows, type Database } from "../database/open-database.ts"
-
-const table = getTableName(purchases)
-const { userId, amountCents, purchasedAt, purchasedOn } = purchases
 
 /** A column of the shop's table, as information_schema describes it. */
 export interface Column {
@@ -19,67 +17,90 @@ export interface Column {
   /** Of a generated column; empty for others. */
   expression: string
   comment: string
+  /** Of a text; null for others. */
+  collation: string | null
+  /** `orders.total`: as a person names it. */
+  place: string
 }
 
-/** The columns of the shop's table by name; none where there is no such table. */
-export async function listColumns(db: Database): Promise<Map<string, Column>> {
-  const rows = allRows<Omit<Column, "scale"> & { scale: string | number | null }>(
+/** The columns of a source by name; none where there is no such table. */
+export async function listColumns(db: Database, source: ShopSource): Promise<Map<string, Column>> {
+  const { table } = source.layout
+  const rows = allRows<Omit<Column, "scale" | "place"> & { scale: string | number | null }>(
     await db.execute(sql`
       SELECT COLUMN_NAME AS name, DATA_TYPE AS type, COLUMN_TYPE AS fullType, NUMERIC_SCALE AS scale,
-        COALESCE(GENERATION_EXPRESSION, '') AS expression, COLUMN_COMMENT AS comment
-      FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ${table}`),
+        COLLATION_NAME AS collation, COALESCE(GENERATION_EXPRESSION, '') AS expression, COLUMN_COMMENT AS comment
+      FROM information_schema.COLUMNS WHERE ${isTable(source)}`),
   )
-  return new Map(rows.map((row) => [row.name, { ...row, scale: row.scale === null ? null : Number(row.scale) }]))
+  return new Map(
+    rows.map((row) => [
+      row.name,
+      { ...row, scale: row.scale === null ? null : Number(row.scale), place: `${table}.${row.name}` },
+    ]),
+  )
+}
+
+/** That a row of information_schema is of a source's table. */
+export function isTable({ layout }: ShopSource) {
+  const [name, schema] = layout.table.split(".").toReversed()
+  return sql`TABLE_SCHEMA = ${schema ?? sql`DATABASE()`} AND TABLE_NAME = ${name}`
 }
 
 const isInteger = ({ type }: Column) => integerTypes.some((integer) => integer === type)
 
 /**
- * Says what about the types of the shop's columns makes a day's numbers wrong or a run impossible, and what to do;
+ * Says what about the types of a source's columns makes a day's numbers wrong or a run impossible, and what to do;
  * undefined if nothing does. Columns that are missing are not looked at here.
  */
-export function findUnfitColumn(columns: Map<string, Column>): string | undefined {
-  for (const { name, types, meaning } of shopLayout.sources) {
+export function findUnfitColumn({ layout, table }: ShopSource, columns: Map<string, Column>): string | undefined {
+  const { userId, amountCents, purchasedAt, purchasedOn } = table
+  for (const { name, types, meaning } of layout.declared) {
     const column = columns.get(name)
     if (column && !types.includes(column.type)) {
-      return `${table}.${name} is declared to be ${meaning}, and is ${column.fullType}: it must be ${types.join(" or ")}`
+      const hint = name === userId.name || meaning.startsWith("the user") ? describeType(column) : ""
+      return `${column.place} is declared to be ${meaning}, and is ${column.fullType}: it must be ${types.join(" or ")}${hint}`
     }
   }
   const user = columns.get(userId.name)
-  if (user && !isInteger(user)) {
-    return `${table}.${user.name} is ${user.fullType}, and ids of users are read as whole numbers: declare a column of integers`
+  if (user && !isColumnOf(shopLayout.userType, user)) {
+    return `${user.place} is ${describeUserColumn(user)}, and users are read as ${shopLayout.userType.sql}${describeType(user)}`
   }
   const amount = columns.get(amountCents.name)
   if (amount && !isInteger(amount) && !(amount.type === "decimal" && amount.scale === 0)) {
-    return `${table}.${amount.name} is ${amount.fullType}, and amounts are read as whole minor units: declare its scale in a SHOP_FILE (npm run daybook -- shop --help)`
+    return `${amount.place} is ${amount.fullType}, and amounts are read as whole minor units: declare its scale in a SHOP_FILE (npm run daybook -- shop --help)`
   }
   const at = columns.get(purchasedAt.name)
   if (at && at.type !== "datetime" && at.type !== "timestamp") {
-    return `${table}.${at.name} is ${at.fullType}, and times are read as DATETIME in UTC, or TIMESTAMP: declare their kind in a SHOP_FILE (npm run daybook -- shop --help)`
+    return `${at.place} is ${at.fullType}, and times are read as DATETIME in UTC, or TIMESTAMP: declare their kind in a SHOP_FILE (npm run daybook -- shop --help)`
   }
   const on = columns.get(purchasedOn.name)
   if (on && on.type !== "date") {
-    return `${table}.${on.name} is ${on.fullType}, and must be the DATE of ${purchasedAt.name} in UTC`
+    return `${on.place} is ${on.fullType}, and must be the DATE of ${purchasedAt.name} in UTC`
   }
   if (on && at?.type === "timestamp" && on.expression !== "") {
-    return `${table}.${on.name} is generated from a TIMESTAMP, so that it depends on the time zone of whoever wrote the row: drop it, and either make ${at.name} a DATETIME in UTC or add an index of (${userId.name}, ${at.name}, ${amountCents.name})`
+    return `${on.place} is generated from a TIMESTAMP, so that it depends on the time zone of whoever wrote the row: drop it, and either make ${at.name} a DATETIME in UTC or add an index of (${userId.name}, ${at.name}, ${amountCents.name})`
   }
   return undefined
 }
+
+/** What to declare for such a column of users. */
+const describeType = (column: Column) =>
+  `; for this column a SHOP_FILE says userType: "${describeUserColumn(column)}" (npm run daybook -- shop --help)`
 
 /**
  * The statements that a table still needs for the columns of its layout: those that are missing, and those that were made by
  * another declaration, which are dropped first, with the index that may be over them.
  */
-export function listColumnDdl(layout: ShopLayout, columns: Map<string, Column>, hasIndex: boolean): string[] {
+export function listColumnDdl({ layout }: ShopSource, columns: Map<string, Column>, hasIndex: boolean): string[] {
   const changed = layout.generated.filter(({ name, comment }) => {
     const column = columns.get(name)
     return column !== undefined && comment !== "" && column.comment !== comment
   })
   const missing = layout.generated.filter(({ name }) => !columns.has(name))
   return [
-    ...(changed.length > 0 && hasIndex ? [`DROP INDEX ${layout.index} ON ${layout.table}`] : []),
+    ...(changed.length > 0 && hasIndex ? [dropIndexDdl(layout)] : []),
     ...changed.map(({ name }) => dropDdl(layout, name)),
     ...[...changed, ...missing].map((column) => columnDdl(layout, column)),
+    indexDdl(shopLayout, layout),
   ]
 }

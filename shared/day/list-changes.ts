@@ -16,10 +16,17 @@ export async function* listChanges(
 }
 
 /** A line of changes.jsonl, without its end: `{"userId":"7","before":{"amountCents":"1","purchases":"2"},"after":null}`. */
-export function formatChange({ userId, before, after }: UserChange): string {
-  return JSON.stringify({ userId: String(userId), before: formatSpent(before), after: formatSpent(after) })
+export function formatChange({ userId, currency, before, after }: UserChange): string {
+  const key = { userId: String(userId), ...(currency === undefined ? {} : { currency }) }
+  return JSON.stringify({ ...key, before: formatSpent(before), after: formatSpent(after) })
 }
 
 function formatSpent(spent: Spent | undefined) {
-  return spent ? { amountCents: spent.amountCents, purchases: String(spent.purchases) } : null
+  if (!spent) return null
+  const { amountCents, purchases, measures } = spent
+  return {
+    amountCents,
+    purchases: String(purchases),
+    ...(Object.keys(measures).length > 0 ? { measures } : {}),
+  }
 }

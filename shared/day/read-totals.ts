@@ -1,50 +1,79 @@
 import { type SQL, sql } from "drizzle-orm"
 import type { AccessPath } from "../../schemas/database/ledger.ts"
-import { revenueVersions } from "../../schemas/database/revenue.ts"
-import { purchases } from "../../schemas/database/shop.ts"
+import { revenueCurrency, revenueMeasures, revenueVersions } from "../../schemas/database/revenue.ts"
+import { shopLayout } from "../../schemas/database/shop.ts"
+import { parseUserId } from "../../schemas/database/user-type.ts"
 import { allRows, type Database } from "../database/open-database.ts"
-import type { Range } from "../range.ts"
-import type { ReadTotals } from "./compare-totals.ts"
+import type { Span } from "../range.ts"
+import type { Page, ReadPage, UserSpent } from "./compare-totals.ts"
 import { inRange, type RevenueVersion } from "./revenue-rows.ts"
-import { inSlice, type ShopDay, selectUserTotals, type UserTotals } from "./shop-day.ts"
+import { inSlice, keyColumns, keyOf, type ShopDay, selectComparable } from "./shop-day.ts"
 import { listBuyers, ofUsers } from "./user-batches.ts"
 
-/** Reads the totals of users from a version's Revenue rows. */
-export function readRowTotals(db: Database, of: RevenueVersion): ReadTotals {
-  const { userId, amountCents, purchases } = revenueVersions
-  return async (range, limit) =>
-    selectTotals(
+/** Reads what users spent from a version's Revenue rows. */
+export function readRowTotals(db: Database, of: RevenueVersion): ReadPage {
+  const { amountCents, purchases } = revenueVersions
+  const key = { userId: sql`${revenueVersions.userId}`, currency: revenueCurrency }
+  const sums = revenueMeasures.map((measure, at) => sql`, ${measure} AS ${sql.raw(`measure${at}`)}`)
+  return (span, limit) =>
+    readPage(
       db,
-      sql`SELECT ${userId} AS userId, ${amountCents} AS amount, ${purchases} AS purchases FROM ${revenueVersions}
-        WHERE ${inRange(of, range)} ORDER BY ${userId} LIMIT ${limit}`,
+      sql`SELECT ${keyColumns(key)}, ${amountCents} AS amount, ${purchases} AS purchases${sql.join(sums, sql``)}
+        FROM ${revenueVersions} WHERE ${inRange(of, span)} ORDER BY ${keyOf(key)}`,
+      limit,
     )
 }
 
-/** Adds up the totals of users from the shop's purchases of a day, as it has them now. */
-export function readShopTotals(db: Database, day: ShopDay): ReadTotals {
-  return (range, limit) => readByPath[day.accessPath](db, day, range, limit)
+/** Adds up what users spent from the shop's purchases of a day, as it has them now. */
+export function readShopTotals(db: Database, day: ShopDay): ReadPage {
+  return (span, limit) => readByPath[day.accessPath](db, day, span, limit)
 }
 
 const readByPath: Record<AccessPath, typeof readBatches> = {
-  "day-slice": (db, day, range, limit) =>
-    selectTotals(db, sql`${selectUserTotals(day, inSlice(day, range), sumOfExact())} LIMIT ${limit}`),
+  "day-slice": (db, day, span, limit) => readPage(db, selectComparable(day, inSlice(day, span)), limit),
   "user-batches": readBatches,
 }
 
-async function readBatches(db: Database, day: ShopDay, range: Range, limit: number): Promise<UserTotals[]> {
-  const totals: UserTotals[] = []
-  for await (const userIds of listBuyers(db, day, range)) {
-    totals.push(...(await selectTotals(db, selectUserTotals(day, ofUsers(day, userIds), sumOfExact()))))
-    if (totals.length >= limit) break
+async function readBatches(db: Database, day: ShopDay, span: Span, limit: number): Promise<Page> {
+  const users: UserSpent[] = []
+  for await (const userIds of listBuyers(db, day, span)) {
+    users.push(...(await selectUsers(db, selectComparable(day, ofUsers(day, userIds)))))
+    if (users.length >= limit) return { users, last: users.at(-1) }
   }
-  return totals
+  return { users, last: undefined }
 }
 
-/** To compare, what is exact of a user's amounts is enough: what is not makes a difference by that. */
-const sumOfExact = () => sql`COALESCE(SUM(${purchases.amountCents}), 0)`
+async function readPage(db: Database, query: SQL, limit: number): Promise<Page> {
+  const users = await selectUsers(db, sql`${query} LIMIT ${limit}`)
+  if (users.length < limit) return { users, last: undefined }
+  // Where a user has a row for each currency, those of the last may be cut off.
+  const cut = users.at(-1)?.order
+  const whole = shopLayout.hasCurrency ? users.filter(({ order }) => order !== cut) : users
+  if (whole.length === 0) throw new Error(`a user has ${limit} currencies or more`)
+  return { users: whole, last: whole.at(-1) }
+}
 
-async function selectTotals(db: Database, query: SQL): Promise<UserTotals[]> {
-  // The driver hands an INT on as a number, and what has 64 bits or more as digits.
-  const rows = allRows<{ userId: string; amount: string; purchases: string | number }>(await db.execute(query))
-  return rows.map(({ userId, amount, purchases }) => [userId, amount, String(purchases)])
+interface ComparableRow extends Record<string, unknown> {
+  userId: string | number
+  userOrder?: string
+  currency?: string
+  amount: string | number
+  purchases: string | number
+}
+
+async function selectUsers(db: Database, query: SQL): Promise<UserSpent[]> {
+  return allRows<ComparableRow>(await db.execute(query)).map((row) => {
+    const userId = parseUserId(shopLayout.userType, String(row.userId))
+    return {
+      userId,
+      order: row.userOrder ?? userId,
+      currency: row.currency,
+      spent: {
+        // The driver hands an INT on as a number, and what has 64 bits or more as digits.
+        amountCents: String(row.amount),
+        purchases: BigInt(row.purchases),
+        measures: Object.fromEntries(shopLayout.measures.map((name, at) => [name, String(row[`measure${at}`])])),
+      },
+    }
+  })
 }

@@ -1,12 +1,14 @@
-import { and, eq, gte, lt, type SQL, sql } from "drizzle-orm"
-import { revenueVersions } from "../../schemas/database/revenue.ts"
-import { purchases } from "../../schemas/database/shop.ts"
+import { and, eq, type SQL, sql } from "drizzle-orm"
+import { revenueCurrency, revenueMeasures, revenueVersions } from "../../schemas/database/revenue.ts"
+import { shopLayout } from "../../schemas/database/shop.ts"
+import { parseUserId, userLiteral } from "../../schemas/database/user-type.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
 import { type ArmRow, selectEach } from "../database/select-each.ts"
-import type { Range } from "../range.ts"
+import type { Range, Span } from "../range.ts"
 import { checksumOfRows, type Multipliers, parseMultipliers } from "./checksum.ts"
-import { listPredicates } from "./list-predicates.ts"
-import { fromPurchases, type ShopDay, sumAmounts, type UserTotals } from "./shop-day.ts"
+import { listFilters } from "./list-filters.ts"
+import { groupByUser, inSpan, type ShopDay, selectLines, totalsOf, type UserTotals } from "./shop-day.ts"
+import { type PartRow, selectPart, type Totals, toTotals } from "./totals.ts"
 
 /** Which version of which date. */
 export interface RevenueVersion {
@@ -20,23 +22,31 @@ export interface CheckedVersion extends RevenueVersion {
 }
 
 /** What a set of Revenue rows adds up to. */
-export interface RowTotals {
+export interface RowTotals extends Totals {
   rows: bigint
-  purchases: bigint
-  /** Minor units; may exceed 64 bits. */
-  amountCents: bigint
   /** The same number as the checksum of the purchases that they were computed from: see checksum.ts. */
   checksum: bigint
 }
 
+/** Revenue's columns in the order of `UserTotals`, after date and version. */
+const columns = sql.raw(
+  [
+    "user_id",
+    ...(shopLayout.hasCurrency ? ["currency"] : []),
+    "amount_cents",
+    "purchases",
+    ...shopLayout.measures,
+  ].join(),
+)
+
 /** Inserts the rows of a range as the shop has them now, inside the database. Part of a shard's transaction. */
 export async function insertTotals(tx: Database, of: RevenueVersion, day: ShopDay, range: Range): Promise<void> {
-  for await (const predicate of listPredicates(tx, day, range)) {
+  for await (const filter of listFilters(tx, day, range)) {
+    const lines = selectLines(day, filter)
     await tx.execute(sql`
-      INSERT INTO ${revenueVersions} (revenue_date, version, user_id, amount_cents, purchases)
-      SELECT ${of.revenueDate}, ${of.version}, ${purchases.userId}, ${sumAmounts()}, COUNT(*)
-      ${fromPurchases(day)} WHERE ${predicate}
-      GROUP BY ${purchases.userId}`)
+      INSERT INTO ${revenueVersions} (revenue_date, version, ${columns})
+      SELECT ${of.revenueDate}, ${of.version}, ${lines.userId}, ${totalsOf(lines)}
+      ${lines.from} ${groupByUser(lines)}`)
   }
 }
 
@@ -47,24 +57,35 @@ export async function deleteRange(tx: Database, of: RevenueVersion, range: Range
 
 /** Inserts rows that came from another server, in one statement. Part of a shard's transaction. */
 export async function insertRows(tx: Database, of: RevenueVersion, rows: UserTotals[]): Promise<void> {
-  const { revenueDate, version } = of
-  // Literals rather than parameters, which cost more than the insert. BigInt takes nothing but a whole number.
-  const literals = rows.map(
-    ([userId, amountCents, count]) =>
-      `('${revenueDate}',${version},${BigInt(userId)},${amountCents === null ? "NULL" : BigInt(amountCents)},${BigInt(count)})`,
-  )
+  const start = `'${of.revenueDate}',${of.version}`
+  // Literals rather than parameters, which cost more than the insert.
+  const literals = rows.map((row) => `(${start},${row.map(toLiteral).join(",")})`)
   await tx.execute(sql`
-    INSERT INTO ${revenueVersions} (revenue_date, version, user_id, amount_cents, purchases)
+    INSERT INTO ${revenueVersions} (revenue_date, version, ${columns})
     VALUES ${sql.raw(literals.join(","))}`)
+}
+
+const CURRENCY_AT = shopLayout.hasCurrency ? 1 : undefined
+
+/** BigInt takes nothing but a whole number. */
+function toLiteral(value: string | number | null, at: number): string {
+  if (value === null) return "NULL"
+  if (at === 0) return userLiteral(shopLayout.userType, parseUserId(shopLayout.userType, String(value)))
+  if (at === CURRENCY_AT) return `_utf8mb4 x'${Buffer.from(String(value)).toString("hex")}'`
+  return String(BigInt(value))
 }
 
 /** Adds up the rows of each range, in the order of the ranges. */
 export async function sumRows(db: Database, of: CheckedVersion, ranges: Range[]): Promise<RowTotals[]> {
   const multipliers = parseMultipliers(of.checksumMultipliers)
-  const rows = await selectEach<TotalsRow>(db, ranges, (range, arm) =>
+  const sums = await selectEach<TotalsRow>(db, ranges, (range, arm) =>
     selectTotals(inRange(of, range), multipliers, arm),
   )
-  return rows.map(toTotals)
+  return sums.map((rows) => ({
+    ...toTotals(rows),
+    rows: rows.reduce((sum, row) => sum + BigInt(row.rows), 0n),
+    checksum: rows.reduce((sum, row) => sum + BigInt(row.checksum), 0n),
+  }))
 }
 
 /** Deletes rows of a version, at most `limit` of them. Returns how many. */
@@ -72,36 +93,29 @@ export async function deleteRows(db: Database, of: RevenueVersion, limit: number
   return matchedRows(await db.delete(revenueVersions).where(inRange(of, {})).limit(limit))
 }
 
-interface TotalsRow extends ArmRow {
+interface TotalsRow extends ArmRow, PartRow {
   rows: string
-  purchases: string
-  amount: string
   checksum: string
 }
 
-/** The rows of a version, of users in a range. */
-export function inRange(of: RevenueVersion, range: Range): SQL {
+/** The rows of a version, of users in a span. */
+export function inRange(of: RevenueVersion, span: Span): SQL {
   return and(
     eq(revenueVersions.revenueDate, of.revenueDate),
     eq(revenueVersions.version, of.version),
-    range.from === undefined ? undefined : gte(revenueVersions.userId, range.from),
-    range.to === undefined ? undefined : lt(revenueVersions.userId, range.to),
+    inSpan(revenueVersions.userId, span),
   ) as SQL
 }
 
 function selectTotals(where: SQL, multipliers: Multipliers, arm: number): SQL {
-  const { amountCents, purchases: count } = revenueVersions
+  const { amountCents, purchases } = revenueVersions
+  const sums = selectPart({
+    currency: revenueCurrency,
+    purchases: sql`COALESCE(SUM(${purchases}), 0)`,
+    amount: sql`${amountCents}`,
+    measures: revenueMeasures,
+  })
   return sql`
-    SELECT ${arm} AS arm, COUNT(*) AS \`rows\`, COALESCE(SUM(${count}), 0) AS purchases,
-      COALESCE(SUM(${amountCents}), 0) AS amount, ${checksumOfRows(multipliers)} AS checksum
-    FROM ${revenueVersions} WHERE ${where}`
-}
-
-function toTotals(row: TotalsRow): RowTotals {
-  return {
-    rows: BigInt(row.rows),
-    purchases: BigInt(row.purchases),
-    amountCents: BigInt(row.amount),
-    checksum: BigInt(row.checksum),
-  }
+    SELECT ${arm} AS arm, COUNT(*) AS \`rows\`, ${sums}, ${checksumOfRows(multipliers)} AS checksum
+    FROM ${revenueVersions} WHERE ${where}${revenueCurrency ? sql` GROUP BY ${revenueCurrency}` : sql``}`
 }

@@ -1,8 +1,10 @@
-import { and, gte, isNotNull, isNull, lt, type SQL, sql } from "drizzle-orm"
+import { and, gt, gte, isNotNull, isNull, lt, lte, type SQL, sql } from "drizzle-orm"
+import type { MySqlColumn } from "drizzle-orm/mysql-core"
 import { Temporal } from "temporal-polyfill"
 import type { AccessPath } from "../../schemas/database/ledger.ts"
-import { purchases, shopLayout } from "../../schemas/database/shop.ts"
-import type { Range } from "../range.ts"
+import { type ShopSource, shopLayout, shopSources } from "../../schemas/database/shop.ts"
+import { orderOfUser, selectUser } from "../../schemas/database/user-type.ts"
+import type { Span } from "../range.ts"
 
 /** The revenue day as the shop's rows see it. */
 export interface ShopDay {
@@ -12,7 +14,7 @@ export interface ShopDay {
   toAt: Date
   /** In which the date is a day. */
   timeZone: string
-  /** The index through which the day is read. */
+  /** The index through which the day is read; of the same name in each of several sources. */
   sourceIndex: string
   /** How the day is read through it. */
   accessPath: AccessPath
@@ -25,12 +27,15 @@ const MS_PER_DAY = 86_400_000
 
 type Bounds = Pick<ShopDay, "fromAt" | "toAt" | "timeZone">
 
+/** Which rows of a source are meant. */
+export type DayFilter = (source: ShopSource) => SQL
+
 /**
- * The bounds of a day by the clock of the shop's table: UTC, or the day's own time zone, in which it is from midnight to
- * midnight whether it has 23 hours or 25.
+ * The bounds of a day by the clock of a source: UTC, or the day's own time zone, in which it is from midnight to midnight
+ * whether it has 23 hours or 25.
  */
-function shopBounds({ fromAt, toAt, timeZone }: Bounds): { fromAt: Date; toAt: Date } {
-  if (!shopLayout.isLocalTime) return { fromAt, toAt }
+function clockBounds({ layout }: ShopSource, { fromAt, toAt, timeZone }: Bounds): { fromAt: Date; toAt: Date } {
+  if (!layout.isLocalTime) return { fromAt, toAt }
   return { fromAt: toWallClock(fromAt, timeZone), toAt: toWallClock(toAt, timeZone) }
 }
 
@@ -40,9 +45,9 @@ function toWallClock(instant: Date, timeZone: string): Date {
   return new Date(shown.toPlainDateTime().toZonedDateTime("UTC").epochMilliseconds)
 }
 
-/** The dates of the shop's table that a day touches, as YYYY-MM-DD: one by its own clock, two by another. */
-export function shopDates(day: Bounds): string[] {
-  const { fromAt, toAt } = shopBounds(day)
+/** The dates of a source that a day touches, as YYYY-MM-DD: one by its own clock, two by another. */
+export function shopDates(source: ShopSource, day: Bounds): string[] {
+  const { fromAt, toAt } = clockBounds(source, day)
   const dates: string[] = []
   const first = Math.floor(fromAt.getTime() / MS_PER_DAY) * MS_PER_DAY
   for (let at = first; at < toAt.getTime(); at += MS_PER_DAY) dates.push(new Date(at).toISOString().slice(0, 10))
@@ -50,63 +55,182 @@ export function shopDates(day: Bounds): string[] {
 }
 
 /** `FROM purchases` through the day's index, whatever the optimizer's statistics say today. */
-export function fromPurchases(day: ShopDay): SQL {
-  return sql`FROM ${purchases} FORCE INDEX (${sql.identifier(day.sourceIndex)})`
+export function fromSource(day: Pick<ShopDay, "sourceIndex">, { table }: ShopSource): SQL {
+  return sql`FROM ${table} FORCE INDEX (${sql.identifier(day.sourceIndex)})`
 }
 
 /** The purchases of a day, of users in a range: one contiguous slice of the index for each of its dates. */
-export function inSlice(day: ShopDay, range: Range, dates = shopDates(day)): SQL {
+export function inSlice(day: ShopDay, span: Span): DayFilter {
+  return (source) => inDates(source, day, span, shopDates(source, day))
+}
+
+/** The same of some of its dates. */
+export function inDates(source: ShopSource, day: Bounds, span: Span, dates: string[]): SQL {
+  const { purchasedOn, userId } = source.table
+  const bounds = inSpan(userId, span)
   return and(
-    dates.length === 1 ? sql`${purchases.purchasedOn} = ${dates[0]}` : sql`${purchases.purchasedOn} IN ${dates}`,
-    range.from === undefined ? undefined : gte(purchases.userId, range.from),
-    range.to === undefined ? undefined : lt(purchases.userId, range.to),
+    dates.length === 1 ? sql`${purchasedOn} = ${dates[0]}` : sql`${purchasedOn} IN ${dates}`,
     // Without bounds nothing else keeps guests out.
-    range.from === undefined && range.to === undefined ? isNotNull(purchases.userId) : undefined,
-    ...withinDates(day),
+    bounds ?? isNotNull(userId),
+    ...withinDates(source, day),
   ) as SQL
 }
 
-/** What one user bought on a day, as the driver hands rows on: user id, sum in minor units, purchases, all as digits. */
-export type UserTotals = [userId: string, amountCents: string, purchases: string]
-
-/** Selects the `UserTotals` of the purchases that match, in the order of the users. */
-export function selectUserTotals(day: ShopDay, where: SQL, amount: SQL = sumAmounts()): SQL {
-  const { userId } = purchases
-  return sql`SELECT ${userId} AS userId, ${amount} AS amount, COUNT(*) AS purchases ${fromPurchases(day)} WHERE ${where}
-    GROUP BY ${userId} ORDER BY ${userId}`
+/** That a column of keys is in a range; undefined if that has no end. */
+export function inSpan(userId: MySqlColumn, { from, to, after, through }: Span): SQL | undefined {
+  return and(
+    from === undefined || after !== undefined ? undefined : gte(userId, from),
+    after === undefined ? undefined : gt(userId, after),
+    to === undefined || through !== undefined ? undefined : lt(userId, to),
+    through === undefined ? undefined : lte(userId, through),
+  )
 }
 
-/** The sum of a group's amounts to be written down; NULL if one of them is no whole number of minor units. */
-export function sumAmounts(): SQL {
-  const amount = purchases.amountCents
+/** Lines to be grouped by user, one for each row that changes a user's amount. */
+interface DayLines {
+  from: SQL
+  userId: SQL
+  currency: SQL | undefined
+  amount: SQL
+  measures: SQL[]
+  /** How many purchases a group has. */
+  purchases: SQL
+}
+
+/** The rows of all sources that are meant: of one as they are, of several one after the other. */
+export function selectLines(day: ShopDay, filter: DayFilter): DayLines {
+  const [source] = shopSources
+  if (source && shopSources.length === 1) {
+    const { table, currency, measures } = source
+    return {
+      from: sql`${fromSource(day, source)} WHERE ${filter(source)}`,
+      userId: sql`${table.userId}`,
+      currency,
+      amount: sql`${table.amountCents}`,
+      measures,
+      purchases: countOf(source),
+    }
+  }
+  const line = (name: string) => sql.raw(`day_lines.${name}`)
+  return {
+    from: sql`FROM (${sql.join(
+      shopSources.map((each) => selectRows(day, each, filter(each))),
+      sql` UNION ALL `,
+    )}) AS day_lines`,
+    userId: line("user_key"),
+    currency: shopLayout.hasCurrency ? line("currency") : undefined,
+    amount: line("amount"),
+    measures: shopLayout.measures.map((_name, at) => line(`measure${at}`)),
+    purchases: sql`SUM(${line("purchases")})`,
+  }
+}
+
+/** How many purchases some rows of a source are. */
+export function countOf({ layout }: ShopSource): SQL {
+  return layout.isPurchase ? sql`COUNT(*)` : sql`0`
+}
+
+function selectRows(day: ShopDay, source: ShopSource, where: SQL): SQL {
+  const { table, layout, currency, measures } = source
+  const ofCurrency = currency ? sql`, ${currency} AS currency` : sql``
+  const sums = measures.map((measure, at) => sql`, ${measure} AS ${sql.raw(`measure${at}`)}`)
+  return sql`SELECT ${table.userId} AS user_key${ofCurrency}, ${table.amountCents} AS amount,
+    ${sql.raw(layout.isPurchase ? "1" : "0")} AS purchases${sql.join(sums, sql``)} ${fromSource(day, source)} WHERE ${where}`
+}
+
+/** What one user bought on a day, in the order of Revenue's columns, as the driver hands rows on. */
+export type UserTotals = (string | number | null)[]
+
+/** Selects the `UserTotals` of the rows that are meant, in the order of the users. */
+export function selectUserTotals(day: ShopDay, filter: DayFilter): SQL {
+  const lines = selectLines(day, filter)
+  return sql`SELECT ${selectUser(shopLayout.userType, lines.userId)} AS userId, ${totalsOf(lines)}
+    ${lines.from} ${groupByUser(lines)} ORDER BY ${keyOf(lines)}`
+}
+
+/** What a group comes to be in Revenue, after its user: currency, amount, purchases, measures. */
+export function totalsOf(lines: DayLines): SQL {
+  const currency = lines.currency ? sql`${lines.currency}, ` : sql``
+  const sums = lines.measures.map((measure) => sql`, SUM(${measure})`)
+  return sql`${currency}${sumAmounts(lines)} AS amount, ${lines.purchases} AS purchases${sql.join(sums, sql``)}`
+}
+
+/**
+ * Selects the same to be compared: what is exact of a user's amounts is enough for that, as what is not makes a difference.
+ * With what orders the users, where they are no numbers.
+ */
+export function selectComparable(day: ShopDay, filter: DayFilter): SQL {
+  const lines = selectLines(day, filter)
+  const sums = lines.measures.map((measure, at) => sql`, COALESCE(SUM(${measure}), 0) AS ${sql.raw(`measure${at}`)}`)
+  return sql`SELECT ${keyColumns(lines)}, COALESCE(SUM(${lines.amount}), 0) AS amount,
+    ${lines.purchases} AS purchases${sql.join(sums, sql``)} ${lines.from} ${groupByUser(lines)} ORDER BY ${keyOf(lines)}`
+}
+
+/** A user's key, and what orders it, as columns. */
+export function keyColumns({ userId, currency }: Pick<DayLines, "userId" | "currency">): SQL {
+  const order = orderOfUser(shopLayout.userType, userId)
+  const ordered = order ? sql`, ${order} AS userOrder` : sql``
+  const ofCurrency = currency ? sql`, ${currency} AS currency` : sql``
+  return sql`${selectUser(shopLayout.userType, userId)} AS userId${ordered}${ofCurrency}`
+}
+
+export function groupByUser(lines: Pick<DayLines, "userId" | "currency">): SQL {
+  return sql`GROUP BY ${keyOf(lines)}`
+}
+
+export function keyOf({ userId, currency }: Pick<DayLines, "userId" | "currency">): SQL {
+  return currency ? sql`${userId}, ${currency}` : userId
+}
+
+/** The sum of a group's amounts to be written down; NULL if an amount of one is no whole number of minor units. */
+export function sumAmounts({ amount, measures }: DayLines): SQL {
   const sum = sql`SUM(${amount})`
-  return shopLayout.isAmountNullable ? sql`IF(COUNT(*) = COUNT(${amount}), ${sum}, NULL)` : sum
+  return shopLayout.isAmountNullable ? sql`IF(NOT (${isInexact([amount, ...measures])}), ${sum}, NULL)` : sum
+}
+
+/** Whether some amounts of a group are no whole numbers of minor units. */
+export function isInexact(amounts: SQL[]): SQL {
+  return sql.join(
+    amounts.map((amount) => sql`COUNT(*) > COUNT(${amount})`),
+    sql` OR `,
+  )
 }
 
 /** The purchases of a day that have no user. */
-export function guestsOf(day: ShopDay): SQL {
-  const counts = shopLayout.guestsCount
-  return and(
-    isNull(purchases.userId),
-    ...dayByPath[day.accessPath](day),
-    counts === undefined ? undefined : sql`(${sql.raw(counts)})`,
-  ) as SQL
+export function guestsOf(day: ShopDay): DayFilter {
+  return (source) => {
+    const counts = source.layout.guestsCount
+    return and(
+      isNull(source.table.userId),
+      ...dayByPath[day.accessPath](source, day),
+      counts === undefined ? undefined : sql`(${sql.raw(counts)})`,
+    ) as SQL
+  }
 }
 
-const dayByPath: Record<AccessPath, (day: ShopDay) => SQL[]> = {
-  "day-slice": (day) => [sql`${purchases.purchasedOn} IN ${shopDates(day)}`, ...withinDates(day)],
-  "user-batches": duringDay,
+const dayByPath: Record<AccessPath, (source: ShopSource, day: ShopDay) => SQL[]> = {
+  "day-slice": (source, day) => [
+    sql`${source.table.purchasedOn} IN ${shopDates(source, day)}`,
+    ...withinDates(source, day),
+  ],
+  "user-batches": countedDuringDay,
 }
 
 /** Between the midnights of the day. */
-export function duringDay(day: Bounds): SQL[] {
-  const { fromAt, toAt } = shopBounds(day)
-  return [gte(purchases.purchasedAt, fromAt), lt(purchases.purchasedAt, toAt)]
+export function duringDay(source: ShopSource, day: Bounds): SQL[] {
+  const { fromAt, toAt } = clockBounds(source, day)
+  return [gte(source.table.purchasedAt, fromAt), lt(source.table.purchasedAt, toAt)]
+}
+
+/** The same of rows that count, where nothing else keeps those out that do not. */
+export function countedDuringDay(source: ShopSource, day: Bounds): SQL[] {
+  const isCounted = source.layout.isDateCounted ? [isNotNull(source.table.purchasedOn)] : []
+  return [...duringDay(source, day), ...isCounted]
 }
 
 /** The same where the date is known already: whole dates need no look at the time of day. */
-function withinDates(day: Bounds): SQL[] {
-  const { fromAt, toAt } = shopBounds(day)
+function withinDates(source: ShopSource, day: Bounds): SQL[] {
+  const { fromAt, toAt } = clockBounds(source, day)
   const isWhole = fromAt.getTime() % MS_PER_DAY === 0 && toAt.getTime() % MS_PER_DAY === 0
-  return isWhole ? [] : duringDay(day)
+  return isWhole ? [] : duringDay(source, day)
 }

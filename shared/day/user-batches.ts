@@ -1,8 +1,9 @@
-import { and, gt, gte, isNotNull, lt, type SQL, sql } from "drizzle-orm"
-import { purchases } from "../../schemas/database/shop.ts"
+import { and, isNotNull, type SQL, sql } from "drizzle-orm"
+import { type ShopSource, shopLayout, shopSources } from "../../schemas/database/shop.ts"
+import { parseUserId, selectUser, type UserId, userLiteral } from "../../schemas/database/user-type.ts"
 import { allRows, type Database } from "../database/open-database.ts"
-import type { Range } from "../range.ts"
-import { duringDay, fromPurchases, type ShopDay } from "./shop-day.ts"
+import type { Span } from "../range.ts"
+import { countedDuringDay, type DayFilter, duringDay, fromSource, inSpan, type ShopDay } from "./shop-day.ts"
 
 /**
  * How many users one statement names. MariaDB turns a list of 1,000 (in_predicate_conversion_threshold) into a join that
@@ -13,36 +14,46 @@ import { duringDay, fromPurchases, type ShopDay } from "./shop-day.ts"
 export const USERS_PER_BATCH = 500
 
 /**
- * Selects the first users of a range, or those after `after`, who bought on the day. MIN makes it a loose scan of an
- * index that begins with (user_id, purchased_at): for each user two seeks, however long the history, "Using index for
- * group-by" in EXPLAIN. Where the history is so short that reading every entry is cheaper, the optimizer does that.
- * The ids are those of purchases: what `users` does not know is not lost.
+ * Selects the first users of a span who bought on the day. Of several sources the first of each are put together, of
+ * which the first are right whatever comes after them.
  */
-export function selectBuyers(day: ShopDay, range: Range, after?: bigint, limit = USERS_PER_BATCH): SQL {
-  const { userId, purchasedAt } = purchases
-  const fromUser = range.from === undefined ? isNotNull(userId) : gte(userId, range.from)
-  const where = and(
-    after === undefined ? fromUser : gt(userId, after),
-    range.to === undefined ? undefined : lt(userId, range.to),
-    ...duringDay(day),
-  )
-  return sql`SELECT ${userId} AS userId, MIN(${purchasedAt}) ${fromPurchases(day)} WHERE ${where}
-    GROUP BY ${userId} ORDER BY ${userId} LIMIT ${sql.raw(String(limit))}`
+export function selectBuyers(day: ShopDay, span: Span, limit = USERS_PER_BATCH): SQL {
+  const [source] = shopSources
+  if (source && shopSources.length === 1) return selectBuyersOf(source, day, span, limit)
+  const each = shopSources.map((one) => sql`(${selectBuyersOf(one, day, span, limit)})`)
+  // Put together by UNION they are ordered as they are compared.
+  return sql`SELECT userId FROM (${sql.join(each, sql` UNION ALL `)}) AS buyers
+    GROUP BY userId ORDER BY userId LIMIT ${sql.raw(String(limit))}`
+}
+
+/**
+ * MIN makes it a loose scan of an index that begins with (user_id, purchased_at): for each user two seeks, however long
+ * the history, "Using index for group-by" in EXPLAIN. Where the history is so short that reading every entry is cheaper,
+ * the optimizer does that. The ids are those of purchases: what `users` does not know is not lost. Who bought nothing
+ * that counts is among them, as the index does not say.
+ */
+export function selectBuyersOf(source: ShopSource, day: ShopDay, span: Span, limit: number): SQL {
+  const { userId, purchasedAt } = source.table
+  const isFromStart = span.from === undefined && span.after === undefined
+  const where = and(isFromStart ? isNotNull(userId) : undefined, inSpan(userId, span), ...duringDay(source, day))
+  return sql`SELECT ${selectUser(shopLayout.userType, sql`${userId}`)} AS userId, MIN(${purchasedAt})
+    ${fromSource(day, source)} WHERE ${where} GROUP BY ${userId} ORDER BY ${userId} LIMIT ${sql.raw(String(limit))}`
 }
 
 /** The purchases of a day of these users: one range of the index for each. The ids are literals, so that they are. */
-export function ofUsers(day: ShopDay, userIds: bigint[]): SQL {
-  return and(sql`${purchases.userId} IN (${sql.raw(userIds.join(","))})`, ...duringDay(day)) as SQL
+export function ofUsers(day: ShopDay, userIds: UserId[]): DayFilter {
+  const literals = userIds.map((id) => userLiteral(shopLayout.userType, id)).join(",")
+  return (source) => and(sql`${source.table.userId} IN (${sql.raw(literals)})`, ...countedDuringDay(source, day)) as SQL
 }
 
-/** Lists who bought on a day, of users in a range, in batches in the order of their ids. */
-export async function* listBuyers(db: Database, day: ShopDay, range: Range): AsyncGenerator<bigint[]> {
-  let after: bigint | undefined
+/** Lists who bought on a day, of users in a span, in batches in their order. */
+export async function* listBuyers(db: Database, day: ShopDay, span: Span): AsyncGenerator<UserId[]> {
+  let rest = span
   for (;;) {
-    const rows = allRows<{ userId: string }>(await db.execute(selectBuyers(day, range, after)))
-    const userIds = rows.map((row) => BigInt(row.userId))
+    const rows = allRows<{ userId: string | number }>(await db.execute(selectBuyers(day, rest)))
+    const userIds = rows.map((row) => parseUserId(shopLayout.userType, String(row.userId)))
     if (userIds.length > 0) yield userIds
-    after = userIds.at(-1)
     if (userIds.length < USERS_PER_BATCH) return
+    rest = { ...span, after: userIds.at(-1) }
   }
 }

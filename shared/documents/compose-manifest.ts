@@ -1,6 +1,7 @@
 import { create } from "@bufbuild/protobuf"
-import { type Manifest, ManifestSchema } from "../../schemas/documents/manifest_pb.ts"
+import { type Manifest, Manifest_PartSchema, ManifestSchema } from "../../schemas/documents/manifest_pb.ts"
 import { formatJson } from "../../schemas/json.ts"
+import { parseParts } from "../day/totals.ts"
 import type { Run } from "../ledger/find-runs.ts"
 import type { Shard } from "../ledger/find-shards.ts"
 import { shardRange } from "../ledger/shard-range.ts"
@@ -18,7 +19,8 @@ export function composeManifest(run: Run, shard: Shard): Manifest {
     epoch: shard.epoch,
     rows: shard.rowCount ?? 0n,
     purchases: shard.purchases ?? 0n,
-    amountCents: shard.amountCents ?? "0",
+    ...(shard.amountCents === null ? {} : { amountCents: shard.amountCents }),
+    parts: parseParts(shard.parts).map((part) => create(Manifest_PartSchema, part)),
     checksum: shard.checksum ?? "0",
     execution: shard.execution ?? "",
     taskIndex: shard.taskIndex ?? 0,

@@ -5,13 +5,17 @@ import type { Run } from "./find-runs.ts"
 
 /**
  * Takes a run whose dispatch is over from running (or planning, if it never got out of it) to verifying, and fences
- * every shard that nobody finished. From here on nothing is written under the run's version until a rerun.
+ * every shard that nobody finished. With an error it is one that cannot be planned or started. From here on nothing is written under the run's version until a rerun.
  */
-export async function closeRun(db: Database, run: Pick<Run, "runId" | "dispatch">): Promise<void> {
+export async function closeRun(
+  db: Database,
+  run: Pick<Run, "runId" | "dispatch">,
+  dispatchError: string | null = null,
+): Promise<void> {
   await db.transaction(async (tx) => {
     const closed = await tx
       .update(runs)
-      .set({ state: "verifying", verifyingAt: sql`NOW(3)` })
+      .set({ state: "verifying", verifyingAt: sql`NOW(3)`, dispatchError })
       .where(
         and(eq(runs.runId, run.runId), eq(runs.dispatch, run.dispatch), inArray(runs.state, ["planning", "running"])),
       )

@@ -1,4 +1,4 @@
-import { eq, max } from "drizzle-orm"
+import { eq, max, sql } from "drizzle-orm"
 import { runs } from "../../schemas/database/ledger.ts"
 import { type Database, isDuplicateKey } from "../database/open-database.ts"
 import { findRepair, findRun, type Run } from "./find-runs.ts"
@@ -33,7 +33,9 @@ export async function createRun(db: Database, run: NewRun): Promise<Run> {
       .from(runs)
       .where(eq(runs.revenueDate, run.revenueDate))
     try {
-      await db.insert(runs).values({ ...run, version: (newest?.version ?? 0) + 1, state: "planning" })
+      await db
+        .insert(runs)
+        .values({ ...run, version: (newest?.version ?? 0) + 1, state: "planning", begunAt: sql`NOW(3)` })
     } catch (error) {
       if (isDuplicateKey(error, "runs_unfinished")) {
         const [unfinished] = await db.select().from(runs).where(eq(runs.unfinishedDate, run.revenueDate))

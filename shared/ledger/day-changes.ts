@@ -1,14 +1,17 @@
 import { asc, eq, isNull, sql } from "drizzle-orm"
 import { dayChanges } from "../../schemas/database/ledger.ts"
 import type { Database } from "../database/open-database.ts"
+import { type PartFields, parseParts } from "../day/totals.ts"
 
 /** What a day adds up to. */
 export interface DayTotals {
   /** Undefined where they were not counted. */
   users: bigint | undefined
   purchases: bigint
-  /** Minor units; may exceed 64 bits. */
-  amountCents: string
+  /** Minor units; may exceed 64 bits. Undefined where there are currencies. */
+  amountCents?: string
+  /** By currency, with measures, where the shop declares these. */
+  parts: PartFields[]
 }
 
 /** A change of what readers see of a day: see schemas/messages/day_change.proto. */
@@ -58,13 +61,20 @@ export async function markChangeSent(db: Database, changeId: bigint): Promise<vo
 interface StoredTotals {
   users?: string
   purchases: string
-  amountCents: string
+  amountCents?: string
+  /** Missing in what an older version of Daybook recorded. */
+  parts?: unknown[]
 }
 
 type StoredRecord = Omit<DayChangeRecord, "before" | "after"> & { before?: StoredTotals; after?: StoredTotals }
 
 function parseTotals(totals: StoredTotals | undefined): DayTotals | undefined {
   if (!totals) return undefined
-  const { users, purchases, amountCents } = totals
-  return { users: users === undefined ? undefined : BigInt(users), purchases: BigInt(purchases), amountCents }
+  const { users, purchases, amountCents, parts = [] } = totals
+  return {
+    users: users === undefined ? undefined : BigInt(users),
+    purchases: BigInt(purchases),
+    ...(amountCents === undefined ? {} : { amountCents }),
+    parts: parseParts(JSON.stringify(parts)),
+  }
 }

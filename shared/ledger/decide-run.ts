@@ -2,6 +2,7 @@ import { and, eq, sql } from "drizzle-orm"
 import { runs } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
+import { formatParts } from "../day/totals.ts"
 import { verdictPath } from "../documents/document-paths.ts"
 import { type DayTotals, recordDayChange } from "./day-changes.ts"
 import type { Run } from "./find-runs.ts"
@@ -44,6 +45,7 @@ async function publishDay(tx: Database, run: Run, totals: DayTotals | undefined)
     rowCount: totals?.users ?? null,
     purchases: totals?.purchases ?? null,
     amountCents: totals?.amountCents ?? null,
+    parts: totals ? formatParts(totals.parts) : null,
     auditedAt: null,
   }
   if (shown) await tx.update(publishedDays).set(day).where(ofDay)

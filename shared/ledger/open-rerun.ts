@@ -13,7 +13,7 @@ export async function openNextDispatch(db: Database, run: Run, requestId: string
   return db.transaction(async (tx) => {
     const reopened = await tx
       .update(runs)
-      .set({ state: "running", dispatch, decidedAt: null, verdict: null, announcedAt: null })
+      .set({ state: "running", dispatch, decidedAt: null, verdict: null, announcedAt: null, dispatchError: null })
       .where(
         and(
           eq(runs.runId, run.runId),

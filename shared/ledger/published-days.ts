@@ -1,6 +1,7 @@
 import { eq } from "drizzle-orm"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../database/open-database.ts"
+import { parseParts } from "../day/totals.ts"
 import type { DayTotals } from "./day-changes.ts"
 
 /** What readers see of a date. */
@@ -13,6 +14,11 @@ export async function findPublishedDay(db: Database, date: string): Promise<Publ
 
 /** The numbers of a published day; undefined for one that an older version of Daybook published. */
 export function toTotals(day: PublishedDay): DayTotals | undefined {
-  if (day.purchases === null || day.amountCents === null) return undefined
-  return { users: day.rowCount ?? undefined, purchases: day.purchases, amountCents: day.amountCents }
+  if (day.purchases === null) return undefined
+  return {
+    users: day.rowCount ?? undefined,
+    purchases: day.purchases,
+    ...(day.amountCents === null ? {} : { amountCents: day.amountCents }),
+    parts: parseParts(day.parts),
+  }
 }

@@ -1,15 +1,27 @@
-import type { Spent, UserChange } from "../day/compare-totals.ts"
-import { formatAmount, formatCount } from "./render-numbers.ts"
+import type { UserId } from "../../schemas/database/user-type.ts"
+import type { Spent } from "../day/compare-totals.ts"
+import { formatAmount } from "./render-amount.ts"
+import { formatCount } from "./render-numbers.ts"
 import { renderTable } from "./render-table.ts"
 
+/** A change as it is found, or as a document has it. */
+interface Change {
+  userId: UserId
+  currency?: string | undefined
+  before?: Spent | undefined
+  after?: Spent | undefined
+}
+
 /** Users whose revenue is another one, as a table: what they had, what they have, and what lies between. */
-export function renderChanges(changes: { userId: bigint; before?: Spent | undefined; after?: Spent | undefined }[]) {
+export function renderChanges(changes: Change[]): string[] {
   const right = "right" as const
-  const titles = ["user", "before", "purchases", "after", "purchases", "difference"]
+  const hasCurrency = changes.some(({ currency }) => currency !== undefined)
+  const titles = ["user", ...(hasCurrency ? [""] : []), "before", "purchases", "after", "purchases", "difference"]
   return renderTable(
     titles.map((title) => ({ title, align: right })),
-    changes.map(({ userId, before, after }) => [
+    changes.map(({ userId, currency = "", before, after }) => [
       String(userId),
+      ...(hasCurrency ? [currency] : []),
       ...renderSpent(before),
       ...renderSpent(after),
       formatAmount(differenceOf(before, after)),
@@ -21,6 +33,6 @@ function renderSpent(spent: Spent | undefined): string[] {
   return spent ? [formatAmount(spent.amountCents), formatCount(spent.purchases)] : ["", ""]
 }
 
-function differenceOf(before: Spent | undefined, after: UserChange["after"]): string {
+function differenceOf(before: Spent | undefined, after: Spent | undefined): string {
   return String(BigInt(after?.amountCents ?? 0) - BigInt(before?.amountCents ?? 0))
 }

@@ -5,14 +5,6 @@ export function formatCount(count: number | bigint): string {
   return count.toLocaleString("en-US")
 }
 
-/** Minor units as `-1,234.05`: two decimals and no currency, which only the shop knows. */
-export function formatAmount(minorUnits: bigint | string): string {
-  const amount = BigInt(minorUnits)
-  const size = amount < 0n ? -amount : amount
-  const cents = String(size % 100n).padStart(2, "0")
-  return `${amount < 0n ? "-" : ""}${formatCount(size / 100n)}.${cents}`
-}
-
 const SECOND_MS = 1_000
 const MINUTE_MS = 60 * SECOND_MS
 const HOUR_MS = 60 * MINUTE_MS

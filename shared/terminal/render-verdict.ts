@@ -1,6 +1,7 @@
 import type { Verdict, Verdict_Fault } from "../../schemas/documents/verdict_pb.ts"
+import { formatAmount } from "./render-amount.ts"
 import { renderChanges } from "./render-changes.ts"
-import { formatAmount, formatCount, formatNumberOf } from "./render-numbers.ts"
+import { formatCount, formatNumberOf } from "./render-numbers.ts"
 import { renderTable } from "./render-table.ts"
 
 // A verdict may name every one of 10,000 shards; a person reads the first few and then the document.
@@ -22,24 +23,60 @@ export function renderVerdict(verdict: Verdict): string[] {
 
 /** Users, purchases and amount, with the guests apart. */
 export function renderTotals(verdict: Pick<Verdict, "revenue" | "source" | "guests">): string[] {
+  return renderSides([
+    { name: "Revenue", totals: verdict.revenue },
+    { name: "shop, known users", totals: verdict.source },
+    { name: "shop, guests", totals: verdict.guests },
+  ])
+}
+
+interface SideTotals {
+  rows?: bigint | undefined
+  purchases: bigint
+  amountCents?: string | undefined
+  parts: {
+    currency?: string | undefined
+    rows?: bigint | undefined
+    purchases: bigint
+    amountCents: string
+    measures: Record<string, string>
+  }[]
+}
+
+/** What several sides add up to, with a line for each currency and a column for each measure. */
+export function renderSides(sides: { name: string; totals: SideTotals | undefined }[]): string[] {
   const right = "right" as const
   const columns = [{ title: "" }, { title: "users", align: right }, { title: "purchases", align: right }]
+  const measures = Object.keys(sides.flatMap(({ totals }) => totals?.parts ?? [])[0]?.measures ?? {})
   return renderTable(
-    [...columns, { title: "amount", align: right }],
-    [
-      renderRow("Revenue", verdict.revenue),
-      renderRow("shop, known users", verdict.source),
-      renderRow("shop, guests", verdict.guests),
-    ],
+    [...columns, ...["amount", ...measures].map((title) => ({ title, align: right }))],
+    sides.flatMap(({ name, totals }) => renderSide(name, totals, measures)),
   )
 }
 
-function renderRow(name: string, totals: Verdict["revenue"]): string[] {
+/** A line, and one for each currency. */
+function renderSide(name: string, totals: SideTotals | undefined, measures: string[]): string[][] {
+  const parts = totals?.parts ?? []
+  const ofAll = parts.find(({ currency }) => currency === undefined)
+  const cells = (sums: Record<string, string> | undefined) =>
+    measures.map((measure) => (sums === undefined ? "" : formatAmount(sums[measure])))
   return [
-    name,
-    totals?.rows === undefined ? "" : formatCount(totals.rows),
-    totals ? formatCount(totals.purchases) : "unknown",
-    totals ? formatAmount(totals.amountCents) : "unknown",
+    [
+      name,
+      totals?.rows === undefined ? "" : formatCount(totals.rows),
+      totals ? formatCount(totals.purchases) : "unknown",
+      totals ? formatAmount(totals.amountCents) : "unknown",
+      ...cells(ofAll?.measures),
+    ],
+    ...parts
+      .filter(({ currency }) => currency !== undefined)
+      .map(({ currency, rows, purchases, amountCents, measures: sums }) => [
+        `  ${currency === "" ? "no currency" : currency}`,
+        rows === undefined ? "" : formatCount(rows),
+        formatCount(purchases),
+        formatAmount(amountCents),
+        ...cells(sums),
+      ]),
   ]
 }
 

@@ -50,12 +50,12 @@ function soundEvidence() {
         shard,
         range: ranges[index] ?? {},
         manifest: manifests[index],
-        rows: { rows: 10n, purchases: 20n, amountCents: 30n, checksum: 40n },
-        source: { purchases: 20n, amountCents: 30n, checksum: 40n },
+        rows: { rows: 10n, purchases: 20n, amountCents: 30n, checksum: 40n, parts: [] },
+        source: { purchases: 20n, amountCents: 30n, checksum: 40n, parts: [] },
       }),
     ),
     strangers: [] as (string | number)[],
-    guests: { purchases: 1n, amountCents: 2n },
+    guests: { purchases: 1n, amountCents: 2n, parts: [] },
   }
 }
 
@@ -138,7 +138,7 @@ test("no single changed number of a manifest goes unnoticed", () => {
     fc.property(fc.nat({ max: 2 }), fc.constantFrom(...numbers), fc.integer({ min: 1 }), (index, field, change) => {
       const findings = judge((evidence) => {
         const manifest = manifestOf(evidence, index)
-        const value = manifest[field]
+        const value = manifest[field] ?? ""
         const changed = BigInt(value) + BigInt(change)
         const retyped = { number: Number(changed), string: String(changed), bigint: changed }[typeof value as "number"]
         Object.assign(manifest, { [field]: retyped })

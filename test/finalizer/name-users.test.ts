@@ -25,6 +25,8 @@ beforeAll(async () => {
 })
 afterAll(() => database.drop())
 
+const spent = (amountCents: string, purchases: bigint) => ({ amountCents, purchases, measures: {} })
+
 const name = (...findings: Finding[]) => nameUsers(database.db, database.db, run, shards, findings)
 
 test("a purchase given to another user names both, with what Revenue and the shop have of them", async () => {
@@ -37,8 +39,8 @@ test("a purchase given to another user names both, with what Revenue and the sho
       "the sums differ; 2 users differ: 3 (Revenue has 10 of 1, the shop nothing), 4 (Revenue has 10 of 1, the shop 20 of 2)",
     usersDiffering: 2n,
     users: [
-      { userId: 3n, before: { amountCents: "10", purchases: 1n }, after: undefined },
-      { userId: 4n, before: { amountCents: "10", purchases: 1n }, after: { amountCents: "20", purchases: 2n } },
+      { userId: 3n, currency: undefined, before: spent("10", 1n), after: undefined },
+      { userId: 4n, currency: undefined, before: spent("10", 1n), after: spent("20", 2n) },
     ],
   })
   expect(other).toEqual({ index: 1, kind: "corrupt", reason: "rows differ" })

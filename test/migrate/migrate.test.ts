@@ -3,6 +3,8 @@ import { randomBytes } from "node:crypto"
 import { fileURLToPath } from "node:url"
 import { type Connection, createConnection, type RowDataPacket } from "mysql2/promise"
 import { afterAll, beforeAll, beforeEach, expect, inject, test } from "vitest"
+import { parseShopDeclaration } from "../../schemas/database/shop-declaration.ts"
+import { layOutShop } from "../../schemas/database/shop-layout.ts"
 import { migrateDatabase } from "../../services/migrate/migrate-database.ts"
 
 const server = inject("databaseServer")
@@ -82,11 +84,11 @@ test("a table that is in use all the time is told after a bounded wait, and the 
   try {
     await run.query("START TRANSACTION")
     await run.query("SELECT * FROM shards")
-    await expect(migrateDatabase(url, {}, 1)).rejects.toThrow(
+    await expect(migrateDatabase(url, {}, { tableWaitSeconds: 1 })).rejects.toThrow(
       /in use all the time .*: migrate again when no run is at work/,
     )
     await run.query("COMMIT")
-    expect(await migrateDatabase(url, {}, 1)).toHaveLength(1)
+    expect(await migrateDatabase(url, {}, { tableWaitSeconds: 1 })).toHaveLength(1)
   } finally {
     await run.end()
   }
@@ -142,3 +144,34 @@ async function select(statement: string): Promise<RowDataPacket[]> {
 async function listTables(): Promise<unknown[]> {
   return (await select("SHOW TABLES")).map((row) => Object.values(row)[0])
 }
+
+test("Revenue gets the key, the currency and the measures that a shop declares, while it has no rows of another", async () => {
+  const layout = (userType: string) =>
+    layOutShop(
+      parseShopDeclaration(`userType: ${userType}
+table: orders
+user: {column: u}
+amount: {expression: a, scale: 2}
+time: {column: t, kind: utc}
+currency: c
+measures: {tax: {expression: x, scale: 2}}`),
+    )
+  await migrateDatabase(url)
+  const text = layout("varchar(40) collate utf8mb4_bin")
+  expect((await migrateDatabase(url, {}, { layout: text })).join()).toMatch(/MODIFY COLUMN user_id VARCHAR\(40\).*VIEW/)
+  expect(await migrateDatabase(url, {}, { layout: text })).toEqual([])
+  for (const currency of ["EUR", "eur"]) {
+    await connection.query(`INSERT INTO revenue_versions (revenue_date, version, user_id, currency, amount_cents, purchases, tax)
+        VALUES ('2026-11-22', 1, 'cus_1', '${currency}', 5, 1, 2)`)
+  }
+  await connection.query(
+    "INSERT INTO published_days (revenue_date, version, run_id, published_at) VALUES ('2026-11-22', 1, 'r', NOW())",
+  )
+  const [rows] = await connection.query("SELECT user_id, currency, amount_cents, purchases, tax FROM revenue")
+  expect(rows).toHaveLength(2)
+  // Without a SHOP_FILE it stays as it is.
+  expect(await migrateDatabase(url)).toEqual([])
+  await expect(migrateDatabase(url, {}, { layout: layout("bigint") })).rejects.toThrow(
+    /rows of users that are varchar\(40\) collate utf8mb4_bin, and SHOP_FILE declares BIGINT/,
+  )
+})

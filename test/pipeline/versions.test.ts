@@ -45,7 +45,7 @@ test("a version says what it changes of the one before, in verdict, message and 
     { userId: "8", before: expect.anything() as unknown, after: null },
     { userId: "15", before: expect.anything() as unknown, after: expect.anything() as unknown },
   ])
-  expect((await pipeline.readVerdict(second.runId ?? "")).changes?.largest[0]).toMatchObject({ userId: -5n })
+  expect((await pipeline.readVerdict(second.runId ?? "")).changes?.largest[0]).toMatchObject({ userId: "-5" })
 
   const third = await pipeline.start()
   expect(third.changes).toMatchObject({ fromVersion: 2, added: 0n, changed: 0n, removed: 0n, largest: [] })

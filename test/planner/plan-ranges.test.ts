@@ -51,12 +51,14 @@ describe.each(reads)("read by $accessPath", (read) => {
         for (const [index, count] of counts.entries()) {
           const users = [...perUser].filter(([user, purchases]) => {
             const { from, to } = ranges[index] ?? {}
-            return purchases > 0 && (from === undefined || user >= from) && (to === undefined || user < to)
+            return (
+              purchases > 0 && (from === undefined || user >= BigInt(from)) && (to === undefined || user < BigInt(to))
+            )
           })
           // Over the mark only where one user alone is; under it by less than the user who would not fit any more.
           if (count > shardPurchases) expect(users).toHaveLength(1)
           const next = ranges[index]?.to
-          const refused = next === undefined ? undefined : perUser.get(next)
+          const refused = next === undefined ? undefined : perUser.get(BigInt(next))
           if (refused !== undefined) expect(count + refused).toBeGreaterThan(shardPurchases)
           if (next !== undefined) expect(count).toBeGreaterThan(0)
         }
@@ -82,7 +84,7 @@ describe.each(reads)("read by $accessPath", (read) => {
     const ranges = await Array.fromAsync(planRanges(database.db, day, { shardPurchases: 1 }))
     expect(ranges).toHaveLength(1)
     expect(await sumSource(database.db, day, ranges)).toMatchObject([{ purchases: 1n, amountCents: 7n }])
-    expect(await sumGuests(database.db, day)).toEqual({ purchases: 2n, amountCents: 70n })
+    expect(await sumGuests(database.db, day)).toEqual({ purchases: 2n, amountCents: 70n, parts: [] })
   })
 
   test("a day in another time zone takes from two UTC dates what lies between its midnights, in equal shards", async () => {
@@ -102,8 +104,8 @@ describe.each(reads)("read by $accessPath", (read) => {
     const ranges = await Array.fromAsync(planRanges(database.db, berlinDay, { shardPurchases: 100 }))
     expect(findGap(ranges)).toBeUndefined()
     const totals = await sumSource(database.db, berlinDay, ranges)
-    expect(totals.reduce((sum, total) => sum + total.amountCents, 0n)).toBe(600n)
-    expect(await sumGuests(database.db, berlinDay)).toEqual({ purchases: 1n, amountCents: 5n })
+    expect(totals.reduce((sum, total) => sum + (total.amountCents ?? 0n), 0n)).toBe(600n)
+    expect(await sumGuests(database.db, berlinDay)).toEqual({ purchases: 1n, amountCents: 5n, parts: [] })
     for (const total of totals.slice(0, -1)) {
       expect(Number(total.purchases)).toBeGreaterThanOrEqual(80)
       expect(Number(total.purchases)).toBeLessThanOrEqual(125)

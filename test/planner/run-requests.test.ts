@@ -2,7 +2,9 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { parseJson } from "../../schemas/json.ts"
 import { failAfter, failBefore, InjectedError } from "../../services/emulators/faults.ts"
+import { judgeRun } from "../../services/finalizer/judge-run.ts"
 import { takeRunRequest } from "../../services/planner/start-run.ts"
+import type { Database } from "../../shared/database/open-database.ts"
 import { planPath, rejectionPath } from "../../shared/documents/document-paths.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
 import { decideRun } from "../../shared/ledger/decide-run.ts"
@@ -237,4 +239,42 @@ test("Storage, Pub/Sub and Run that refuse for a moment do not keep a run from s
   const { id } = await request()
   for (const remove of removes) remove()
   expect((await runOf(id)).state).toBe("running")
+})
+
+describe("what a server refuses again and again", () => {
+  const refuse = (method: string) =>
+    room.runJobs.faults.add({
+      matches: (call) => call.method === method,
+      before: () => {
+        throw new InjectedError("PERMISSION_DENIED", "no role that allows it")
+      },
+    })
+
+  test("ends the run that has begun with a verdict: its date is free", async () => {
+    const remove = refuse("RunJob")
+    const message = pushed({ date: "2026-11-22" })
+    for (const deliveryAttempt of [1, 5]) {
+      await expect(request({ ...message, deliveryAttempt })).rejects.toThrow("no role that allows it")
+      expect(await runOf(message.id)).toMatchObject({ state: expect.stringMatching(/planning|running/) as string })
+    }
+    await request({ ...message, deliveryAttempt: 6 })
+    remove()
+    const run = await runOf(message.id)
+    expect(run).toMatchObject({ state: "verifying", dispatchError: expect.stringContaining("no role") as string })
+    const evidence = { plan: "", shards: [], strangers: [], guests: { purchases: 0n, amountCents: 0n, parts: [] } }
+    const [finding] = judgeRun(run, evidence)
+    expect(finding).toMatchObject({
+      kind: "failed",
+      reason: expect.stringMatching(/not be started: .*no role/) as string,
+    })
+  })
+
+  test("rejects a request that is no run yet", async () => {
+    const message = pushed({ date: "2026-11-22" })
+    const execute = () => room.database.db.execute("SELECT no_such_function()")
+    const context = { ...room.context, source: { execute } as unknown as Database }
+    await expect(request({ ...message, deliveryAttempt: 5 }, context)).rejects.toThrow("shop cannot be read")
+    await request({ ...message, deliveryAttempt: 6 }, context)
+    expect(await lastRejection(message.id)).toMatch(/^tried again and again since .*no_such_function/)
+  })
 })

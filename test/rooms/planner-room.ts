@@ -99,6 +99,7 @@ export function pushed(data: unknown, publishedAt = "2026-11-23T01:00:00Z"): Pus
     subscription: "test",
     publishedAt: new Date(publishedAt),
     attributes: {},
+    deliveryAttempt: 1,
     data: typeof data === "string" ? data : JSON.stringify(data),
   }
 }

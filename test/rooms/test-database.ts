@@ -68,7 +68,8 @@ export const kindOfVersion = (version: string): ServerKind => (version.includes(
 
 /** Rows as lines of text, so that a difference is seen at a glance. */
 export function asText(rows: Record<string, unknown>[]): string[] {
-  return rows.map((row) => Object.values(row).map(String).join(","))
+  const asCell = (value: unknown) => (Buffer.isBuffer(value) ? value.toString("hex").toUpperCase() : String(value))
+  return rows.map((row) => Object.values(row).map(asCell).join(","))
 }
 
 /** The shop's tables with the index that Daybook wants, empty. */

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest"
 import { columnDdl, indexDdl } from "../../schemas/database/shop-ddl.ts"
-import { layOutShop, parseShopDeclaration } from "../../schemas/database/shop-declaration.ts"
+import { parseShopDeclaration } from "../../schemas/database/shop-declaration.ts"
+import { layOutShop } from "../../schemas/database/shop-layout.ts"
 
 const whole = `
 table: orders
@@ -12,15 +13,31 @@ counts: "status = 'paid'"
 
 describe("a declaration of a shop", () => {
   test.each([
-    ["table: orders", "table: shop.orders", "table is no name of a table or column"],
+    ["table: orders", "table: a.b.orders", "table is no name of a table"],
     ["guest: 0", "guest: 0.5", "user.guest is no whole number"],
     ["scale: 2", "scale: -1", "amount.scale"],
     ["kind: utc", "kind: gmt", "time.kind"],
     ["counts:", "count:", "count"],
     ["table: orders\n", "", "table"],
+    ["table: orders", "userType: uuid\ntable: orders", "userType is none of bigint"],
+    ["counts:", "measures: {user: {expression: tax, scale: 2}}\ncounts:", "measures.user is the name of a column"],
+    ["counts:", "measures: {Tax: {expression: tax, scale: 2}}\ncounts:", "measures.Tax is no name of a measure"],
   ])("with %s made %j is refused, and the field named", (right, wrong, problem) => {
     expect(whole).toContain(right)
     expect(() => parseShopDeclaration(whole.replace(right, wrong))).toThrow(problem)
+  })
+
+  const refunds = "{table: refunds, user: {column: u}, amount: {expression: a, scale: 2}, time: {column: t, kind: utc}}"
+  test.each([
+    ["table: refunds", "table: orders", "a table is named twice"],
+    ["scale: 2", "scale: 3", "refunds: every source needs the same scale"],
+    ["time:", "currency: c, time:", "either every source says its currency or none"],
+    ["time:", "measures: {tax: {expression: t, scale: 2}}, time:", "every source needs the same measures"],
+    ["time:", "refund: true, time:", "refund"],
+  ])("of several sources with %j made %j is refused", (right, wrong, problem) => {
+    const declare = (second: string) => `sources:\n  - ${refunds.replace("refunds", "orders")}\n  - ${second}\n`
+    expect(parseShopDeclaration(declare(refunds)).sources).toHaveLength(2)
+    expect(() => parseShopDeclaration(declare(refunds.replace(right, wrong)))).toThrow(problem)
   })
 
   test("names every problem at once", () => {
@@ -30,10 +47,11 @@ describe("a declaration of a shop", () => {
   })
 
   test("comes to the columns that are not there as they are, and one index", () => {
-    const layout = layOutShop(parseShopDeclaration(whole))
+    const shop = layOutShop(parseShopDeclaration(whole))
+    const [layout] = shop.sources
     expect(layout.generated.map(({ name }) => name)).toEqual(["daybook_user", "daybook_amount", "daybook_on"])
     expect(layout.columns.purchasedAt).toBe("created")
-    expect(indexDdl(layout)).toContain("(daybook_on, daybook_user, created, daybook_amount)")
+    expect(indexDdl(shop, layout)).toContain("(daybook_on, daybook_user, created, daybook_amount)")
     const [user] = layout.generated
     expect(user && columnDdl(layout, user)).toMatch(
       /daybook_user BIGINT AS \(NULLIF\(`customer_id`, 0\)\) VIRTUAL COMMENT 'daybook \w{16}'/,
@@ -41,15 +59,18 @@ describe("a declaration of a shop", () => {
   })
 
   test("generates no date from a TIMESTAMP, and leaves what does not count out of users and guests", () => {
-    const layout = layOutShop(parseShopDeclaration(whole.replace("kind: utc", "kind: timestamp")))
+    const shop = layOutShop(parseShopDeclaration(whole.replace("kind: utc", "kind: timestamp")))
+    const [layout] = shop.sources
     expect(layout.generated.map(({ name }) => name)).toEqual(["daybook_user", "daybook_amount"])
     expect(layout.generated[0]?.expression).toBe("IF(status = 'paid', NULLIF(`customer_id`, 0), NULL)")
-    expect(layout).toMatchObject({ hasDate: false, guestsCount: "status = 'paid'" })
-    expect(indexDdl(layout)).toContain("(daybook_user, created, daybook_amount)")
+    expect(shop.hasDate).toBe(false)
+    expect(layout.guestsCount).toBe("status = 'paid'")
+    expect(indexDdl(shop, layout)).toContain("(daybook_user, created, daybook_amount)")
   })
 
   test("that says something else gives its columns another comment", () => {
-    const comments = (text: string) => layOutShop(parseShopDeclaration(text)).generated.map(({ comment }) => comment)
+    const comments = (text: string) =>
+      layOutShop(parseShopDeclaration(text)).sources[0].generated.map(({ comment }) => comment)
     const [user, amount, on] = comments(whole)
     expect(comments(whole.replace("'paid'", "'done'"))).toEqual([user, amount, expect.not.stringMatching(on ?? "")])
     expect(comments(whole.replace("scale: 2", "scale: 3"))).toEqual([user, expect.not.stringMatching(amount ?? ""), on])

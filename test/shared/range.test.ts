@@ -15,7 +15,7 @@ test("ranges cut anywhere tile the id space: every id belongs to exactly one", (
       const ranges = tile(ids)
       expect(findGap(ranges)).toBeUndefined()
       const owners = ranges.filter(
-        ({ from, to }) => (from === undefined || id >= from) && (to === undefined || id < to),
+        ({ from, to }) => (from === undefined || id >= BigInt(from)) && (to === undefined || id < BigInt(to)),
       )
       expect(owners).toHaveLength(1)
     }),
@@ -32,7 +32,7 @@ test("a gap, an overlap, a lost or a doubled range is found", () => {
       const victim = ranges[index] as Range
       if (harm === "drop") harmed.splice(index, 1)
       if (harm === "double") harmed.splice(index, 0, victim)
-      if (harm === "shift") harmed[index] = { ...victim, to: (victim.to ?? 0n) + 1n }
+      if (harm === "shift") harmed[index] = { ...victim, to: BigInt(victim.to ?? 0n) + 1n }
       if (harm === "swap") harmed.reverse()
       expect(findGap(harmed)).toBeDefined()
     }),

@@ -1,6 +1,7 @@
 import type { SQL } from "drizzle-orm"
 import * as fc from "fast-check"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import type { UserId } from "../../schemas/database/user-type.ts"
 import { type CheckedDay, sumGuests, sumSource } from "../../services/finalizer/sum-source.ts"
 import { planRanges } from "../../services/planner/plan-ranges.ts"
 import { computeShard } from "../../services/worker/compute-shard.ts"
@@ -101,7 +102,7 @@ describe("a shop with history", () => {
   })
 
   test("is known by its purchases: who bought on the day is found, in users or not, and nobody else", async () => {
-    const buyers: bigint[] = []
+    const buyers: UserId[] = []
     for await (const batch of listBuyers(database.db, day, { from: -3000n, to: 7500n })) {
       expect(batch.length).toBeLessThanOrEqual(USERS_PER_BATCH)
       buyers.push(...batch)

@@ -1,8 +1,7 @@
 import * as fc from "fast-check"
 import { expect, test } from "vitest"
-import { compareTotals, type ReadTotals, type UserChange } from "../../../shared/day/compare-totals.ts"
+import { compareTotals, type ReadPage, type UserChange, type UserSpent } from "../../../shared/day/compare-totals.ts"
 import { formatChange, listChanges } from "../../../shared/day/list-changes.ts"
-import type { UserTotals } from "../../../shared/day/shop-day.ts"
 import { createTally } from "../../../shared/day/tally-changes.ts"
 import { useTestDatabase } from "../../rooms/test-database.ts"
 import { cutAt, testDate } from "../../rooms/test-run.ts"
@@ -28,31 +27,39 @@ function expected(users: Users) {
     .toSorted((a, b) => (a < b ? -1 : 1))
 }
 
-function totalsOf(users: Users, side: Side): UserTotals[] {
+function totalsOf(users: Users, side: Side): (UserSpent & { userId: bigint })[] {
   return [...users]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([userId, of]) => {
       const spent = of[side]
-      return spent ? [[String(userId), String(spent.amount), String(spent.purchases)] as UserTotals] : []
+      return spent ? [{ userId, order: userId, currency: undefined, spent: toSpent(spent) }] : []
     })
 }
+
+const toSpent = ({ amount, purchases }: Spent) => ({
+  amountCents: String(amount),
+  purchases: BigInt(purchases),
+  measures: {},
+})
 
 test("any two sides, read by pages of any size, differ in just the users who differ", async () => {
   await fc.assert(
     fc.asyncProperty(sides, fc.integer({ min: 1, max: 7 }), async (entries, usersPerPage) => {
       const users: Users = new Map(entries)
-      const reader = (side: Side): ReadTotals => {
+      const reader = (side: Side): ReadPage => {
         const all = totalsOf(users, side)
-        return async ({ from, to }, limit) =>
-          all
-            .filter(([id]) => (from === undefined || BigInt(id) >= from) && (to === undefined || BigInt(id) < to))
-            .slice(0, limit)
+        return async ({ after, through }, limit) => {
+          const isMeant = ({ userId }: { userId: bigint }) =>
+            (after === undefined || userId > BigInt(after)) && (through === undefined || userId <= BigInt(through))
+          const page = all.filter(isMeant).slice(0, limit)
+          return { users: page, last: page.length < limit ? undefined : page.at(-1) }
+        }
       }
       const changes = await Array.fromAsync(compareTotals(reader("before"), reader("after"), {}, usersPerPage))
       expect(changes.map(({ userId }) => userId)).toEqual(expected(users))
       for (const { userId, before, after } of changes) {
-        expect(before?.amountCents).toBe(users.get(userId)?.before?.amount.toString())
-        expect(after?.purchases).toBe(toCount(users.get(userId)?.after))
+        expect(before?.amountCents).toBe(users.get(BigInt(userId))?.before?.amount.toString())
+        expect(after?.purchases).toBe(toCount(users.get(BigInt(userId))?.after))
       }
     }),
     { numRuns: 500 },
@@ -74,7 +81,8 @@ test("two versions in the database differ in just the users whose rows differ, i
           [2, "after"],
         ] as const) {
           const rows = totalsOf(users, side).map(
-            ([id, amount, count]) => `('${testDate}',${version},${id},${amount},${count})`,
+            ({ userId, spent: { amountCents, purchases } }) =>
+              `('${testDate}',${version},${userId},${amountCents},${purchases})`,
           )
           if (rows.length > 0) await database.query(`INSERT INTO revenue_versions VALUES ${rows.join(",")}`)
         }
@@ -93,8 +101,9 @@ test("the twenty users whose amounts differ most are told, and all are counted",
   const tally = createTally()
   const change = (userId: number, before: bigint | undefined, after: bigint | undefined): UserChange => ({
     userId: BigInt(userId),
-    before: before === undefined ? undefined : { amountCents: String(before), purchases: 1n },
-    after: after === undefined ? undefined : { amountCents: String(after), purchases: 1n },
+    currency: undefined,
+    before: before === undefined ? undefined : toSpent({ amount: before, purchases: 1 }),
+    after: after === undefined ? undefined : toSpent({ amount: after, purchases: 1 }),
   })
   for (let user = 1; user <= 30; user++) tally.add(change(user, 0n, BigInt(user)))
   tally.add(change(31, max, undefined))

@@ -1,9 +1,11 @@
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
+import { type ShopSource, shopSources } from "../../../schemas/database/shop.ts"
 import { resolveRevenueDay } from "../../../shared/day/revenue-day.ts"
 import { shopDates } from "../../../shared/day/shop-day.ts"
 import { PermanentError } from "../../../shared/errors.ts"
 
+const [source] = shopSources as [ShopSource]
 const now = new Date("2026-11-23T12:00:00Z")
 
 const resolve = (date: string, timeZone = "UTC", publishedAt = now, at = now) =>
@@ -18,13 +20,13 @@ test("a date in UTC lies between two midnights and touches one UTC date", () => 
     fromAt: new Date("2026-11-22T00:00:00Z"),
     toAt: new Date("2026-11-23T00:00:00Z"),
   })
-  expect(shopDates({ ...day, timeZone: "UTC" })).toEqual(["2026-11-22"])
+  expect(shopDates(source, { ...day, timeZone: "UTC" })).toEqual(["2026-11-22"])
 })
 
 test("a date in another time zone touches two UTC dates", () => {
   const day = resolve("2026-11-22", "Europe/Berlin")
   expect(day.fromAt.toISOString()).toBe("2026-11-21T23:00:00.000Z")
-  expect(shopDates({ ...day, timeZone: "UTC" })).toEqual(["2026-11-21", "2026-11-22"])
+  expect(shopDates(source, { ...day, timeZone: "UTC" })).toEqual(["2026-11-21", "2026-11-22"])
 })
 
 test("the days on which Berlin changes its clocks have 23 and 25 hours", () => {
