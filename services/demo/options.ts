@@ -1,7 +1,8 @@
 import { availableParallelism } from "node:os"
-import { Command } from "commander"
+import { Command, Option } from "commander"
 import { chooseDatabase, count, type DatabaseChoice, databaseOption, parseDate } from "../local/command-options.ts"
 import { killsMax, RETRIES_MAX } from "./limits.ts"
+import { listRealShops, REAL_SHOP_DATE, REAL_SHOP_PURCHASES, REAL_SHOP_SHARD_PURCHASES } from "./real-shops.ts"
 
 const DAY_MS = 86_400_000
 const USERS_MAX = 10_000_000
@@ -21,10 +22,16 @@ export interface DemoOptions {
   shardPurchases: number
   kill: number
   keep: boolean
+  /** One of test/shops, instead of a shop of `users` and `purchases`. */
+  shop: string | undefined
   database: DatabaseChoice
 }
 
-type Flags = Omit<DemoOptions, "keep" | "database"> & { keep?: boolean; database?: DatabaseChoice }
+type Flags = Omit<DemoOptions, "keep" | "database" | "shop"> & {
+  keep?: boolean
+  shop?: string
+  database?: DatabaseChoice
+}
 
 /** Reads the command line; throws a CommanderError when it has printed help or what is wrong. */
 export function readDemoOptions(args: string[], env: NodeJS.ProcessEnv): DemoOptions {
@@ -41,13 +48,24 @@ export function readDemoOptions(args: string[], env: NodeJS.ProcessEnv): DemoOpt
     .addOption(count("--shard-purchases <count>", "about how many purchases a shard holds", 10_000, 1, PURCHASES_MAX))
     .addOption(count("--kill <count>", "tasks to kill (SIGKILL) at random moments while they work", 0, 0, 10_000))
     .option("--keep", "keep the folder with plan, manifests, verdict and logs")
+    .addOption(
+      new Option("--shop <name>", "a shop with the tables of real software, read as its SHOP_FILE declares")
+        .choices(listRealShops())
+        .conflicts(["users", "purchases", "days", "date"]),
+    )
     .addOption(databaseOption())
     .addHelpText("after", help)
     .parse(args, { from: "user" })
-  const { keep = false, database, ...flags } = command.opts<Flags>()
+  const { keep = false, shop, database, ...given } = command.opts<Flags>()
+  const isShardSizeGiven = command.getOptionValueSource("shardPurchases") !== "default"
+  const flags = {
+    ...given,
+    ...(shop === undefined ? {} : { date: REAL_SHOP_DATE, purchases: REAL_SHOP_PURCHASES }),
+    ...(shop === undefined || isShardSizeGiven ? {} : { shardPurchases: REAL_SHOP_SHARD_PURCHASES }),
+  }
   const limit = killsMax(flags)
   if (flags.kill > limit.kills) command.error(`error: --kill ${flags.kill} cannot work: ${limit.reason}`)
-  return { ...flags, keep, database: chooseDatabase(database, env) }
+  return { ...flags, keep, shop, database: chooseDatabase(database, env) }
 }
 
 const help = `
@@ -65,5 +83,6 @@ Examples:
   npm run demo
   npm run demo -- --purchases 1000000 --shard-purchases 50000
   npm run demo -- --kill 5
+  npm run demo -- --shop woocommerce
   npm run demo -- --database mysql
   npm run demo -- --keep`

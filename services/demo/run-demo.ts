@@ -17,10 +17,12 @@ import { type Cloud, startCloud } from "../local/cloud.ts"
 import { type DatabaseServer, type DatabaseServerOptions, startDatabaseServer } from "../local/database/start-server.ts"
 import { createShop } from "../local/shop/create-shop.ts"
 import { openCleanup } from "./cleanup.ts"
+import { createRealShop, declareShop } from "./create-real-shop.ts"
 import { type KillSummary, startKilling } from "./kill-tasks.ts"
 import { RETRIES_MAX } from "./limits.ts"
 import type { DemoOptions } from "./options.ts"
-import { showPlaces, showRevenue, showSlowestShards } from "./show-results.ts"
+import { realShopFile, realShopTimeZone } from "./real-shops.ts"
+import { showPlaces, showRevenue, showSlowestShards, showTruth } from "./show-results.ts"
 
 /**
  * Runs the demo from nothing to a verdict and returns whether that was complete. When it settles, however it went,
@@ -57,9 +59,7 @@ async function runSteps(options: DemoOptions, stage: Stage): Promise<boolean> {
   const { folder, output, signal } = stage
   // What fails once the person has interrupted is no news.
   const log = (line: string) => void (signal.aborted || output.write(`    ${line}\n`))
-  output.write(
-    `A shop of ${formatCount(options.users)} users with ${formatCount(options.purchases)} purchases on ${options.date}.\n`,
-  )
+  output.write(`${describeShop(options)}\n`)
   if (options.keep) output.write(`Everything is kept in ${folder}.\n`)
   const serverUrl =
     options.database.databaseUrl ??
@@ -75,7 +75,12 @@ async function runSteps(options: DemoOptions, stage: Stage): Promise<boolean> {
       databaseUrl: serverUrl,
       parallelism: options.tasks,
       maxRetries: RETRIES_MAX,
-      settings: { SHARD_PURCHASES: String(options.shardPurchases), REVENUE_TIME_ZONE: "UTC" },
+      settings: {
+        SHARD_PURCHASES: String(options.shardPurchases),
+        ...(options.shop === undefined
+          ? { REVENUE_TIME_ZONE: "UTC" }
+          : { REVENUE_TIME_ZONE: realShopTimeZone(options.shop), SHOP_FILE: realShopFile(options.shop) }),
+      },
       log,
       signal,
     })
@@ -83,15 +88,25 @@ async function runSteps(options: DemoOptions, stage: Stage): Promise<boolean> {
     return cloud
   })
   const { DATABASE_URL: databaseUrl = "" } = cloud.env
-  const { users, purchases, days, date } = options
-  const showRows = (loaded: number, total: number) =>
-    output.isTTY && output.write(`\r    ${formatCount(loaded)} of ${formatCount(total)} rows`)
-  await step(stage, `shop (${formatNumberOf(days, "day")} of purchases)`, () =>
-    createShop(databaseUrl, { users, purchases, days, date }, showRows),
-  )
   const database = openDatabase({ url: databaseUrl, connectionsMax: 2 })
   stage.onEnd(() => database.close())
+  const { users, purchases, days, date, shop } = options
+  const showRows = (loaded: number, total: number) =>
+    output.isTTY && output.write(`\r    ${formatCount(loaded)} of ${formatCount(total)} rows`)
+  if (shop === undefined) {
+    await step(stage, `shop (${formatNumberOf(days, "day")} of purchases)`, () =>
+      createShop(databaseUrl, { users, purchases, days, date }, showRows),
+    )
+  } else {
+    await step(stage, `shop (tables and rows of test/shops/${shop})`, () => createRealShop(database.db, shop))
+    await step(stage, "what its declaration asks for", () => declareShop(database.db, log))
+  }
   return computeDate(options, stage, cloud, database.db)
+}
+
+function describeShop({ shop, users, purchases, date }: DemoOptions): string {
+  if (shop !== undefined) return `The shop ${shop}, of which ${date} is asked for, in ${realShopTimeZone(shop)}.`
+  return `A shop of ${formatCount(users)} users with ${formatCount(purchases)} purchases on ${date}.`
 }
 
 /** Once it runs, an abort does not stop it: the cloud, which has a database in it, goes first. */
@@ -148,7 +163,7 @@ async function computeDate(options: DemoOptions, stage: Stage, cloud: Cloud, db:
   writeLines(output, renderVerdict(verdict))
   if (options.kill > 0) writeLines(output, [describeKills(killing.summary())])
   writeLines(output, await showSlowestShards(bucket, verdict.runId, { log, signal }))
-  const sample = await showRevenue(db, options.date)
+  const sample = await (options.shop === undefined ? showRevenue(db, options.date) : showTruth(db, options.shop))
   writeLines(output, sample.lines)
   writeLines(output, showPlaces(verdict.runId, bucket.name, options.keep ? stage.folder : undefined))
   output.write(`From the published date to the verdict: ${formatDuration(tookMs)}.\n`)

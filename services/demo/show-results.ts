@@ -11,8 +11,10 @@ import { manifestFolder, planPath, runFolder, verdictPath } from "../../shared/d
 import { listDocuments, readDocument } from "../../shared/documents/documents.ts"
 import { formatRange } from "../../shared/range.ts"
 import type { RetryOptions } from "../../shared/retry.ts"
-import { formatAmount, formatCount, formatDuration } from "../../shared/terminal/render-numbers.ts"
+import { formatAmount } from "../../shared/terminal/render-amount.ts"
+import { formatCount, formatDuration } from "../../shared/terminal/render-numbers.ts"
 import { renderTable } from "../../shared/terminal/render-table.ts"
+import { compareWithTruth } from "./create-real-shop.ts"
 
 const SHARDS_SHOWN = 3
 const READS_AT_ONCE = 8
@@ -92,6 +94,28 @@ export async function showRevenue(db: Database, date: string): Promise<{ lines: 
   const titles = ["user", "revenue", "purchases", "summed up now", "purchases"]
   const columns = [...titles.map((title) => ({ title, align: right })), { title: "" }]
   return { lines: ["who spent most and least, in the view revenue", ...indent(renderTable(columns, cells))], agrees }
+}
+
+const TRUTH_SHOWN = 5
+
+/** A few rows as readers see them, and whether all are what a plain statement on the shop's tables says. */
+export async function showTruth(db: Database, shop: string): Promise<{ lines: string[]; agrees: boolean }> {
+  const { columns, seen, expected } = await compareWithTruth(db, shop)
+  const agrees = seen.length === expected.length && seen.every((line, at) => line === expected[at])
+  const rows = seen.slice(0, TRUTH_SHOWN).map((line) => line.split(","))
+  return {
+    lines: [
+      "some rows of the view revenue",
+      ...indent(
+        renderTable(
+          columns.map((title) => ({ title, align: right })),
+          rows,
+        ),
+      ),
+      `${formatCount(seen.length)} rows in Revenue, ${formatCount(expected.length)} by test/shops/${shop}/truth.sql: ${agrees ? "all the same" : "DIFFERENT"}`,
+    ],
+    agrees,
+  }
 }
 
 /** Where the evidence is; as files if the folder is kept. */

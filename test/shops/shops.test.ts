@@ -1,57 +1,40 @@
 import { execFile } from "node:child_process"
-import { readFile } from "node:fs/promises"
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
+import { dropIndexDdl, indexDdl } from "../../schemas/database/shop-ddl.ts"
+import { parseShopDeclaration } from "../../schemas/database/shop-declaration.ts"
+import { layOutShop } from "../../schemas/database/shop-layout.ts"
+import { compareWithTruth, createRealShop, readShopStatements } from "../../services/demo/create-real-shop.ts"
+import { listRealShops, realShopFile, realShopTimeZone } from "../../services/demo/real-shops.ts"
 import { date, type Pipeline, startPipeline } from "../rooms/start-pipeline.ts"
-import { asText } from "../rooms/test-database.ts"
+import { createTestDatabase, type TestDatabase } from "../rooms/test-database.ts"
 
 const run = promisify(execFile)
-const here = fileURLToPath(new URL(".", import.meta.url))
 const cli = fileURLToPath(new URL("../../services/cli/main.ts", import.meta.url))
 
-const readStatements = async (shop: string, file: string) =>
-  (await readFile(join(here, shop, file), "utf8")).split(/;\s*\n/).filter((statement) => statement.trim() !== "")
-
-/** The numbers from 0 to 19,999, by which the shops fill their tables. */
-const numbers = [
-  "CREATE TABLE digits (d INT PRIMARY KEY)",
-  "INSERT INTO digits VALUES (0), (1), (2), (3), (4), (5), (6), (7), (8), (9)",
-  "CREATE TABLE numbers (n INT PRIMARY KEY)",
-  `INSERT INTO numbers SELECT a.d + 10 * b.d + 100 * c.d + 1000 * e.d + 10000 * f.d
-   FROM digits a, digits b, digits c, digits e, digits f WHERE f.d < 2`,
-]
-
 /** The tables of real shops, with their column types; each is read as its declaration says. */
-describe.each([
-  ["woocommerce", "UTC", "day-slice"],
-  ["magento", "UTC", "user-batches"],
-  ["prestashop", "Europe/Berlin", "day-slice"],
-  ["opencart", "America/New_York", "day-slice"],
-  ["sylius", "UTC", "day-slice"],
-  ["drupal-commerce", "Asia/Kolkata", "day-slice"],
-  ["sakila", "UTC", "day-slice"],
-])("%s, on days of %s", (shop, timeZone, way) => {
+describe.each(listRealShops())("%s", (shop) => {
+  const timeZone = realShopTimeZone(shop)
+  const way = shop === "magento" ? "user-batches" : "day-slice"
   let pipeline: Pipeline
   let env: Record<string, string>
   beforeAll(async () => {
-    const settings = { SHOP_FILE: join(here, shop, "shop.yaml"), REVENUE_TIME_ZONE: timeZone }
+    const settings = { SHOP_FILE: realShopFile(shop), REVENUE_TIME_ZONE: timeZone }
     pipeline = await startPipeline({ shardPurchases: 400, settings })
     env = { ...settings, DATABASE_URL: pipeline.databaseUrl, PATH: process.env["PATH"] ?? "" }
-    await pipeline.query(...numbers, ...(await readStatements(shop, "shop.sql")))
+    await createRealShop(pipeline.db, shop)
   })
   afterAll(() => pipeline?.stop())
 
   const daybook = (...args: string[]) => run(process.execPath, [cli, ...args], { env })
   const expectTruth = async () => {
-    const seen = await pipeline.query(
-      `SELECT user_id, amount_cents, purchases FROM revenue WHERE revenue_date = '${date}' ORDER BY user_id`,
-    )
-    const [truth = ""] = await readStatements(shop, "truth.sql")
-    const expected = asText(await pipeline.query("SET time_zone = '+00:00'", truth))
+    const { seen, expected } = await compareWithTruth(pipeline.db, shop)
     expect(expected.length).toBeGreaterThan(500)
-    expect(asText(seen)).toEqual(expected)
+    expect(seen).toEqual(expected)
   }
 
   test("is refused with the statements that make it readable, and right to the row with them", async () => {
@@ -62,7 +45,7 @@ describe.each([
     const { statements } = JSON.parse((await daybook("shop", "ddl", "--json")).stdout) as { statements: string[] }
     await pipeline.query(...statements)
     const { stdout } = await daybook("shop", "check", date)
-    expect(stdout).toContain(`is read by ${way} of the index daybook_day`)
+    expect(stdout).toContain(`read by ${way} of the index daybook_day`)
     const verdict = await pipeline.start()
     expect(verdict).toMatchObject({ verdict: "complete" })
     expect(verdict.shards).toBeGreaterThan(3)
@@ -70,29 +53,54 @@ describe.each([
   })
 
   test("and again after orders have changed", async () => {
-    await pipeline.query(...(await readStatements(shop, "change.sql")))
+    await pipeline.query(...readShopStatements(shop, "change.sql"))
+    expect(await pipeline.start()).toMatchObject({ verdict: "complete" })
+    await expectTruth()
+  })
+
+  test("and by batches of users, where there is no index of the day", async () => {
+    for (const statement of await listIndexStatements(env["SHOP_FILE"] ?? "")) await pipeline.query(statement)
+    const { stdout } = await daybook("shop", "check", date)
+    expect(stdout).toContain("read by user-batches of the index daybook_day")
     expect(await pipeline.start()).toMatchObject({ verdict: "complete" })
     await expectTruth()
   })
 })
 
+/** Statements that put an index of each user's purchases in the place of the one of the day. */
+async function listIndexStatements(file: string): Promise<string[]> {
+  const layout = layOutShop(parseShopDeclaration(await readFile(file, "utf8")))
+  return layout.sources.flatMap((source) => [dropIndexDdl(source), indexDdl({ ...layout, hasDate: false }, source)])
+}
+
 describe("a shop that cannot be read yet", () => {
   let pipeline: Pipeline
   beforeAll(async () => {
-    pipeline = await startPipeline({ settings: { SHOP_FILE: join(here, "woocommerce", "shop.yaml") } })
+    pipeline = await startPipeline({ settings: { SHOP_FILE: realShopFile("woocommerce") } })
   })
   afterAll(() => pipeline?.stop())
 
   test.each([
-    ["users that are texts, as Stripe's", "customer_id VARCHAR(64)", "DATETIME", /whole number, and is varchar\(64\)/],
-    ["users that are UUIDs, as Kill Bill's", "customer_id CHAR(36)", "DATETIME", /customer_id .* is char\(36\)/],
-    ["users that are bytes, as Shopware's", "customer_id BINARY(16)", "DATETIME", /customer_id .* is binary\(16\)/],
+    [
+      "users that are texts",
+      "customer_id VARCHAR(64)",
+      "DATETIME",
+      /whole number, .* is varchar\(64\).* userType: "varchar\(64\) collate/,
+    ],
+    ["users that are UUIDs", "customer_id CHAR(36)", "DATETIME", /customer_id .* is char\(36\)/],
+    ["users that are bytes", "customer_id BINARY(16)", "DATETIME", /is binary\(16\).* userType: "binary\(16\)"/],
+    [
+      "an amount that is a DOUBLE",
+      "customer_id BIGINT, total_amount DOUBLE",
+      "DATETIME",
+      /total_amount is declared .*exact.* is double/,
+    ],
     ["a TIMESTAMP that is declared to be UTC", "customer_id BIGINT", "TIMESTAMP NULL", /kind utc, and is timestamp/],
   ])("is refused with a sentence, before anything is altered: %s", async (_, user, time, reason) => {
     await pipeline.query(
       "DROP TABLE IF EXISTS wp_wc_orders",
       `CREATE TABLE wp_wc_orders (id BIGINT PRIMARY KEY, status VARCHAR(20), currency VARCHAR(10),
-        total_amount DECIMAL(26,8), ${user}, date_created_gmt ${time})`,
+        ${user.includes("total_amount") ? "" : "total_amount DECIMAL(26,8),"} ${user}, date_created_gmt ${time})`,
     )
     expect(await pipeline.start()).toMatchObject({
       verdict: "rejected",
@@ -104,14 +112,14 @@ describe("a shop that cannot be read yet", () => {
 describe("an amount with more digits than its scale", () => {
   let pipeline: Pipeline
   beforeAll(async () => {
-    pipeline = await startPipeline({ shardPurchases: 400, settings: { SHOP_FILE: join(here, "sakila", "shop.yaml") } })
-    await pipeline.query(...numbers, ...(await readStatements("sakila", "shop.sql")))
+    pipeline = await startPipeline({ shardPurchases: 400, settings: { SHOP_FILE: realShopFile("sakila") } })
+    await createRealShop(pipeline.db, "sakila")
     await pipeline.query("ALTER TABLE payment MODIFY amount DECIMAL(9,4) NOT NULL")
   })
   afterAll(() => pipeline?.stop())
 
   test("fails the shard of its user, who is named, and is not rounded; corrected, a rerun completes the day", async () => {
-    const env = { SHOP_FILE: join(here, "sakila", "shop.yaml"), PATH: process.env["PATH"] ?? "" }
+    const env = { SHOP_FILE: realShopFile("sakila"), PATH: process.env["PATH"] ?? "" }
     const { stdout } = await run(process.execPath, [cli, "shop", "ddl", "--json"], { env })
     await pipeline.query(...(JSON.parse(stdout) as { statements: string[] }).statements)
     const inexact = `customer_id = 77 AND DATE(payment_date) = '${date}' LIMIT 1`
@@ -124,4 +132,81 @@ describe("an amount with more digits than its scale", () => {
     const retry = JSON.parse(verdict.retry?.data ?? "") as unknown
     expect(await pipeline.rerun(retry)).toMatchObject({ verdict: "complete" })
   })
+})
+
+describe.each(["stripe", "shopware", "solidus", "woocommerce-analytics"])("%s on a server of its own", (shop) => {
+  let pipeline: Pipeline
+  let source: TestDatabase
+  let env: Record<string, string>
+  beforeAll(async () => {
+    source = await createTestDatabase()
+    const settings = {
+      SHOP_FILE: realShopFile(shop),
+      REVENUE_TIME_ZONE: realShopTimeZone(shop),
+      SOURCE_DATABASE_URL: source.url,
+    }
+    pipeline = await startPipeline({ shardPurchases: 400, settings })
+    env = { ...settings, ...pipeline.cloud.env, PATH: process.env["PATH"] ?? "" }
+    await createRealShop(source.db, shop)
+    const { stdout } = await daybook("shop", "ddl", "--json")
+    await source.query(...(JSON.parse(stdout) as { statements: string[] }).statements)
+  })
+  afterAll(async () => {
+    await pipeline?.stop()
+    await source?.drop()
+  })
+
+  const daybook = (...args: string[]) =>
+    run(process.execPath, [cli, ...args], { env }).catch((error: { stdout: string }) => ({ stdout: error.stdout }))
+
+  test("is copied right to the row, looked at again, and computed anew: who differs is named as the shop names them", async () => {
+    expect(await pipeline.start()).toMatchObject({ verdict: "complete" })
+    const { seen, expected } = await compareWithTruth(pipeline.db, shop, source.db)
+    expect(seen).toEqual(expected)
+    const same = await daybook("audit", date, "--wait")
+    expect(same.stdout).toContain("same")
+    await source.query(...readShopStatements(shop, "change.sql"))
+    const drifted = await daybook("audit", date, "--wait", "--json")
+    const [user = ""] = /"userId": ?"([^"]+)"/.exec(drifted.stdout)?.slice(1) ?? []
+    const users = expected.map((line) => line.split(",")[0])
+    expect(users).toContain(shop === "solidus" ? user.toLowerCase() : user)
+    const anew = await pipeline.start()
+    expect(anew).toMatchObject({ verdict: "complete", version: 2 })
+    expect(Number(anew.changes?.changed)).toBeGreaterThan(0)
+    const later = await compareWithTruth(pipeline.db, shop, source.db)
+    expect(later.seen).toEqual(later.expected)
+    expect((await daybook("diff", date)).stdout).toContain("compared with version 1")
+  })
+})
+
+test("a table in another schema is read there, and users beyond 2^63 as they are", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "daybook-shop-"))
+  const shop = await createTestDatabase()
+  const schema = new URL(shop.url).pathname.slice(1)
+  const file = join(folder, "shop.yaml")
+  await writeFile(
+    file,
+    `userType: bigint unsigned\ntable: ${schema}.order\nuser: {column: buyer}\namount: {expression: cents, scale: 0}\ntime: {column: at, kind: epoch-ms}\n`,
+  )
+  const pipeline = await startPipeline({ shardPurchases: 3, settings: { SHOP_FILE: file } })
+  try {
+    const noon = Date.parse(`${date}T12:00:00Z`)
+    const buyers = [7n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 1n, 5n, 2n ** 63n + 7n]
+    await shop.query(
+      "CREATE TABLE `order` (id INT AUTO_INCREMENT PRIMARY KEY, buyer BIGINT UNSIGNED NULL, cents INT NOT NULL, at BIGINT NOT NULL)",
+      `INSERT INTO \`order\` (buyer, cents, at) VALUES (NULL, 9, ${noon}), ${buyers.flatMap((id, at) => [`(${id}, ${at}, ${noon})`, `(${id}, 10, ${noon + 999})`]).join(", ")}`,
+    )
+    const env = { SHOP_FILE: file, PATH: process.env["PATH"] ?? "" }
+    const { stdout } = await run(process.execPath, [cli, "shop", "ddl", "--json"], { env })
+    await shop.query(...(JSON.parse(stdout) as { statements: string[] }).statements)
+    const verdict = await pipeline.start()
+    expect(verdict).toMatchObject({ verdict: "complete", rows: 6n, amountCents: "75", guestAmountCents: "9" })
+    expect(verdict.shards).toBeGreaterThan(2)
+    const rows = await pipeline.query<{ user_id: string }>("SELECT user_id FROM revenue ORDER BY user_id")
+    expect(rows.map(({ user_id }) => BigInt(user_id))).toEqual(buyers.toSorted((a, b) => (a < b ? -1 : 1)))
+  } finally {
+    await pipeline.stop()
+    await shop.drop()
+    await rm(folder, { recursive: true })
+  }
 })

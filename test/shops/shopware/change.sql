@@ -1,0 +1,1 @@
+UPDATE `order` SET state = 'cancelled' WHERE order_number % 25 = 1;
