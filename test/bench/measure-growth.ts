@@ -58,7 +58,7 @@ async function planBillion(): Promise<GrowthFigures["planner"]> {
     planRanges({ execute } as unknown as Database, day, { shardPurchases: SHARD_PURCHASES }),
   )
   const ms = performance.now() - startedAt
-  const cuts = [0, ...ranges.slice(1).map(({ from }) => positionOf((from ?? 0n) / ID_STEP)), PURCHASES]
+  const cuts = [0, ...ranges.slice(1).map(({ from }) => positionOf(BigInt(from ?? 0n) / ID_STEP)), PURCHASES]
   const sizes = cuts.slice(1).map((cut, index) => cut - (cuts[index] ?? 0))
   return {
     purchases: PURCHASES,

@@ -129,7 +129,8 @@ async function readTable(room: Room, database: string, table: string): Promise<n
   return Number(row?.read ?? 0)
 }
 
-const tableReads: Record<ServerKind, (database: string, table: string) => string> = {
+/** What the server has read of a table so far. */
+export const tableReads: Record<ServerKind, (database: string, table: string) => string> = {
   /** https://mariadb.com/kb/en/user-statistics/ */
   mariadb: (database, table) =>
     `SELECT ROWS_READ AS \`read\` FROM information_schema.TABLE_STATISTICS

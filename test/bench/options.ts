@@ -3,7 +3,16 @@ import { Command, Option } from "commander"
 import { chooseDatabase, count, type DatabaseChoice, databaseOption } from "../../services/local/command-options.ts"
 
 /** What can be measured, in the order in which it is. */
-export const sectionNames = ["ways", "starts", "rows", "memory", "orchestration", "balance", "growth"] as const
+export const sectionNames = [
+  "ways",
+  "starts",
+  "rows",
+  "declared",
+  "memory",
+  "orchestration",
+  "balance",
+  "growth",
+] as const
 export type Section = (typeof sectionNames)[number]
 
 export interface BenchOptions {
@@ -86,6 +95,7 @@ Sections:
   ways           one statement, plain Cloud Run Jobs and Daybook, interleaved, with Daybook's phases
   starts         process start to first claim (task) and to the first answer (planner)
   rows           rows read per purchase of the day, in planning, computing and verifying
+  declared       rows read and time of days that a SHOP_FILE declares, over the plain table's
   memory         peak memory of each process as the shard grows 1x, 10x, 100x
   orchestration  cost of a shard that holds next to nothing
   balance        the longest task's work over the mean, under skewed users

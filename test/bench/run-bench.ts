@@ -1,5 +1,6 @@
 import { createShop } from "../../services/local/shop/create-shop.ts"
 import { measureBalance } from "./measure-balance.ts"
+import { measureDeclared } from "./measure-declared.ts"
 import { measureGrowth } from "./measure-growth.ts"
 import { measureMemory } from "./measure-memory.ts"
 import { measureOrchestration } from "./measure-orchestration.ts"
@@ -10,6 +11,7 @@ import { type BenchOptions, type Section, sectionNames } from "./options.ts"
 import { date, openRoom, type Room } from "./room.ts"
 import {
   showBalance,
+  showDeclared,
   showGrowth,
   showMemory,
   showOrchestration,
@@ -39,6 +41,7 @@ const benches: Record<Section, Bench> = {
     shardPurchases: 500,
   },
   rows: { measure: async (room, options) => shown(await measureRows(room, options), showRows) },
+  declared: { measure: async (room, { repeat }) => shown(await measureDeclared(room, repeat), showDeclared) },
   memory: { measure: async (room) => shown(await measureMemory(room), showMemory), shardPurchases: 1_000_000_000 },
   orchestration: {
     measure: async (room, { shards }) => shown(await measureOrchestration(room, shards), showOrchestration),

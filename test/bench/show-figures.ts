@@ -1,6 +1,7 @@
 import { renderTable } from "../../shared/terminal/render-table.ts"
 import { phases } from "./compute-date.ts"
 import type { BalanceFigures } from "./measure-balance.ts"
+import { type DeclaredFigures, declaredSteps } from "./measure-declared.ts"
 import type { GrowthFigures } from "./measure-growth.ts"
 import type { MemoryFigures } from "./measure-memory.ts"
 import type { OrchestrationFigures } from "./measure-orchestration.ts"
@@ -64,6 +65,17 @@ export function showRows(figures: RowsFigures[]): string[] {
         return [`${step}, ${way}`, days, ...[purchases, revenue, handler].map(ratio), seconds(ms)]
       }),
     ),
+  )
+}
+
+export function showDeclared(figures: DeclaredFigures[]): string[] {
+  return table(
+    ["OF A DECLARED SHOP", "READ: PLAN", "COMPUTE", "VERIFY", "TIME / PLAIN: PLAN", "COMPUTE", "VERIFY"],
+    figures.map(({ shop, read, timeRatio }) => [
+      shop,
+      ...declaredSteps.map((step) => ratio(read[step])),
+      ...declaredSteps.map((step) => timeRatio[step].toFixed(2)),
+    ]),
   )
 }
 
