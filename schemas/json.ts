@@ -53,7 +53,7 @@ export function formatJson<Desc extends DescMessage>(schema: Desc, init: Message
 
 /** What was added later, and only some shops need, is not written where it is empty: other shops have what they had. */
 function isLeftOut(key: string, value: unknown): boolean {
-  return (key === "parts" || key === "measures") && Object.keys(value as object).length === 0
+  return (key === "parts" || key === "measures" || key === "checks") && Object.keys(value as object).length === 0
 }
 
 function decode<Desc extends DescMessage>(

@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm"
 import {
   bigint,
+  boolean,
   customType,
   date,
   datetime,
@@ -19,10 +20,21 @@ import { shopLayout } from "./shop.ts"
 import { parseUserId, type UserId } from "./user-type.ts"
 
 /**
- * planning → running → verifying → complete | incomplete; a rerun takes incomplete back to running.
- * Shards are offered, and computed, while the rest of the plan is still being cut. A run is unfinished until it has its verdict.
+ * waiting → planning → running → verifying → complete | incomplete | held; a rerun takes incomplete back to waiting, and on to
+ * running; what a check holds is complete once a person has released it. Whoever is not yet being verified may be cancelled. A run waits for its turn while others are at work, as many
+ * as may be at once. Shards are offered, and computed, while the rest of the plan is still being cut. A run is unfinished
+ * until it has its verdict.
  */
-const runStates = ["planning", "running", "verifying", "complete", "incomplete"] as const
+const runStates = [
+  "waiting",
+  "planning",
+  "running",
+  "verifying",
+  "complete",
+  "incomplete",
+  "held",
+  "cancelled",
+] as const
 export type RunState = (typeof runStates)[number]
 
 /**
@@ -40,6 +52,16 @@ export const accessPaths = ["day-slice", "user-batches"] as const
 export type AccessPath = (typeof accessPaths)[number]
 
 const id = (name: string, length: number) => varchar(name, { length })
+// What people write, whatever character set the database has by default.
+const words = customType<{ data: string; config: { length: number } }>({
+  dataType: (config) => `varchar(${config?.length}) character set utf8mb4 collate utf8mb4_bin`,
+})
+/** Who asked, by which way and why: as the request's attributes say, null where they do not. */
+const asker = {
+  askedBy: words("asked_by", { length: 254 }),
+  via: words("via", { length: 32 }),
+  note: words("note", { length: 1_000 }),
+}
 // DATETIME(3), always UTC: every connection sets its session's time zone to +00:00.
 const at = (name: string) => datetime(name, { mode: "date", fsp: 3 })
 /** A key of any shop's users, as text; its order is the shop's column's and not this one's. */
@@ -62,7 +84,7 @@ export const runs = mysqlTable(
     state: id("state", 16).notNull().$type<RunState>(),
     /** The revenue date while the run is unfinished, else null: its unique key is what keeps a date to one such run. */
     unfinishedDate: date("unfinished_date", { mode: "string" }).generatedAlwaysAs(
-      sql`IF(state IN ('planning', 'running', 'verifying'), revenue_date, NULL)`,
+      sql`IF(state IN ('waiting', 'planning', 'running', 'verifying'), revenue_date, NULL)`,
       { mode: "virtual" },
     ),
     requestId: id("request_id", 64).notNull(),
@@ -77,6 +99,9 @@ export const runs = mysqlTable(
     checksumMultipliers: id("checksum_multipliers", 64),
     /** The audit whose finding this run repairs; one run for each. */
     repairOf: id("repair_of", 96),
+    /** Which need of Daybook's own asked for it, such as a gap in the days; one run for each. */
+    cause: id("cause", 96),
+    ...asker,
     /** The newest dispatch. */
     dispatch: int("dispatch").notNull().default(0),
     /** Null until the last cut is fixed. */
@@ -86,6 +111,10 @@ export const runs = mysqlTable(
     begunAt: at("begun_at"),
     /** Why the newest dispatch could not be planned, or its execution not started; null: it could, or it is under way. */
     dispatchError: text("dispatch_error"),
+    /** When a task stopped because of a pause; null: none did, or its shards are with an execution again. */
+    pausedAt: at("paused_at"),
+    /** Why a task waits for the database; null: none does. */
+    throttled: id("throttled", 255),
     /** When the last shard was offered; null: the run is being planned, or was closed before its plan was whole. */
     plannedAt: at("planned_at"),
     /** When the newest dispatch was closed and verification began: what a complete verdict proves is the day as of then. */
@@ -102,6 +131,7 @@ export const runs = mysqlTable(
     unique("runs_version").on(table.revenueDate, table.version),
     unique("runs_unfinished").on(table.unfinishedDate),
     unique("runs_repair").on(table.repairOf),
+    unique("runs_cause").on(table.cause),
     index("runs_state").on(table.state),
   ],
 )
@@ -114,6 +144,7 @@ export const dispatches = mysqlTable(
     dispatch: int("dispatch").notNull(),
     /** The message that asked for it: the same message twice is the same dispatch. */
     requestId: id("request_id", 64).notNull(),
+    ...asker,
     /** Null while the run is being planned: more may come. */
     shardCount: int("shard_count"),
     /** How many of its shards have reported. */
@@ -175,6 +206,80 @@ export const audits = mysqlTable(
     index("audits_announced").on(table.announcedAt),
   ],
 )
+
+/** What is one for all runs: the row `runs`. Whoever admits a run locks it, so that two are not let in for one slot. */
+export const controls = mysqlTable("controls", {
+  name: id("name", 16).primaryKey(),
+  /** Nothing is claimed or let in, until `untilAt` if that is set. */
+  paused: boolean("paused").notNull().default(false),
+  untilAt: at("until_at"),
+  /** When the newest request to pause or to go on was published: an older one that comes later changes nothing. */
+  changedAt: at("changed_at"),
+  ...asker,
+})
+
+/** Of which dates a backfill is. */
+export const backfillKinds = ["missing", "incomplete", "drifted", "all"] as const
+export type BackfillKind = (typeof backfillKinds)[number]
+
+/** at-work → ended, when each of its days has been decided; or cancelled. Paused, it asks for none meanwhile. */
+const backfillStates = ["at-work", "paused", "ended", "cancelled"] as const
+export type BackfillState = (typeof backfillStates)[number]
+
+/** waiting → asked → done | failed; or cancelled before it was asked for. */
+const backfillDayStates = ["waiting", "asked", "done", "failed", "cancelled"] as const
+export type BackfillDayState = (typeof backfillDayStates)[number]
+
+/** Many dates that somebody asked for at once. */
+export const backfills = mysqlTable(
+  "backfills",
+  {
+    /** The request's message. */
+    backfillId: id("backfill_id", 64).primaryKey(),
+    fromDate: date("from_date", { mode: "string" }).notNull(),
+    toDate: date("to_date", { mode: "string" }).notNull(),
+    which: id("which", 16).notNull().$type<BackfillKind>(),
+    runsAtOnce: int("runs_at_once").notNull(),
+    state: id("state", 16).notNull().$type<BackfillState>(),
+    ...asker,
+    requestedAt: at("requested_at").notNull(),
+    endedAt: at("ended_at"),
+  },
+  (table) => [index("backfills_state").on(table.state)],
+)
+
+/** The dates of a backfill, which stay what they were when it was asked for. */
+export const backfillDays = mysqlTable(
+  "backfill_days",
+  {
+    backfillId: id("backfill_id", 64).notNull(),
+    revenueDate: date("revenue_date", { mode: "string" }).notNull(),
+    /** The order in which they are asked for. */
+    position: int("position").notNull(),
+    state: id("state", 16).notNull().$type<BackfillDayState>(),
+    /** The run request that asked for it. */
+    requestId: id("request_id", 64),
+    askedAt: at("asked_at"),
+    /** Why it failed. */
+    reason: text("reason"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.backfillId, table.revenueDate] }),
+    index("backfill_days_state").on(table.backfillId, table.state, table.position),
+  ],
+)
+
+/** What the sweep has told of a date, and asked for by itself. */
+export const days = mysqlTable("days", {
+  revenueDate: date("revenue_date", { mode: "string" }).primaryKey(),
+  /** When it was told that readers did not see the day at its deadline. */
+  lateAt: at("late_at"),
+  /** When it was told that a late day is there. */
+  arrivedAt: at("arrived_at"),
+  /** How often the sweep asked for it because it was missing, and when last. */
+  asked: int("asked").notNull().default(0),
+  askedAt: at("asked_at"),
+})
 
 /** What happened to published days, each to be sent to its topic: written in the transaction that made it so. */
 export const dayChanges = mysqlTable(

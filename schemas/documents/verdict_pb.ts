@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file documents/verdict.proto.
  */
 export const file_documents_verdict: GenFile = /*@__PURE__*/
-  fileDesc("Chdkb2N1bWVudHMvdmVyZGljdC5wcm90bxIRZGF5Ym9vay5kb2N1bWVudHMixw4KB1ZlcmRpY3QSDwoHdmVyZGljdBgBIAEoCRIOCgZydW5faWQYAiABKAkSDAoEZGF0ZRgDIAEoCRIPCgd2ZXJzaW9uGAQgASgFEhAKCGRpc3BhdGNoGAUgASgFEhIKCnJlcXVlc3RfaWQYBiABKAkSEgoKZGVjaWRlZF9hdBgHIAEoCRITCgZyZWFzb24YCCABKAlIAIgBARIOCgZzaGFyZHMYCSABKAUSNAoJbWFuaWZlc3RzGAogASgLMiEuZGF5Ym9vay5kb2N1bWVudHMuVmVyZGljdC5Ub3RhbHMSMgoHcmV2ZW51ZRgLIAEoCzIhLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuVG90YWxzEjEKBnNvdXJjZRgMIAEoCzIhLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuVG90YWxzEjEKBmd1ZXN0cxgNIAEoCzIhLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuVG90YWxzEjAKBmZhdWx0cxgOIAMoCzIgLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuRmF1bHQSNAoFcmV0cnkYDyABKAsyIC5kYXlib29rLmRvY3VtZW50cy5WZXJkaWN0LlJldHJ5SAGIAQESGQoMdmVyaWZ5aW5nX2F0GBAgASgJSAKIAQESOAoHY2hhbmdlcxgRIAEoCzIiLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuQ2hhbmdlc0gDiAEBGpMBCgZUb3RhbHMSEQoEcm93cxgBIAEoA0gAiAEBEhEKCXB1cmNoYXNlcxgCIAEoAxIZCgxhbW91bnRfY2VudHMYAyABKAlIAYgBARIuCgVwYXJ0cxgEIAMoCzIfLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuUGFydEIHCgVfcm93c0IPCg1fYW1vdW50X2NlbnRzGuEBCgRQYXJ0EhUKCGN1cnJlbmN5GAEgASgJSACIAQESEQoEcm93cxgCIAEoA0gBiAEBEhEKCXB1cmNoYXNlcxgDIAEoAxIUCgxhbW91bnRfY2VudHMYBCABKAkSPwoIbWVhc3VyZXMYBSADKAsyLS5kYXlib29rLmRvY3VtZW50cy5WZXJkaWN0LlBhcnQuTWVhc3VyZXNFbnRyeRovCg1NZWFzdXJlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAFCCwoJX2N1cnJlbmN5QgcKBV9yb3dzGqwBCgVGYXVsdBISCgVpbmRleBgBIAEoBUgAiAEBEg0KBWZhdWx0GAIgASgJEg4KBnJlYXNvbhgDIAEoCRIcCg91c2Vyc19kaWZmZXJpbmcYBCABKANIAYgBARI0CgV1c2VycxgFIAMoCzIlLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuVXNlckNoYW5nZUIICgZfaW5kZXhCEgoQX3VzZXJzX2RpZmZlcmluZxrFAQoKVXNlckNoYW5nZRIPCgd1c2VyX2lkGAEgASgJEjYKBmJlZm9yZRgCIAEoCzIhLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuQW1vdW50SACIAQESNQoFYWZ0ZXIYAyABKAsyIS5kYXlib29rLmRvY3VtZW50cy5WZXJkaWN0LkFtb3VudEgBiAEBEhUKCGN1cnJlbmN5GAQgASgJSAKIAQFCCQoHX2JlZm9yZUIICgZfYWZ0ZXJCCwoJX2N1cnJlbmN5GqUBCgZBbW91bnQSFAoMYW1vdW50X2NlbnRzGAEgASgJEhEKCXB1cmNoYXNlcxgCIAEoAxJBCghtZWFzdXJlcxgDIAMoCzIvLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuQW1vdW50Lk1lYXN1cmVzRW50cnkaLwoNTWVhc3VyZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBGp4CCgdDaGFuZ2VzEhQKDGZyb21fdmVyc2lvbhgBIAEoBRINCgVhZGRlZBgCIAEoAxIPCgdjaGFuZ2VkGAMgASgDEg8KB3JlbW92ZWQYBCABKAMSIAoTYW1vdW50X2NlbnRzX2JlZm9yZRgFIAEoCUgAiAEBEh8KEmFtb3VudF9jZW50c19hZnRlchgGIAEoCUgBiAEBEjYKB2xhcmdlc3QYByADKAsyJS5kYXlib29rLmRvY3VtZW50cy5WZXJkaWN0LlVzZXJDaGFuZ2USFQoIZG9jdW1lbnQYCCABKAlIAogBAUIWChRfYW1vdW50X2NlbnRzX2JlZm9yZUIVChNfYW1vdW50X2NlbnRzX2FmdGVyQgsKCV9kb2N1bWVudBokCgVSZXRyeRINCgV0b3BpYxgBIAEoCRIMCgRkYXRhGAIgASgJQgkKB19yZWFzb25CCAoGX3JldHJ5Qg8KDV92ZXJpZnlpbmdfYXRCCgoIX2NoYW5nZXNiBnByb3RvMw");
+  fileDesc("Chdkb2N1bWVudHMvdmVyZGljdC5wcm90bxIRZGF5Ym9vay5kb2N1bWVudHMimxAKB1ZlcmRpY3QSDwoHdmVyZGljdBgBIAEoCRIOCgZydW5faWQYAiABKAkSDAoEZGF0ZRgDIAEoCRIPCgd2ZXJzaW9uGAQgASgFEhAKCGRpc3BhdGNoGAUgASgFEhIKCnJlcXVlc3RfaWQYBiABKAkSEgoKZGVjaWRlZF9hdBgHIAEoCRITCgZyZWFzb24YCCABKAlIAIgBARIOCgZzaGFyZHMYCSABKAUSNAoJbWFuaWZlc3RzGAogASgLMiEuZGF5Ym9vay5kb2N1bWVudHMuVmVyZGljdC5Ub3RhbHMSMgoHcmV2ZW51ZRgLIAEoCzIhLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuVG90YWxzEjEKBnNvdXJjZRgMIAEoCzIhLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuVG90YWxzEjEKBmd1ZXN0cxgNIAEoCzIhLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuVG90YWxzEjAKBmZhdWx0cxgOIAMoCzIgLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuRmF1bHQSNAoFcmV0cnkYDyABKAsyIC5kYXlib29rLmRvY3VtZW50cy5WZXJkaWN0LlJldHJ5SAGIAQESGQoMdmVyaWZ5aW5nX2F0GBAgASgJSAKIAQESOAoHY2hhbmdlcxgRIAEoCzIiLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuQ2hhbmdlc0gDiAEBEhUKCGFza2VkX2J5GBIgASgJSASIAQESEAoDdmlhGBMgASgJSAWIAQESEQoEbm90ZRgUIAEoCUgGiAEBEjAKBmNoZWNrcxgVIAMoCzIgLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuQ2hlY2saRgoFQ2hlY2sSDAoEbmFtZRgBIAEoCRIQCghzZXZlcml0eRgCIAEoCRIPCgdtZWFuaW5nGAMgASgJEgwKBHJvd3MYBCADKAkakwEKBlRvdGFscxIRCgRyb3dzGAEgASgDSACIAQESEQoJcHVyY2hhc2VzGAIgASgDEhkKDGFtb3VudF9jZW50cxgDIAEoCUgBiAEBEi4KBXBhcnRzGAQgAygLMh8uZGF5Ym9vay5kb2N1bWVudHMuVmVyZGljdC5QYXJ0QgcKBV9yb3dzQg8KDV9hbW91bnRfY2VudHMa4QEKBFBhcnQSFQoIY3VycmVuY3kYASABKAlIAIgBARIRCgRyb3dzGAIgASgDSAGIAQESEQoJcHVyY2hhc2VzGAMgASgDEhQKDGFtb3VudF9jZW50cxgEIAEoCRI/CghtZWFzdXJlcxgFIAMoCzItLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuUGFydC5NZWFzdXJlc0VudHJ5Gi8KDU1lYXN1cmVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUILCglfY3VycmVuY3lCBwoFX3Jvd3MarAEKBUZhdWx0EhIKBWluZGV4GAEgASgFSACIAQESDQoFZmF1bHQYAiABKAkSDgoGcmVhc29uGAMgASgJEhwKD3VzZXJzX2RpZmZlcmluZxgEIAEoA0gBiAEBEjQKBXVzZXJzGAUgAygLMiUuZGF5Ym9vay5kb2N1bWVudHMuVmVyZGljdC5Vc2VyQ2hhbmdlQggKBl9pbmRleEISChBfdXNlcnNfZGlmZmVyaW5nGsUBCgpVc2VyQ2hhbmdlEg8KB3VzZXJfaWQYASABKAkSNgoGYmVmb3JlGAIgASgLMiEuZGF5Ym9vay5kb2N1bWVudHMuVmVyZGljdC5BbW91bnRIAIgBARI1CgVhZnRlchgDIAEoCzIhLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuQW1vdW50SAGIAQESFQoIY3VycmVuY3kYBCABKAlIAogBAUIJCgdfYmVmb3JlQggKBl9hZnRlckILCglfY3VycmVuY3kapQEKBkFtb3VudBIUCgxhbW91bnRfY2VudHMYASABKAkSEQoJcHVyY2hhc2VzGAIgASgDEkEKCG1lYXN1cmVzGAMgAygLMi8uZGF5Ym9vay5kb2N1bWVudHMuVmVyZGljdC5BbW91bnQuTWVhc3VyZXNFbnRyeRovCg1NZWFzdXJlc0VudHJ5EgsKA2tleRgBIAEoCRINCgV2YWx1ZRgCIAEoCToCOAEangIKB0NoYW5nZXMSFAoMZnJvbV92ZXJzaW9uGAEgASgFEg0KBWFkZGVkGAIgASgDEg8KB2NoYW5nZWQYAyABKAMSDwoHcmVtb3ZlZBgEIAEoAxIgChNhbW91bnRfY2VudHNfYmVmb3JlGAUgASgJSACIAQESHwoSYW1vdW50X2NlbnRzX2FmdGVyGAYgASgJSAGIAQESNgoHbGFyZ2VzdBgHIAMoCzIlLmRheWJvb2suZG9jdW1lbnRzLlZlcmRpY3QuVXNlckNoYW5nZRIVCghkb2N1bWVudBgIIAEoCUgCiAEBQhYKFF9hbW91bnRfY2VudHNfYmVmb3JlQhUKE19hbW91bnRfY2VudHNfYWZ0ZXJCCwoJX2RvY3VtZW50GiQKBVJldHJ5Eg0KBXRvcGljGAEgASgJEgwKBGRhdGEYAiABKAlCCQoHX3JlYXNvbkIICgZfcmV0cnlCDwoNX3ZlcmlmeWluZ19hdEIKCghfY2hhbmdlc0ILCglfYXNrZWRfYnlCBgoEX3ZpYUIHCgVfbm90ZWIGcHJvdG8z");
 
 /**
  * The evidence behind the newest verdict on a run: runs/<date>/<runId>/verdict.json.
@@ -19,7 +19,7 @@ export const file_documents_verdict: GenFile = /*@__PURE__*/
  */
 export type Verdict = Message<"daybook.documents.Verdict"> & {
   /**
-   * "complete" or "incomplete".
+   * "complete", "incomplete", "held" or "cancelled".
    *
    * @generated from field: string verdict = 1;
    */
@@ -136,6 +136,34 @@ export type Verdict = Message<"daybook.documents.Verdict"> & {
    * @generated from field: optional daybook.documents.Verdict.Changes changes = 17;
    */
   changes?: Verdict_Changes | undefined;
+
+  /**
+   * Who asked for this dispatch, as the request said; unset: nobody was named.
+   *
+   * @generated from field: optional string asked_by = 18;
+   */
+  askedBy?: string | undefined;
+
+  /**
+   * By which way: "cli", "page", "scheduler", …
+   *
+   * @generated from field: optional string via = 19;
+   */
+  via?: string | undefined;
+
+  /**
+   * Why.
+   *
+   * @generated from field: optional string note = 20;
+   */
+  note?: string | undefined;
+
+  /**
+   * The checks that the day did not pass.
+   *
+   * @generated from field: repeated daybook.documents.Verdict.Check checks = 21;
+   */
+  checks: Verdict_Check[];
 };
 
 /**
@@ -144,6 +172,48 @@ export type Verdict = Message<"daybook.documents.Verdict"> & {
  */
 export const VerdictSchema: GenMessage<Verdict> = /*@__PURE__*/
   messageDesc(file_documents_verdict, 0);
+
+/**
+ * A check that did not pass.
+ *
+ * @generated from message daybook.documents.Verdict.Check
+ */
+export type Verdict_Check = Message<"daybook.documents.Verdict.Check"> & {
+  /**
+   * The file's name, without its ending.
+   *
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * "block" or "warn".
+   *
+   * @generated from field: string severity = 2;
+   */
+  severity: string;
+
+  /**
+   * What it means.
+   *
+   * @generated from field: string meaning = 3;
+   */
+  meaning: string;
+
+  /**
+   * The first rows that it returned, JSON each.
+   *
+   * @generated from field: repeated string rows = 4;
+   */
+  rows: string[];
+};
+
+/**
+ * Describes the message daybook.documents.Verdict.Check.
+ * Use `create(Verdict_CheckSchema)` to create a new message.
+ */
+export const Verdict_CheckSchema: GenMessage<Verdict_Check> = /*@__PURE__*/
+  messageDesc(file_documents_verdict, 0, 0);
 
 /**
  * A count and a sum.
@@ -186,7 +256,7 @@ export type Verdict_Totals = Message<"daybook.documents.Verdict.Totals"> & {
  * Use `create(Verdict_TotalsSchema)` to create a new message.
  */
 export const Verdict_TotalsSchema: GenMessage<Verdict_Totals> = /*@__PURE__*/
-  messageDesc(file_documents_verdict, 0, 0);
+  messageDesc(file_documents_verdict, 0, 1);
 
 /**
  * What the purchases of one currency add up to.
@@ -235,7 +305,7 @@ export type Verdict_Part = Message<"daybook.documents.Verdict.Part"> & {
  * Use `create(Verdict_PartSchema)` to create a new message.
  */
 export const Verdict_PartSchema: GenMessage<Verdict_Part> = /*@__PURE__*/
-  messageDesc(file_documents_verdict, 0, 1);
+  messageDesc(file_documents_verdict, 0, 2);
 
 /**
  * One finding about one shard.
@@ -284,7 +354,7 @@ export type Verdict_Fault = Message<"daybook.documents.Verdict.Fault"> & {
  * Use `create(Verdict_FaultSchema)` to create a new message.
  */
 export const Verdict_FaultSchema: GenMessage<Verdict_Fault> = /*@__PURE__*/
-  messageDesc(file_documents_verdict, 0, 2);
+  messageDesc(file_documents_verdict, 0, 3);
 
 /**
  * A user whose revenue is another one.
@@ -326,7 +396,7 @@ export type Verdict_UserChange = Message<"daybook.documents.Verdict.UserChange">
  * Use `create(Verdict_UserChangeSchema)` to create a new message.
  */
 export const Verdict_UserChangeSchema: GenMessage<Verdict_UserChange> = /*@__PURE__*/
-  messageDesc(file_documents_verdict, 0, 3);
+  messageDesc(file_documents_verdict, 0, 4);
 
 /**
  * What one user spent on the day.
@@ -361,7 +431,7 @@ export type Verdict_Amount = Message<"daybook.documents.Verdict.Amount"> & {
  * Use `create(Verdict_AmountSchema)` to create a new message.
  */
 export const Verdict_AmountSchema: GenMessage<Verdict_Amount> = /*@__PURE__*/
-  messageDesc(file_documents_verdict, 0, 4);
+  messageDesc(file_documents_verdict, 0, 5);
 
 /**
  * How the rows of this version differ from those of the version that readers saw before.
@@ -432,7 +502,7 @@ export type Verdict_Changes = Message<"daybook.documents.Verdict.Changes"> & {
  * Use `create(Verdict_ChangesSchema)` to create a new message.
  */
 export const Verdict_ChangesSchema: GenMessage<Verdict_Changes> = /*@__PURE__*/
-  messageDesc(file_documents_verdict, 0, 5);
+  messageDesc(file_documents_verdict, 0, 6);
 
 /**
  * A message to publish.
@@ -460,5 +530,5 @@ export type Verdict_Retry = Message<"daybook.documents.Verdict.Retry"> & {
  * Use `create(Verdict_RetrySchema)` to create a new message.
  */
 export const Verdict_RetrySchema: GenMessage<Verdict_Retry> = /*@__PURE__*/
-  messageDesc(file_documents_verdict, 0, 6);
+  messageDesc(file_documents_verdict, 0, 7);
 

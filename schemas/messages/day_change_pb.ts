@@ -10,7 +10,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file messages/day_change.proto.
  */
 export const file_messages_day_change: GenFile = /*@__PURE__*/
-  fileDesc("ChltZXNzYWdlcy9kYXlfY2hhbmdlLnByb3RvEhBkYXlib29rLm1lc3NhZ2VzItoFCglEYXlDaGFuZ2USEQoJY2hhbmdlX2lkGAEgASgJEgwKBGRhdGUYAiABKAkSDQoFc3RhdGUYAyABKAkSEgoKY2hhbmdlZF9hdBgEIAEoCRIPCgd2ZXJzaW9uGAUgASgFEg4KBnJ1bl9pZBgGIAEoCRIdChBwcmV2aW91c192ZXJzaW9uGAcgASgFSACIAQESNwoGYmVmb3JlGAggASgLMiIuZGF5Ym9vay5tZXNzYWdlcy5EYXlDaGFuZ2UuVG90YWxzSAGIAQESNgoFYWZ0ZXIYCSABKAsyIi5kYXlib29rLm1lc3NhZ2VzLkRheUNoYW5nZS5Ub3RhbHNIAogBARIVCghhdWRpdF9pZBgKIAEoCUgDiAEBEhUKCGRvY3VtZW50GAsgASgJSASIAQEagAEKBlRvdGFscxISCgV1c2VycxgBIAEoA0gAiAEBEhEKCXB1cmNoYXNlcxgCIAEoAxIUCgxhbW91bnRfY2VudHMYAyABKAkSLwoFcGFydHMYBCADKAsyIC5kYXlib29rLm1lc3NhZ2VzLkRheUNoYW5nZS5QYXJ0QggKBl91c2VycxriAQoEUGFydBIVCghjdXJyZW5jeRgBIAEoCUgAiAEBEhEKBHJvd3MYAiABKANIAYgBARIRCglwdXJjaGFzZXMYAyABKAMSFAoMYW1vdW50X2NlbnRzGAQgASgJEkAKCG1lYXN1cmVzGAUgAygLMi4uZGF5Ym9vay5tZXNzYWdlcy5EYXlDaGFuZ2UuUGFydC5NZWFzdXJlc0VudHJ5Gi8KDU1lYXN1cmVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUILCglfY3VycmVuY3lCBwoFX3Jvd3NCEwoRX3ByZXZpb3VzX3ZlcnNpb25CCQoHX2JlZm9yZUIICgZfYWZ0ZXJCCwoJX2F1ZGl0X2lkQgsKCV9kb2N1bWVudGIGcHJvdG8z");
+  fileDesc("ChltZXNzYWdlcy9kYXlfY2hhbmdlLnByb3RvEhBkYXlib29rLm1lc3NhZ2VzIrQGCglEYXlDaGFuZ2USEQoJY2hhbmdlX2lkGAEgASgJEgwKBGRhdGUYAiABKAkSDQoFc3RhdGUYAyABKAkSEgoKY2hhbmdlZF9hdBgEIAEoCRIPCgd2ZXJzaW9uGAUgASgFEg4KBnJ1bl9pZBgGIAEoCRIdChBwcmV2aW91c192ZXJzaW9uGAcgASgFSACIAQESNwoGYmVmb3JlGAggASgLMiIuZGF5Ym9vay5tZXNzYWdlcy5EYXlDaGFuZ2UuVG90YWxzSAGIAQESNgoFYWZ0ZXIYCSABKAsyIi5kYXlib29rLm1lc3NhZ2VzLkRheUNoYW5nZS5Ub3RhbHNIAogBARIVCghhdWRpdF9pZBgKIAEoCUgDiAEBEhUKCGRvY3VtZW50GAsgASgJSASIAQESFQoIYXNrZWRfYnkYDCABKAlIBYgBARIQCgN2aWEYDSABKAlIBogBARIRCgRub3RlGA4gASgJSAeIAQEagAEKBlRvdGFscxISCgV1c2VycxgBIAEoA0gAiAEBEhEKCXB1cmNoYXNlcxgCIAEoAxIUCgxhbW91bnRfY2VudHMYAyABKAkSLwoFcGFydHMYBCADKAsyIC5kYXlib29rLm1lc3NhZ2VzLkRheUNoYW5nZS5QYXJ0QggKBl91c2VycxriAQoEUGFydBIVCghjdXJyZW5jeRgBIAEoCUgAiAEBEhEKBHJvd3MYAiABKANIAYgBARIRCglwdXJjaGFzZXMYAyABKAMSFAoMYW1vdW50X2NlbnRzGAQgASgJEkAKCG1lYXN1cmVzGAUgAygLMi4uZGF5Ym9vay5tZXNzYWdlcy5EYXlDaGFuZ2UuUGFydC5NZWFzdXJlc0VudHJ5Gi8KDU1lYXN1cmVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUILCglfY3VycmVuY3lCBwoFX3Jvd3NCEwoRX3ByZXZpb3VzX3ZlcnNpb25CCQoHX2JlZm9yZUIICgZfYWZ0ZXJCCwoJX2F1ZGl0X2lkQgsKCV9kb2N1bWVudEILCglfYXNrZWRfYnlCBgoEX3ZpYUIHCgVfbm90ZWIGcHJvdG8z");
 
 /**
  * Says that what readers see of a day has another state or other numbers. Topic: day-changes.
@@ -37,6 +37,7 @@ export type DayChange = Message<"daybook.messages.DayChange"> & {
    * Also the attribute "state". "shown": readers see the day for the first time, or what they see is the shop's again.
    * "shown-anew": they see another version. "drifted": an audit found that the shop has other purchases by now.
    * "repaired": they see the version that was computed because of that.
+   * "late": its deadline has passed, and they do not see it. "arrived": a day that was late is there.
    *
    * @generated from field: string state = 3;
    */
@@ -50,14 +51,14 @@ export type DayChange = Message<"daybook.messages.DayChange"> & {
   changedAt: string;
 
   /**
-   * The version that readers see.
+   * The version that readers see; 0 of a day that is late.
    *
    * @generated from field: int32 version = 5;
    */
   version: number;
 
   /**
-   * Its run.
+   * Its run; empty of a day that is late.
    *
    * @generated from field: string run_id = 6;
    */
@@ -97,6 +98,27 @@ export type DayChange = Message<"daybook.messages.DayChange"> & {
    * @generated from field: optional string document = 11;
    */
   document?: string | undefined;
+
+  /**
+   * Who asked for the run, as the request said; unset: nobody was named.
+   *
+   * @generated from field: optional string asked_by = 12;
+   */
+  askedBy?: string | undefined;
+
+  /**
+   * By which way: "cli", "page", "scheduler", …
+   *
+   * @generated from field: optional string via = 13;
+   */
+  via?: string | undefined;
+
+  /**
+   * Why.
+   *
+   * @generated from field: optional string note = 14;
+   */
+  note?: string | undefined;
 };
 
 /**

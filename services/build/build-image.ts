@@ -30,6 +30,8 @@ export async function buildImage(outFolder: string): Promise<void> {
   await Promise.all(optionalPackages.map((name) => bundlePackage(name, folder)))
   // schemas/database/migrations-folder.ts looks for them beside itself, and in the image it is migrate.bundle.cjs.
   await cp(join(root, "schemas/database/migrations"), join(folder, "migrations"), { recursive: true })
+  // As those of the migrations, for the finalizer.
+  await cp(join(root, "schemas/database/checks"), join(folder, "checks"), { recursive: true })
   const declaration = join(root, "schemas/shop.yaml")
   if (existsSync(declaration)) await cp(declaration, join(folder, "shop.yaml"))
   await openCompileCache(join(folder, "compile-cache"))

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process"
 import { createHash, randomUUID } from "node:crypto"
 import { once } from "node:events"
 import { existsSync } from "node:fs"
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises"
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises"
 import { join, relative, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
@@ -36,10 +36,21 @@ const WARM_TIMEOUT_MS = 20_000
  */
 export async function buildServices(outFolder = join(root, ".build")): Promise<BuiltServices> {
   const source = (service: keyof BuiltServices) => join(root, "services", service, "main.ts")
+  await copyChecks(resolve(outFolder, "checks"))
   return buildBundles(
     { planner: source("planner"), worker: source("worker"), finalizer: source("finalizer") },
     outFolder,
   )
+}
+
+/** The finalizer looks for its checks beside the bundle that it is part of. */
+async function copyChecks(folder: string): Promise<void> {
+  const checks = join(root, "schemas/database/checks")
+  await mkdir(folder, { recursive: true })
+  const names = await readdir(checks)
+  const gone = (await readdir(folder)).filter((name) => !names.includes(name))
+  await Promise.all(gone.map((name) => rm(join(folder, name), { force: true })))
+  for (const name of names) await replaceFile(join(folder, name), await readFile(join(checks, name)))
 }
 
 /** Bundles programs, by name, and returns the files to run: loaders that turn the compile cache on for the bundles. */

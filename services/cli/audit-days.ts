@@ -20,6 +20,7 @@ import { renderTable } from "../../shared/terminal/render-table.ts"
 import type { SendOptions } from "./await-verdict.ts"
 import { readPublishConfig, readWatchConfig } from "./config.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
+import { whoAsks } from "./who-asks.ts"
 
 /** The first and the last date; the same for one. */
 export interface DateRange {
@@ -37,7 +38,7 @@ export async function auditDays({ from, to }: DateRange, options: SendOptions, t
   const data = formatJson(AuditRequestSchema, from === to ? { date: from } : { from, to })
   const what = from === to ? from : `${from} to ${to}`
   if (!options.wait) {
-    const requestId = await publish(data, terminal)
+    const requestId = await publish(data, options.note, terminal)
     printResult(terminal, options.json, { requestId }, [
       `Asked for an audit of ${what}: message ${requestId}.`,
       `What it finds: npm run daybook -- status ${to === "yesterday" ? "DATE" : to}, or the topic ${topics.dayChanges}`,
@@ -49,7 +50,7 @@ export async function auditDays({ from, to }: DateRange, options: SendOptions, t
   try {
     // Before publishing: a request that nobody can follow is not what was asked for.
     await listAuditsOfRequest(database.db, "")
-    const requestId = await publish(data, terminal)
+    const requestId = await publish(data, options.note, terminal)
     terminal.stderr.write(`Asked for an audit of ${what}: message ${requestId}.\n`)
     const list = () => listAuditsOfRequest(database.db, requestId)
     const log = await createLog("cli", "silent")
@@ -61,10 +62,10 @@ export async function auditDays({ from, to }: DateRange, options: SendOptions, t
   }
 }
 
-async function publish(data: string, terminal: Terminal): Promise<string> {
+async function publish(data: string, note: string | undefined, terminal: Terminal): Promise<string> {
   const pubsub = openPubSub(readPublishConfig(terminal.env))
   try {
-    return await publishRequest(pubsub, topics.auditRequests, data)
+    return await publishRequest(pubsub, topics.auditRequests, data, whoAsks(note, terminal.env))
   } finally {
     await pubsub.close()
   }

@@ -17,6 +17,8 @@ export interface SendOptions {
   wait: boolean
   timeoutSeconds: number | undefined
   json: boolean
+  /** Why it is asked for. */
+  note: string | undefined
 }
 
 /** Ready to wait for verdicts. */

@@ -4,6 +4,7 @@ import {
   bucketSettings,
   databaseSettings,
   daySettings,
+  firstDateSettings,
   googleSettings,
   retentionSettings,
   sourceSettings,
@@ -43,6 +44,8 @@ export function readStatusConfig(env: NodeJS.ProcessEnv) {
   return readConfig(
     {
       ...databaseSettings,
+      ...daySettings,
+      ...firstDateSettings,
       BUCKET: bucketSettings.BUCKET,
       LOCAL_FOLDER: v.optional(text("the data folder of a local cloud, to say where its files are")),
     },

@@ -1,4 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander"
+import type { BackfillKind } from "../../schemas/database/ledger.ts"
 import { explainError } from "./explain-error.ts"
 import { isDate, parseRunName, type RunName } from "./run-name.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
@@ -14,6 +15,23 @@ const TIMEOUT_SECONDS_MAX = 2_147_483
 interface SendFlags {
   wait?: boolean
   timeout?: number
+  json?: boolean
+  note?: string
+}
+
+interface BackfillFlags extends SendFlags {
+  which: BackfillKind
+  order: "newest-first" | "oldest-first"
+  runsAtOnce: number
+  dryRun?: boolean
+}
+
+interface StatusFlags {
+  watch?: boolean
+  runs?: boolean
+  limit: number
+  from?: string
+  to?: string
   json?: boolean
 }
 
@@ -56,6 +74,7 @@ function createProgram(terminal: Terminal, exit: (code: number) => void): Comman
     .argument("<date>", "YYYY-MM-DD, or yesterday (in the planner's time zone)", parseDate)
     .option("--wait", "show progress until the verdict; exit 0 only if it is complete")
     .addOption(timeoutOption())
+    .addOption(noteOption())
     .addOption(jsonOption())
     .addHelpText("after", startHelp)
     .action(async (date: string, flags: SendFlags, command: Command) => {
@@ -66,28 +85,30 @@ function createProgram(terminal: Terminal, exit: (code: number) => void): Comman
 
   program
     .command("status")
-    .description("list the newest runs, or show one in detail")
+    .description("list the days with what readers see of them, or show one run in detail")
     .argument("[run]", "a date (its newest run) or a run's id", parseRun)
-    .option("--watch", "show progress until the run has its verdict")
+    .option(
+      "--from <date>",
+      "the first day of the list; by default 35 days, not before the first that was ever asked for",
+      parseExactDate,
+    )
+    .option("--to <date>", "the last day of the list; yesterday by default", parseExactDate)
+    .option("--runs", "list the newest runs instead of days")
     .addOption(
-      new Option("--limit <runs>", "how many runs to list")
+      new Option("--limit <runs>", "with --runs: how many")
         .default(RUNS_LISTED_DEFAULT)
         .argParser((text) => parseWhole(text, 1, RUNS_LISTED_MAX)),
     )
+    .option("--watch", "show progress until the run has its verdict")
     .addOption(jsonOption())
     .addHelpText("after", statusHelp)
-    .action(
-      async (
-        name: RunName | undefined,
-        flags: { watch?: boolean; limit: number; json?: boolean },
-        command: Command,
-      ) => {
-        const { watch = false, limit, json = false } = flags
-        if (watch && !name) command.error("error: --watch needs a run: name its date or id")
-        const { showStatus } = await import("./show-status.ts")
-        exit(await showStatus(name, { watch, limit, json }, terminal))
-      },
-    )
+    .action(async (name: RunName | undefined, flags: StatusFlags, command: Command) => {
+      const { watch = false, runs = false, json = false, limit, from, to } = flags
+      if (watch && !name) command.error("error: --watch needs a run: name its date or id")
+      if (name && (runs || from || to)) command.error("error: --runs, --from and --to are for the list: name no run")
+      const { showStatus } = await import("./show-status.ts")
+      exit(await showStatus(name, { watch, runs, limit, from, to, json }, terminal))
+    })
 
   program
     .command("audit")
@@ -95,6 +116,7 @@ function createProgram(terminal: Terminal, exit: (code: number) => void): Comman
     .argument("<dates>", "YYYY-MM-DD, yesterday, or FROM..TO", parseDates)
     .option("--wait", "show progress until all are audited; exit 0 only if none has drifted")
     .addOption(timeoutOption())
+    .addOption(noteOption())
     .addOption(jsonOption())
     .addHelpText("after", auditHelp)
     .action(async (dates: { from: string; to: string }, flags: SendFlags, command: Command) => {
@@ -142,12 +164,102 @@ function createProgram(terminal: Terminal, exit: (code: number) => void): Comman
     })
 
   program
+    .command("cancel")
+    .description("ask for a run that waits, is planned or is computed, or for a backfill, to be given up")
+    .argument("<run>", "a date (its newest run), a run's id, or a backfill's", parseRunOrBackfill)
+    .addOption(noteOption())
+    .addOption(jsonOption())
+    .addHelpText("after", cancelHelp)
+    .action(async (name: RunName | { backfillId: string }, flags: SendFlags, command: Command) => {
+      const options = readSendFlags(flags, command)
+      const { cancelBackfill, cancelRun } = await import("./cancel-run.ts")
+      exit(
+        "backfillId" in name
+          ? await cancelBackfill(name.backfillId, options, terminal)
+          : await cancelRun(name, options, terminal),
+      )
+    })
+
+  program
+    .command("release")
+    .description("ask for a day that a check holds to be shown as it is")
+    .argument("<run>", "a date (its newest run) or a run's id", parseRun)
+    .addOption(noteOption())
+    .addOption(jsonOption())
+    .action(async (name: RunName, flags: SendFlags, command: Command) => {
+      const options = readSendFlags(flags, command)
+      const { releaseDay } = await import("./release-day.ts")
+      exit(await releaseDay(name, options, terminal))
+    })
+
+  program
+    .command("pause")
+    .description("ask for everything, or a backfill, to pause: shards at work are finished, and no other is claimed")
+    .argument("[backfill]", "only this backfill")
+    .option("--until <time>", "RFC 3339, such as 2026-11-22T18:00:00Z; without it until it is resumed")
+    .addOption(noteOption())
+    .addOption(jsonOption())
+    .addHelpText("after", pauseHelp)
+    .action(async (backfillId: string | undefined, flags: SendFlags & { until?: string }, command: Command) => {
+      const { until, ...others } = flags
+      const options = readSendFlags(others, command)
+      const { pauseAll } = await import("./pause-all.ts")
+      exit(await pauseAll({ paused: true, until, backfillId }, options, terminal))
+    })
+
+  program
+    .command("resume")
+    .description("ask for everything, or a backfill, to go on")
+    .argument("[backfill]", "only this backfill")
+    .addOption(noteOption())
+    .addOption(jsonOption())
+    .action(async (backfillId: string | undefined, flags: SendFlags, command: Command) => {
+      const options = readSendFlags(flags, command)
+      const { pauseAll } = await import("./pause-all.ts")
+      exit(await pauseAll({ paused: false, backfillId }, options, terminal))
+    })
+
+  program
+    .command("backfill")
+    .description("ask for many dates to be computed, some at a time")
+    .argument("<dates>", "FROM..TO, or one date", parseDates)
+    .addOption(
+      new Option("--which <which>", "of which dates")
+        .choices(["missing", "incomplete", "drifted", "all"])
+        .default("missing"),
+    )
+    .addOption(
+      new Option("--order <order>", "which of them first")
+        .choices(["newest-first", "oldest-first"])
+        .default("newest-first"),
+    )
+    .addOption(
+      new Option("--runs-at-once <runs>", "how many of its runs are at work at once")
+        .default(2)
+        .argParser((text) => parseWhole(text, 1, 100)),
+    )
+    .option("--dry-run", "only list the dates, with how they are, and say how long it may take")
+    .option("--wait", "show progress until all are decided; exit 0 only if none has failed")
+    .addOption(timeoutOption())
+    .addOption(noteOption())
+    .addOption(jsonOption())
+    .addHelpText("after", backfillHelp)
+    .action(async (dates: { from: string; to: string }, flags: BackfillFlags, command: Command) => {
+      const { dryRun = false, which, order, runsAtOnce, ...others } = flags
+      const options = readSendFlags(others, command)
+      if (dryRun && options.wait) command.error("error: --dry-run asks for nothing to wait for")
+      const { backfillDays } = await import("./backfill-days.ts")
+      exit(await backfillDays({ ...dates, which, order, runsAtOnce }, { ...options, dryRun }, terminal))
+    })
+
+  program
     .command("rerun")
     .description("ask for shards of an incomplete run to be computed again")
     .argument("<run>", "a date (its newest run) or a run's id", parseRun)
     .option("--shards <indexes>", "such as 3,7; without it all that the verdict found wanting", parseShards)
     .option("--wait", "show progress until the new verdict; exit 0 only if it is complete")
     .addOption(timeoutOption())
+    .addOption(noteOption())
     .addOption(jsonOption())
     .addHelpText("after", rerunHelp)
     .action(async (name: RunName, flags: SendFlags & { shards?: number[] }, command: Command) => {
@@ -182,13 +294,17 @@ function addShopCommands(program: Command, terminal: Terminal, exit: (code: numb
     })
 }
 
-function readSendFlags({ wait = false, timeout, json = false }: SendFlags, command: Command) {
+function readSendFlags({ wait = false, timeout, json = false, note }: SendFlags, command: Command) {
   if (timeout !== undefined && !wait) command.error("error: --timeout needs --wait")
-  return { wait, timeoutSeconds: timeout, json }
+  return { wait, timeoutSeconds: timeout, json, note }
 }
 
 function jsonOption(): Option {
   return new Option("--json", "print one JSON document instead of text")
+}
+
+function noteOption(): Option {
+  return new Option("--note <text>", "why: kept with the run, in its verdict and in day-changes")
 }
 
 function timeoutOption(): Option {
@@ -219,6 +335,11 @@ function parseDates(text: string): { from: string; to: string } {
 
 function parseVersion(text: string): number {
   return parseWhole(text, 1, 2 ** 31 - 1)
+}
+
+/** Ids of messages, by which backfills are known, are digits. */
+function parseRunOrBackfill(text: string): RunName | { backfillId: string } {
+  return /^\d+$/.test(text) ? { backfillId: text } : parseRun(text)
 }
 
 function parseRun(text: string): RunName {
@@ -269,9 +390,36 @@ Examples:
   npm run daybook -- start yesterday --wait --timeout 600
   npm run daybook -- start 2026-11-22 --wait --json`
 
+const backfillHelp = `
+The dates are those that it finds when it is asked for, and stay so. One that fails does not stop the others. The daily run
+goes before all of them; "status" shows how far it is, and "cancel" gives it up.
+
+Examples:
+  npm run daybook -- backfill 2026-01-01..2026-01-31 --dry-run
+  npm run daybook -- backfill 2026-01-01..2026-01-31 --wait
+  npm run daybook -- backfill 2026-01-01..2026-01-31 --which all --note "new exchange rates"`
+
+const pauseHelp = `
+It holds whatever is restarted meanwhile; "status" says since when, by whom, and how many tasks still have a shard. Requests
+are taken, and their runs wait.
+
+Examples:
+  npm run daybook -- pause --until 2026-11-22T18:00:00Z --note "the sale"
+  npm run daybook -- resume`
+
+const cancelHelp = `
+Nothing is written under the run's version any more, its execution is cancelled, and readers see what they saw. A run that
+is being verified, or has its verdict, is not cancelled: the request is rejected.
+
+Examples:
+  npm run daybook -- cancel 2026-11-22 --note "the shop is being restored"
+  npm run daybook -- status 2026-11-22`
+
 const statusHelp = `
 Examples:
   npm run daybook -- status
+  npm run daybook -- status --from 2026-01-01 --to 2026-01-31
+  npm run daybook -- status --runs --limit 5
   npm run daybook -- status 2026-11-22 --watch
   npm run daybook -- status 2026-11-22-1234567890 --json`
 

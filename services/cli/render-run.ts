@@ -15,7 +15,11 @@ export function renderRun(detail: RunDetail): string[] {
     ["date", `${run.revenueDate} in ${run.timeZone}, from ${formatAt(run.fromAt)} to ${formatAt(run.toAt)}`],
     ["version", `${run.version}, ${renderShown(detail)}`],
     ...(audit ? [["audited", renderAudit(audit)]] : []),
-    ["asked", `${formatAt(run.requestedAt)} by message ${run.requestId}`],
+    ["asked", `${formatAt(run.requestedAt)} by message ${run.requestId}${renderAsker(run)}`],
+    ...(run.pausedAt
+      ? [["paused", `${formatAt(run.pausedAt)}: its tasks have ended, others come when it goes on`]]
+      : []),
+    ...(run.throttled ? [["waits", run.throttled]] : []),
     ...(run.decidedAt ? [["decided", `${formatAt(run.decidedAt)}, after ${formatDuration(progress.elapsedMs)}`]] : []),
     ["shop", `read by ${run.accessPath} of the index ${run.sourceIndex}`],
     ["shards", renderShards(detail)],
@@ -32,6 +36,12 @@ export function renderRun(detail: RunDetail): string[] {
     ...section("rerun", verdict ? renderRetry(verdict) : []),
     ...section("documents", renderTable(columns, listPlaces(detail))),
   ]
+}
+
+/** `, Ada via cli (new rates)`. */
+function renderAsker({ askedBy, via, note }: RunDetail["run"]): string {
+  const who = [askedBy, via === null ? null : `via ${via}`].filter((part) => part !== null).join(" ")
+  return `${who === "" ? "" : `, ${who}`}${note === null ? "" : ` (${note})`}`
 }
 
 function renderAudit({ auditedAt, state, usersDiffering }: NonNullable<RunDetail["audit"]>): string {

@@ -3,6 +3,7 @@ import { dispatches, type RunState, runs, shards } from "../../schemas/database/
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import type { Dispatch } from "../../shared/ledger/find-dispatches.ts"
+import { decidedStates } from "../../shared/ledger/find-runs.ts"
 
 /** A run as a line of a list. */
 export interface RunSummary {
@@ -64,12 +65,27 @@ export async function listNewestRuns(db: Database, limit: number): Promise<RunSu
   }))
 }
 
+const TIMES_MAX = 35
+
+/** What the newest complete runs took from their beginning to their verdict, ms, the shortest first. */
+export async function listRunTimes(db: Database): Promise<number[]> {
+  const rows = await db
+    .select({
+      us: sql<string>`TIMESTAMPDIFF(MICROSECOND, COALESCE(${runs.begunAt}, ${runs.requestedAt}), ${runs.decidedAt})`,
+    })
+    .from(runs)
+    .where(and(eq(runs.state, "complete"), eq(runs.dispatch, 0)))
+    .orderBy(desc(runs.decidedAt))
+    .limit(TIMES_MAX)
+  return rows.map(({ us }) => Number(us) / 1_000).toSorted((a, b) => a - b)
+}
+
 /** The versions of a date whose rows are still there, the lowest first. A run at work has none yet, or not all. */
 export async function listVersions(db: Database, date: string): Promise<number[]> {
   const rows = await db
     .select({ version: runs.version })
     .from(runs)
-    .where(and(eq(runs.revenueDate, date), inArray(runs.state, ["complete", "incomplete"]), isNull(runs.prunedAt)))
+    .where(and(eq(runs.revenueDate, date), inArray(runs.state, decidedStates), isNull(runs.prunedAt)))
     .orderBy(asc(runs.version))
   return rows.map(({ version }) => version)
 }

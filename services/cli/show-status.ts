@@ -10,17 +10,23 @@ import { listRuns } from "./list-runs.ts"
 import { renderRun } from "./render-run.ts"
 import { type RunDetail, readRunDetail, requireRun } from "./run-detail.ts"
 import type { RunName } from "./run-name.ts"
+import { showDays } from "./show-days.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
 export interface StatusOptions {
+  /** List runs rather than days. */
+  runs: boolean
   /** How many runs the list has at most. */
   limit: number
+  /** First and last day of the list. */
+  from: string | undefined
+  to: string | undefined
   /** Show progress until the run has its verdict. */
   watch: boolean
   json: boolean
 }
 
-/** `daybook status`: the newest runs, or one in detail. */
+/** `daybook status`: the days, the newest runs, or one run in detail. */
 export async function showStatus(
   name: RunName | undefined,
   options: StatusOptions,
@@ -30,7 +36,8 @@ export async function showStatus(
   const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: 1 })
   const { db } = database
   try {
-    if (!name) return await listRuns(db, options.limit, options.json, terminal)
+    if (!name && options.runs) return await listRuns(db, options.limit, options.json, terminal)
+    if (!name) return await showDays(db, config, options, terminal)
     const { runId } = await requireRun(db, name)
     if (options.watch) {
       const progress = openProgressLine(terminal.stderr)

@@ -14,33 +14,46 @@ import type { RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
 import { addTotals, changeFields, noTotals, parseTotals, type Totals, totalsFields } from "../../shared/day/totals.ts"
 import { verdictPath } from "../../shared/documents/document-paths.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
+import { type Asker, askerFields } from "../../shared/messages/asker.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import type { VersionChanges } from "./compare-versions.ts"
 import type { Evidence } from "./gather-evidence.ts"
 import type { Finding } from "./judge-run.ts"
+import type { Objection } from "./run-checks.ts"
 import type { Verification } from "./verify-run.ts"
 
 // A rerun without indexes means all that the verdict found wanting: beyond this many it says the same and is shorter.
 const SHARDS_NAMED_MAX = 1_000
 
+/** The decision on a run that was verified. */
+export function stateOf({ findings, objections }: Verification): "complete" | "incomplete" | "held" {
+  if (findings.length > 0) return "incomplete"
+  return objections.some(({ severity }) => severity === "block") ? "held" : "complete"
+}
+
 /** The verdict document, JSON: the decision with its evidence. */
 export function composeVerdict(
   run: Run,
-  requestId: string,
-  { findings, evidence, changes }: Verification,
+  request: Asker & { requestId: string },
+  verification: Verification,
   decidedAt: Date,
 ): string {
+  const { findings, evidence, changes, objections } = verification
+  const state = stateOf(verification)
   return formatJson(
     VerdictSchema,
     {
-      verdict: findings.length === 0 ? "complete" : "incomplete",
+      verdict: state,
       runId: run.runId,
       date: run.revenueDate,
       version: run.version,
       dispatch: run.dispatch,
-      requestId,
+      requestId: request.requestId,
+      ...askerFields(request),
       decidedAt: decidedAt.toISOString(),
-      ...(findings.length === 0 ? {} : { reason: describeFindings(findings), retry: composeRetry(run, findings) }),
+      ...(state === "incomplete" ? { reason: describeFindings(findings), retry: composeRetry(run, findings) } : {}),
+      ...(state === "held" ? { reason: describeObjections(objections) } : {}),
+      checks: objections,
       ...(evidence ? composeTotals(evidence) : { ...nothingSeen, shards: run.shardCount ?? 0 }),
       faults: findings.map(toFault),
       ...(changes ? { changes: toChanges(changes) } : {}),
@@ -50,9 +63,32 @@ export function composeVerdict(
   )
 }
 
+/** The verdict document of a run that somebody gave up, JSON. */
+export function composeCancelled(run: Run, request: Asker & { requestId: string }, decidedAt: Date): string {
+  const who = request.askedBy === null ? "" : ` by ${request.askedBy}`
+  const why = request.note === null ? "" : `: ${request.note}`
+  return formatJson(
+    VerdictSchema,
+    {
+      verdict: "cancelled",
+      runId: run.runId,
+      date: run.revenueDate,
+      version: run.version,
+      dispatch: run.dispatch,
+      requestId: request.requestId,
+      ...askerFields(request),
+      decidedAt: decidedAt.toISOString(),
+      reason: `cancelled while it was ${run.state}${who}${why}`,
+      ...nothingSeen,
+      shards: run.shardCount ?? 0,
+    },
+    2,
+  )
+}
+
 const none = { rows: 0n, ...totalsFields(noTotals) }
 
-/** Of a run that could not be verified: whoever reads a verdict, also an older version, wants its totals. */
+/** Of a run that was not verified: whoever reads a verdict, also an older version, wants its totals. */
 const nothingSeen = { manifests: none, revenue: none, source: none, guests: none }
 
 /** What each of the four sides adds up to. */
@@ -99,6 +135,9 @@ export function composeMessage(verdict: Verdict, bucketName: string): MessageIni
     ...(verdict.retry ? { retry: { topic: verdict.retry.topic, data: verdict.retry.data } } : {}),
     ...(verdict.changes ? { changes: toMessageChanges(verdict.changes) } : {}),
     ...(verdict.verifyingAt === undefined ? {} : { verifyingAt: verdict.verifyingAt }),
+    ...(verdict.askedBy === undefined ? {} : { askedBy: verdict.askedBy }),
+    ...(verdict.via === undefined ? {} : { via: verdict.via }),
+    ...(verdict.note === undefined ? {} : { note: verdict.note }),
     document: `gs://${bucketName}/${verdictPath(verdict.runId)}`,
   }
 }
@@ -171,6 +210,13 @@ function toPart({ currency, rows, purchases, amountCents, measures }: Verdict_Pa
     amountCents,
     measures,
   }
+}
+
+/** Why a day is held, and what to do. */
+function describeObjections(objections: Objection[]): string {
+  const blocking = objections.filter(({ severity }) => severity === "block")
+  const what = blocking.map(({ name, meaning, rows }) => `${name}: ${meaning} ${rows[0] ?? ""}`.trim()).join("; ")
+  return `held by ${blocking.length === 1 ? "a check" : `${blocking.length} checks`}, and not shown: ${what}. Release it, or start the date anew`
 }
 
 /** `2 shards missing, 1 failed; first: shard 3: no task claimed it`. */

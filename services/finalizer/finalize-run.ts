@@ -9,15 +9,17 @@ import { closeRun } from "../../shared/ledger/close-run.ts"
 import type { DayTotals } from "../../shared/ledger/day-changes.ts"
 import { decideRun } from "../../shared/ledger/decide-run.ts"
 import { findDispatch } from "../../shared/ledger/find-dispatches.ts"
-import { findRun } from "../../shared/ledger/find-runs.ts"
+import { findRun, isOfBackfill } from "../../shared/ledger/find-runs.ts"
 import { deleteRunSubscription } from "../../shared/messages/run-subscription.ts"
 import { sendVerdict } from "../../shared/messages/send-verdict.ts"
 import { inSpan, noteFields } from "../../shared/telemetry/tracing.ts"
-import { composeMessage, composeVerdict } from "./compose-verdict.ts"
+import { composeMessage, composeVerdict, stateOf } from "./compose-verdict.ts"
+import { type BackfillContext, driveBackfills } from "./drive-backfills.ts"
 import type { ShardEvidence } from "./gather-evidence.ts"
+import { startWaiting, type WaitingContext } from "./start-waiting.ts"
 import { type VerifyContext, verifyRun } from "./verify-run.ts"
 
-export interface FinalizeContext extends VerifyContext {
+export interface FinalizeContext extends VerifyContext, WaitingContext, BackfillContext {
   pubsub: PubSub
   verdicts: Topic
   /** Sends what has changed on published days. */
@@ -45,8 +47,11 @@ async function finalize(context: FinalizeContext, runId: string): Promise<void> 
   const run = await findRun(context.db, runId)
   if (!run) return
   await closeRun(context.db, run)
+  // From here on no task works for it: there is room for another.
+  await startWaiting(context)
   await decide(context, runId)
-  await announce(context, runId)
+  await announceVerdict(context, runId)
+  if (isOfBackfill(run)) await driveBackfills(context)
 }
 
 async function decide(context: FinalizeContext, runId: string): Promise<void> {
@@ -56,25 +61,32 @@ async function decide(context: FinalizeContext, runId: string): Promise<void> {
   noteFields({ dispatch: run.dispatch })
   const verification = await verifyRun(context, run)
   const { findings, evidence } = verification
-  const verdict = composeVerdict(run, dispatch?.requestId ?? run.requestId, verification, context.now())
-  const state = findings.length === 0 ? "complete" : "incomplete"
+  const verdict = composeVerdict(run, dispatch ?? run, verification, context.now())
+  const state = stateOf(verification)
   const totals = evidence && addUpRows(evidence.shards)
   if (await decideRun(context.db, run, { state, verdict, totals })) {
     noteFields({ verdict: state })
     const first = findings.slice(0, 10).map(({ index, kind, reason }) => ({ index, kind, reason }))
-    context.log[state === "complete" ? "info" : "error"]({ findings: first }, "a run has its verdict")
+    const objections = verification.objections.map(({ name, severity }) => `${name} (${severity})`)
+    context.log[state === "complete" ? "info" : "error"]({ findings: first, objections }, "a run has its verdict")
   }
 }
 
 /** Brings a decided verdict to the bucket and its topic; done again, it says the same. */
-async function announce(context: FinalizeContext, runId: string): Promise<void> {
+export async function announceVerdict(context: FinalizeContext, runId: string): Promise<void> {
   const run = await findRun(context.db, runId)
   if (!run?.verdict || run.announcedAt !== null) return
   const verdict = parseDocument(VerdictSchema, run.verdict)
-  const isOlder = (existing: string) => parseDocument(VerdictSchema, existing).dispatch < verdict.dispatch
+  // A day that was held and is released has another verdict on the same dispatch.
+  const isOlder = (existing: string) => {
+    const { dispatch, verdict: said } = parseDocument(VerdictSchema, existing)
+    return (
+      dispatch < verdict.dispatch || (dispatch === verdict.dispatch && said === "held" && verdict.verdict !== "held")
+    )
+  }
   // Not written over a newer one: a rerun has been opened and decided meanwhile, so this one was announced before.
   if (!(await replaceDocument(context.bucket, verdictPath(runId), run.verdict, isOlder, context))) return
-  if (run.state === "complete") await deleteRunSubscription(context.pubsub, runId)
+  if (run.state !== "incomplete") await deleteRunSubscription(context.pubsub, runId)
   const message = composeMessage(verdict, context.bucket.name)
   await inSpan("send run-verdicts", {}, () => sendVerdict(context.verdicts, message), { kind: "producer" })
   await markAnnounced(context.db, run)

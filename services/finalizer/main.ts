@@ -5,9 +5,14 @@ import { topics } from "../../shared/messages/topics.ts"
 import { openService } from "../../shared/open-service.ts"
 import { readFinalizerConfig } from "./config.ts"
 import { lookAgain } from "./look-again.ts"
+import { readChecks } from "./run-checks.ts"
 import { createChangeSender } from "./send-day-changes.ts"
 import { type SweepContext, sweep } from "./sweep.ts"
 import { takeAuditRequest } from "./take-audit-request.ts"
+import { takeBackfillRequest } from "./take-backfill-request.ts"
+import { takeCancelRequest } from "./take-cancel-request.ts"
+import { takePauseRequest } from "./take-pause-request.ts"
+import { takeReleaseRequest } from "./take-release-request.ts"
 import { takeShardReport } from "./take-report.ts"
 
 // Less than half of what Cloud Run and Pub/Sub give a push; the sweep goes on with what is left.
@@ -23,12 +28,14 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
     executions: openExecutions(config),
     job: config.WORKER_JOB,
     underWay: new Map(),
+    checks: readChecks(),
     verifyingMsMax: config.VERIFYING_MINUTES_MAX * 60_000,
     planningMsMax: config.PLANNING_MINUTES_MAX * 60_000,
     versionsKept: config.KEEP_VERSIONS,
     retention: config,
     nextRetentionAt: new Date(0),
     runRequests: topic(topics.runRequests),
+    runStarts: topic(topics.runStarts),
     sendDayChanges: createChangeSender(service.db, topic(topics.dayChanges), service.bucket.name),
     night: config,
     nightPlanned: undefined,
@@ -38,6 +45,10 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
   }
   const messages = {
     [`/${topics.shardReports}`]: (message: PushMessage) => takeShardReport(context, message),
+    [`/${topics.backfillRequests}`]: (message: PushMessage) => takeBackfillRequest(context, message),
+    [`/${topics.pauseRequests}`]: (message: PushMessage) => takePauseRequest(context, message),
+    [`/${topics.releaseRequests}`]: (message: PushMessage) => takeReleaseRequest(context, message),
+    [`/${topics.cancelRequests}`]: (message: PushMessage) => takeCancelRequest(context, message),
     [`/${topics.auditRequests}`]: async (message: PushMessage) => {
       await takeAuditRequest(context, message)
       await lookAgain(context, AUDITS_PER_MESSAGE_MS)

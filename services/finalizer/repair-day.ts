@@ -28,7 +28,7 @@ export async function repairDay(context: RepairContext): Promise<void> {
   const { auditId, revenueDate } = audit
   await runRequests.publishMessage({
     data: Buffer.from(formatJson(RunRequestSchema, { date: revenueDate })),
-    attributes: { [REPAIR_ATTRIBUTE]: auditId },
+    attributes: { [REPAIR_ATTRIBUTE]: auditId, askedBy: "daybook", via: "repair" },
   })
   await markRepairAsked(db, auditId)
   log.info({ auditId, date: revenueDate }, "a drifted day is started anew")

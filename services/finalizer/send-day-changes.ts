@@ -8,6 +8,7 @@ import {
   markChangeSent,
   type StoredDayChange,
 } from "../../shared/ledger/day-changes.ts"
+import { askerFields } from "../../shared/messages/asker.ts"
 
 const CHANGES_AT_ONCE_MAX = 100
 
@@ -35,7 +36,7 @@ export function createChangeSender(db: Database, topic: Topic, bucketName: strin
 }
 
 function toMessage(change: StoredDayChange, bucketName: string) {
-  const { date, state, version, runId, previousVersion, before, after, auditId, path } = change
+  const { date, state, version, runId, previousVersion, before, after, auditId, path, askedBy, via, note } = change
   return {
     changeId: String(change.changeId),
     date,
@@ -47,7 +48,8 @@ function toMessage(change: StoredDayChange, bucketName: string) {
     ...(before ? { before: toTotals(before) } : {}),
     ...(after ? { after: toTotals(after) } : {}),
     ...(auditId === undefined ? {} : { auditId }),
-    document: `gs://${bucketName}/${path}`,
+    ...(path === undefined ? {} : { document: `gs://${bucketName}/${path}` }),
+    ...askerFields({ askedBy: askedBy ?? null, via: via ?? null, note: note ?? null }),
   }
 }
 

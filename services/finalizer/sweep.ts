@@ -13,11 +13,16 @@ import { listPrunableRuns, markPruned } from "../../shared/ledger/prune-run.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import { parseTraceParent } from "../../shared/telemetry/trace-parent.ts"
 import { continueTrace, currentSpan, noteFields } from "../../shared/telemetry/tracing.ts"
+import { driveBackfills } from "./drive-backfills.ts"
+import { fillGaps, type GapContext } from "./fill-gaps.ts"
 import { type FinalizeContext, finalizeRun } from "./finalize-run.ts"
 import { type LookAgainContext, lookAgain } from "./look-again.ts"
 import { type NightContext, planNight } from "./plan-night.ts"
+import { startWaiting } from "./start-waiting.ts"
+import { type DeadlineContext, watchDeadline } from "./watch-deadline.ts"
 
-export interface SweepContext extends FinalizeContext, LookAgainContext, NightContext {
+export interface SweepContext extends FinalizeContext, LookAgainContext, Omit<NightContext, "night"> {
+  night: NightContext["night"] & DeadlineContext["night"] & GapContext["night"]
   executions: ExecutionsClient
   /** Full name of the worker's job. */
   job: string
@@ -50,7 +55,8 @@ const RETENTION_PAUSE_MS = 3_600_000
  */
 export async function sweep(context: SweepContext): Promise<void> {
   const failures: unknown[] = []
-  for (const run of await listOpenRuns(context.db)) {
+  const open = await listOpenRuns(context.db)
+  for (const run of open) {
     try {
       await continueTrace(currentSpan(), () => lookAfter(context, run))
     } catch (error) {
@@ -61,18 +67,33 @@ export async function sweep(context: SweepContext): Promise<void> {
       failures.push(error)
     }
   }
+  await startWaiting(context)
+  await watchDays(context)
   await pruneVersions(context)
   await forgetExpired(context)
   await planNight(context)
   await lookAgain(context, AUDITS_PER_SWEEP_MS)
+  // That there are none is what an alert watches.
+  context.log.info({ runs: open.length }, "a sweep has ended")
   if (failures.length > 0) throw new AggregateError(failures)
 }
 
 async function lookAfter(context: SweepContext, run: Run): Promise<void> {
   noteFields({ runId: run.runId, dispatch: run.dispatch })
-  if (!(await isOver(context, run))) return
+  if (run.state === "waiting" || !(await isOver(context, run))) return
   const parent = parseTraceParent(await findTrace(context, run)) ?? currentSpan()
   await continueTrace(parent, () => finalizeRun(context, run.runId))
+}
+
+/** What fails here keeps nothing else waiting: all of it is asked again by the next sweep. */
+async function watchDays(context: SweepContext): Promise<void> {
+  for (const step of [watchDeadline, fillGaps, driveBackfills]) {
+    try {
+      await step(context)
+    } catch (error) {
+      context.log.warn({ error: describeError(error) }, "the days could not be looked after, which the next sweep does")
+    }
+  }
 }
 
 /** The trace of the run's dispatch: a verdict that a sweep brings about belongs to it as any other. */
@@ -91,6 +112,8 @@ async function findTrace(context: SweepContext, run: Run): Promise<string | unde
 /** Whether nothing more is to come for the run by itself. */
 async function isOver(context: SweepContext, run: Run): Promise<boolean> {
   if (run.state === "verifying" || !isUnfinished(run.state)) return true
+  // Its tasks have ended because of a pause: when that is over the planner starts others.
+  if (run.pausedAt !== null) return false
   const dispatch = run.state === "running" ? await findDispatch(context.db, run.runId, run.dispatch) : undefined
   const executions = await listExecutions(context.db, run.runId, run.dispatch)
   if (run.state === "planning" || executions.length === 0) {

@@ -9,6 +9,7 @@ import { compareVersions, type VersionChanges } from "./compare-versions.ts"
 import { type Evidence, gatherEvidence } from "./gather-evidence.ts"
 import { type Finding, judgeRun } from "./judge-run.ts"
 import { nameUsers } from "./name-users.ts"
+import { type Check, type Objection, runChecks } from "./run-checks.ts"
 
 export interface VerifyContext {
   db: Database
@@ -16,6 +17,8 @@ export interface VerifyContext {
   source: Database
   bucket: Bucket
   log: Log
+  /** What is asked of a day before readers see it. */
+  checks: Check[]
   /** Milliseconds after which a run that cannot be verified is incomplete. */
   verifyingMsMax: number
   now(): Date
@@ -28,6 +31,8 @@ export interface Verification {
   evidence: Evidence | undefined
   /** What a complete run changes of the version before it. */
   changes: VersionChanges | undefined
+  /** Checks that it did not pass, though its evidence is sound. */
+  objections: Objection[]
 }
 
 // What is not expected to pass (a value that is no number, a column that is gone, no privilege) may still be put right by
@@ -46,12 +51,14 @@ export async function verifyRun(context: VerifyContext, run: Run): Promise<Verif
     const findings = await nameUsers(db, source, run, evidence.shards, judgeRun(run, evidence))
     // Before anything is decided: what readers saw until now is still there.
     const changes = findings.length > 0 ? undefined : await compareVersions(db, bucket, run, evidence, context)
-    return { findings, evidence, changes }
+    const rows = evidence.shards.map((shard) => shard.rows)
+    const objections = findings.length > 0 ? [] : await runChecks(db, context.checks, run, rows)
+    return { findings, evidence, changes, objections }
   } catch (error) {
     const since = run.verifyingAt ?? run.requestedAt
     const msMax = isTransient(error) ? context.verifyingMsMax : Math.min(LASTING_ERROR_MS_MAX, context.verifyingMsMax)
     if (context.now().getTime() - since.getTime() < msMax) throw error
     const reason = `it cannot be verified, tried since ${since.toISOString()}: ${describeError(error)}`
-    return { findings: [{ kind: "unverified", reason }], evidence: undefined, changes: undefined }
+    return { findings: [{ kind: "unverified", reason }], evidence: undefined, changes: undefined, objections: [] }
   }
 }

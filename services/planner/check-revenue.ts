@@ -34,7 +34,7 @@ async function weighProbe(db: Database, userType: UserType & { kind: "text" }): 
   const charset = userType.collation.replace(/_.*$/, "")
   const text = `CONVERT(_utf8mb4 x'${Buffer.from(PROBE).toString("hex")}' USING ${charset}) COLLATE ${userType.collation}`
   const [row] = allRows<{ weight: string }>(
-    await db.execute(sql`SELECT ${identityOfUser(userType, sql.raw(text))} AS weight`),
+    await db.execute(sql`SELECT HEX(${identityOfUser(userType, sql.raw(text))}) AS weight`),
   )
   return row?.weight ?? ""
 }

@@ -43,6 +43,10 @@ export function readPlannerConfig(env: NodeJS.ProcessEnv) {
         wholeNumber("how many tasks an execution has at most, where the job sets no parallelism", 1, TASKS_LIMIT),
         "10",
       ),
+      RUNS_MAX: v.optional(
+        wholeNumber("how many runs may be at work at once; others wait for their turn", 1, 1_000),
+        "10",
+      ),
       DATABASE_CONNECTIONS: v.optional(wholeNumber("connections to the database, at most", 1, 1_000), "4"),
     },
     env,

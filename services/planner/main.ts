@@ -7,7 +7,7 @@ import { readPlannerConfig } from "./config.ts"
 import { SHARDS_MAX } from "./plan-ranges.ts"
 import { takeRerunRequest } from "./rerun-shards.ts"
 import type { RunContext } from "./run-context.ts"
-import { takeRunRequest } from "./start-run.ts"
+import { takeRunRequest, takeRunStart } from "./start-run.ts"
 
 /** The planner: turns requests into runs and reruns. */
 export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<number> {
@@ -20,12 +20,14 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
     job: config.WORKER_JOB,
     tasksMax: config.TASKS_MAX,
     timeZone: config.REVENUE_TIME_ZONE,
+    runsMax: config.RUNS_MAX,
     shardPurchases: config.SHARD_PURCHASES,
     shardsMax: SHARDS_MAX,
     now: () => new Date(),
   }
   const messages = {
     [`/${topics.runRequests}`]: (message: PushMessage) => takeRunRequest(context, message),
+    [`/${topics.runStarts}`]: (message: PushMessage) => takeRunStart(context, message),
     [`/${topics.rerunRequests}`]: (message: PushMessage) => takeRerunRequest(context, message),
   }
   await serve({ messages }, signal)

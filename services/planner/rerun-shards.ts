@@ -6,10 +6,13 @@ import { type RerunRequest, RerunRequestSchema } from "../../schemas/messages/re
 import { planPath } from "../../shared/documents/document-paths.ts"
 import { readDocument } from "../../shared/documents/documents.ts"
 import { PermanentError } from "../../shared/errors.ts"
+import { admitRun } from "../../shared/ledger/admit-run.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
 import { findDispatchOfRequest } from "../../shared/ledger/find-dispatches.ts"
-import { findNewestRun, findRun, type Run } from "../../shared/ledger/find-runs.ts"
+import { findNewestRun, type Run } from "../../shared/ledger/find-runs.ts"
 import { openNextDispatch } from "../../shared/ledger/open-rerun.ts"
+import { readAsker } from "../../shared/messages/asker.ts"
+import { findRequestedRun } from "../../shared/messages/find-requested-run.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
 import { findRejection, rejectRequest } from "../../shared/messages/reject-request.ts"
 import { topics } from "../../shared/messages/topics.ts"
@@ -23,11 +26,13 @@ export async function takeRerunRequest(context: RunContext, message: PushMessage
   let run: Run | undefined
   try {
     const request = parseJson(RerunRequestSchema, message.data)
-    run = await findRequestedRun(context, request)
+    run = await findRequestedRun(context.db, request.run)
     noteFields({ runId: run.runId })
     const isOpen = (await findDispatchOfRequest(context.db, run.runId, message.id)) !== undefined
     if (!isOpen) await openRerun(context, run, request, message)
-    await resumeDispatch(context, run.runId, message.id)
+    const admitted = await admitRun(context.db, run.runId, context.runsMax)
+    if (admitted?.state === "waiting") context.log.info({ runsMax: context.runsMax }, "a rerun waits for its turn")
+    else if (admitted) await resumeDispatch(context, admitted)
   } catch (error) {
     const reason = giveUpReason(error, message, context.now())
     if (reason === undefined) throw error
@@ -45,22 +50,6 @@ export async function takeRerunRequest(context: RunContext, message: PushMessage
   }
 }
 
-async function findRequestedRun(context: RunContext, request: RerunRequest): Promise<Run> {
-  const { run: wanted } = request
-  const run =
-    wanted.case === "runId"
-      ? await findRun(context.db, wanted.value)
-      : /^\d{4}-\d{2}-\d{2}$/.test(wanted.value ?? "")
-        ? await findNewestRun(context.db, wanted.value ?? "")
-        : undefined
-  if (run) return run
-  throw new PermanentError(
-    wanted.case === "runId"
-      ? `there is no run ${JSON.stringify(wanted.value)}`
-      : `there is no run of the date ${JSON.stringify(wanted.value)}: start it with {"date":…} on ${topics.runRequests}`,
-  )
-}
-
 async function openRerun(context: RunContext, run: Run, request: RerunRequest, message: PushMessage): Promise<void> {
   const rejection = await findRejection(context, topics.rerunRequests, message)
   if (rejection) throw new PermanentError(rejection.reason ?? "rejected before")
@@ -68,7 +57,7 @@ async function openRerun(context: RunContext, run: Run, request: RerunRequest, m
   if (run.announcedAt === null) throw new Error(`the verdict on run ${run.runId} is on its way: rerun after it`)
   const indexes = request.shards.length > 0 ? pickShards(run, request.shards) : findWantingShards(run)
   // False: the run has changed since it was read. Delivered again, the message is judged anew.
-  if (!(await openNextDispatch(context.db, run, message.id, indexes))) {
+  if (!(await openNextDispatch(context.db, run, message.id, indexes, readAsker(message.attributes)))) {
     throw new Error(`run ${run.runId} has changed while its rerun was being opened`)
   }
   context.log.info({ runId: run.runId, dispatch: run.dispatch + 1, shards: indexes.length }, "a rerun is opened")
@@ -77,6 +66,13 @@ async function openRerun(context: RunContext, run: Run, request: RerunRequest, m
 async function refuseRerun(context: RunContext, run: Run): Promise<void> {
   const startAnew = `{"date":"${run.revenueDate}"} on ${topics.runRequests}`
   switch (run.state) {
+    case "held":
+      throw new PermanentError(
+        `run ${run.runId} is held by a check: release it by {"runId":"${run.runId}"} on ${topics.releaseRequests}, or to compute the date anew, publish ${startAnew}`,
+      )
+    case "cancelled":
+      throw new PermanentError(`run ${run.runId} was cancelled: to compute the date, publish ${startAnew}`)
+    case "waiting":
     case "planning":
     case "running":
     case "verifying":

@@ -4,4 +4,6 @@ import type { PlanContext } from "./plan-shards.ts"
 /** What the planner works with, from its start to its end. */
 export interface RunContext extends PlanContext, RejectionContext {
   timeZone: string
+  /** How many runs may be at work at once; the others wait. */
+  runsMax: number
 }

@@ -31,6 +31,11 @@ export interface DispatchContext {
   tasksMax: number
 }
 
+export interface DispatchToRun extends Pick<Dispatch, "dispatch" | "requestId" | "execution"> {
+  /** The execution that ended in a pause, in whose place another is started. */
+  ended?: string | undefined
+}
+
 /**
  * Brings a dispatch to the tasks: its subscription, its work items as they are offered, its execution as soon as every
  * task that can run at once has a shard, and last its document: where that is, nothing is left to do. Each step may be
@@ -40,7 +45,7 @@ export interface DispatchContext {
 export async function runDispatch(
   context: DispatchContext,
   run: Run,
-  dispatch: Pick<Dispatch, "dispatch" | "requestId" | "execution">,
+  dispatch: DispatchToRun,
   countTasks: CountTasks,
   offers: AsyncIterable<Offer> | Iterable<Offer>,
 ): Promise<void> {
@@ -53,10 +58,10 @@ export async function runDispatch(
     for (const shard of shards) indexes.push(shard.shardIndex)
     const unclaimed = shards.filter((shard) => shard.state === "offered")
     // With the last, which are sent meanwhile; else after, so that the tasks find their items there.
-    if (isWhole) starting ??= start(context, run, dispatch.dispatch, countTasks(indexes.length))
+    if (isWhole) starting ??= start(context, run, dispatch, countTasks(indexes.length))
     await subscribed
     await sendWorkItems(context.pubsub, run, dispatch.dispatch, unclaimed)
-    if (indexes.length >= tasksAtOnce) starting ??= start(context, run, dispatch.dispatch, countTasks(indexes.length))
+    if (indexes.length >= tasksAtOnce) starting ??= start(context, run, dispatch, countTasks(indexes.length))
   }
   await starting
   await writeDispatch(context, run, dispatch, countTasks(indexes.length), indexes)
@@ -66,7 +71,7 @@ export async function runDispatch(
 export async function findOffer(
   context: DispatchContext,
   run: Run,
-  { dispatch, execution }: Dispatch,
+  { dispatch, execution }: Pick<Dispatch, "dispatch" | "execution">,
 ): Promise<Offer | undefined> {
   const path = dispatchPath(run.runId, dispatch)
   if (execution !== null && (await readDocument(context.bucket, path, context)) !== undefined) return undefined
@@ -75,11 +80,16 @@ export async function findOffer(
 }
 
 /** Starts the execution of a dispatch and records it; does not wait for its end. */
-function start(context: DispatchContext, run: Run, dispatch: number, taskCount: number): Promise<void> {
+function start(
+  context: DispatchContext,
+  run: Run,
+  { dispatch, ended }: DispatchToRun,
+  taskCount: number,
+): Promise<void> {
   const { runId } = run
   const starting = inSpan("start dispatch", { runId, dispatch }, async () => {
     const execution = await executeJob(context, runId, dispatch, taskCount)
-    await recordExecution(context.db, runId, dispatch, execution)
+    await recordExecution(context.db, runId, dispatch, execution, ended)
     context.log.info({ runId, dispatch, taskCount, execution }, "a dispatch is started")
   })
   starting.catch(() => undefined) // found at the end

@@ -1,17 +1,21 @@
 import { parseJson } from "../../schemas/json.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
+import { RunStartSchema } from "../../schemas/messages/run_start_pb.ts"
 import { drawMultipliers } from "../../shared/day/checksum.ts"
 import { chooseRead } from "../../shared/day/choose-read.ts"
 import { readSource } from "../../shared/day/read-source.ts"
 import { resolveRevenueDay } from "../../shared/day/revenue-day.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import { abandonRun } from "../../shared/ledger/abandon-run.ts"
+import { admitRun } from "../../shared/ledger/admit-run.ts"
+import { isOfCancelledBackfill } from "../../shared/ledger/backfills.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
 import { createRun } from "../../shared/ledger/create-run.ts"
 import { findRepair, findRun, type Run } from "../../shared/ledger/find-runs.ts"
+import { readAsker } from "../../shared/messages/asker.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
 import { findRejection, rejectRequest } from "../../shared/messages/reject-request.ts"
-import { REPAIR_ATTRIBUTE, topics } from "../../shared/messages/topics.ts"
+import { CAUSE_ATTRIBUTE, REPAIR_ATTRIBUTE, topics } from "../../shared/messages/topics.ts"
 import { inSpan, noteFields } from "../../shared/telemetry/tracing.ts"
 import { checkReplica } from "./check-replica.ts"
 import { checkRevenue } from "./check-revenue.ts"
@@ -22,6 +26,9 @@ import type { RunContext } from "./run-context.ts"
 
 // `<date>-<request id>`, as long as its column.
 const AUDIT_ID = /^\d{4}-\d{2}-\d{2}-[\w-]{1,64}$/
+
+// `<date> gap 1`, as long as its column.
+const CAUSE = /^\d{4}-\d{2}-\d{2} [\w -]{1,80}$/
 
 /** Turns a run request into a run at work, or rejects it. May be repeated after a crash at any point. */
 export async function takeRunRequest(context: RunContext, message: PushMessage): Promise<void> {
@@ -37,16 +44,41 @@ export async function takeRunRequest(context: RunContext, message: PushMessage):
     const run = (await findRun(context.db, runId)) ?? (await beginRun(context, message, runId, day))
     if (run) await startRun(context, run)
   } catch (error) {
-    const reason = giveUpReason(error, message, context.now())
-    if (reason === undefined) throw error
-    // A run that cannot be planned would keep its date from being run until a sweep gave it up. Once tasks may be at
-    // work it needs a verdict, which the next sweep brings about.
-    if (runId !== undefined && !(await abandonRun(context.db, runId))) {
-      await closeRun(context.db, { runId, dispatch: 0 }, reason)
-      context.log.error({ runId, error: reason }, "a run that has begun cannot be planned or started, and is closed")
-    } else {
-      await rejectRequest(context, topics.runRequests, message, { reason, date })
-    }
+    await giveUp(context, message, error, { runId, dispatch: 0, date })
+  }
+}
+
+/** Starts a run whose turn has come. Whoever asks for that, and however often, it is started once. */
+export async function takeRunStart(context: RunContext, message: PushMessage): Promise<void> {
+  let run: Run | undefined
+  try {
+    run = await findRun(context.db, parseJson(RunStartSchema, message.data).runId)
+    if (!run) return
+    noteFields({ runId: run.runId, dispatch: run.dispatch })
+    await startRun(context, run)
+  } catch (error) {
+    // It is answered as the request that it came of.
+    const request = { ...message, id: run?.requestId ?? message.id }
+    await giveUp(context, request, error, { runId: run?.runId, dispatch: run?.dispatch ?? 0, date: run?.revenueDate })
+  }
+}
+
+/** Ends what cannot be carried out, or not for too long; throws what is to be tried again. */
+async function giveUp(
+  context: RunContext,
+  message: PushMessage,
+  error: unknown,
+  { runId, dispatch, date }: { runId: string | undefined; dispatch: number; date: string | undefined },
+): Promise<void> {
+  const reason = giveUpReason(error, message, context.now())
+  if (reason === undefined) throw error
+  // A run that cannot be planned would keep its date from being run until a sweep gave it up. Once tasks may be at
+  // work it needs a verdict, which the next sweep brings about.
+  if (runId !== undefined && !(await abandonRun(context.db, runId))) {
+    await closeRun(context.db, { runId, dispatch }, reason)
+    context.log.error({ runId, error: reason }, "a run that has begun cannot be planned or started, and is closed")
+  } else {
+    await rejectRequest(context, topics.runRequests, message, { reason, date })
   }
 }
 
@@ -60,7 +92,7 @@ async function beginRun(
   if (rejection) throw new PermanentError(rejection.reason ?? "rejected before")
   const repairOf = readRepair(message, day.date)
   const repair = repairOf === undefined ? undefined : await findRepair(context.db, repairOf)
-  if (repair) return passOverRepair(context, message, repair)
+  if (repair) return passOver(context, message, repair)
   await checkRevenue(context.db, context.source)
   if (context.source !== context.db) await readSource(() => checkReplica(context.source, day, context.now()))
   const run = await createRun(context.db, {
@@ -73,11 +105,14 @@ async function beginRun(
     requestedAt: message.publishedAt,
     checksumMultipliers: drawMultipliers(),
     repairOf,
+    cause: readCause(message, day.date),
+    ...readAsker(message.attributes),
     ...(await readSource(() => chooseRead(context.source, { ...day, timeZone: context.timeZone }))),
   })
-  if (run.runId !== runId && repairOf !== undefined && run.repairOf === repairOf) {
-    return passOverRepair(context, message, run)
-  }
+  const isSame =
+    (repairOf !== undefined && run.repairOf === repairOf) ||
+    (run.cause !== null && run.cause === readCause(message, day.date))
+  if (run.runId !== runId && isSame) return passOver(context, message, run)
   if (run.runId !== runId) {
     throw new PermanentError(
       `run ${run.runId} of ${day.date} is unfinished (${run.state}): wait for its verdict, then start the date again if it is still wanted`,
@@ -93,13 +128,29 @@ function readRepair({ attributes }: PushMessage, date: string): string | undefin
   return auditId !== undefined && AUDIT_ID.test(auditId) && auditId.startsWith(date) ? auditId : undefined
 }
 
-/** The finalizer asked twice, having died before it could write down that it had asked: nobody needs an answer. */
-function passOverRepair({ log }: RunContext, message: PushMessage, repair: Run): undefined {
-  log.info({ messageId: message.id, runId: repair.runId }, "a repair that is a run already is not begun again")
+/** Which need of Daybook's own of its date the request is for. */
+function readCause({ attributes }: PushMessage, date: string): string | undefined {
+  const cause = attributes[CAUSE_ATTRIBUTE]
+  return cause !== undefined && CAUSE.test(cause) && cause.startsWith(date) ? cause : undefined
 }
 
-/** Takes a run as far as its execution, from wherever it stands; does nothing if it is further. */
-async function startRun(context: RunContext, run: Run): Promise<void> {
-  if (run.state === "planning") await inSpan("plan run", {}, () => planRun(context, run))
-  else await resumeDispatch(context, run.runId, run.requestId)
+/** The finalizer asked twice, having died before it could write down that it had asked: nobody needs an answer. */
+function passOver({ log }: RunContext, message: PushMessage, run: Run): undefined {
+  log.info({ messageId: message.id, runId: run.runId }, "what was asked for before is not begun again")
+}
+
+/** Takes a run as far as its execution, from wherever it stands, if its turn has come; does nothing if it is further. */
+async function startRun(context: RunContext, { runId }: Run): Promise<void> {
+  const waiting = await findRun(context.db, runId)
+  if (waiting?.state === "waiting" && (await isOfCancelledBackfill(context.db, waiting))) {
+    // The request was on its way when the backfill was cancelled.
+    await abandonRun(context.db, runId)
+    context.log.info({ runId }, "a run of a cancelled backfill is not begun")
+    return
+  }
+  const run = await admitRun(context.db, runId, context.runsMax)
+  if (!run) return
+  if (run.state === "waiting") context.log.info({ runId, runsMax: context.runsMax }, "a run waits for its turn")
+  else if (run.state === "planning") await inSpan("plan run", {}, () => planRun(context, run))
+  else await resumeDispatch(context, run)
 }

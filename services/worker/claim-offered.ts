@@ -21,7 +21,7 @@ export async function* claimOffered(context: ClaimContext, queue: ItemQueue): As
   const { signal } = context
   let isWhole = false
   let claimedAt = performance.now()
-  while (!signal.aborted) {
+  while (!signal.aborted && !context.gate.isClosed) {
     if (queue.mode !== "fetched") {
       // Asked in this order: the last shard is offered in the transaction that ends the planning.
       isWhole ||= await isPlanWhole(context)
@@ -34,7 +34,7 @@ export async function* claimOffered(context: ClaimContext, queue: ItemQueue): As
       claimedAt = performance.now()
     }
     // Not before their claims are decided: an item that is acknowledged and not claimed would be offered to nobody.
-    if (signal.aborted) return
+    if (signal.aborted || context.gate.isClosed) return
     queue.acknowledge(items)
     if (items.length === 0 && !isWhole) await awaitPlanner(context, claimedAt)
   }
@@ -43,14 +43,14 @@ export async function* claimOffered(context: ClaimContext, queue: ItemQueue): As
 
 async function* claimPulled(context: ClaimContext, items: PulledItem[]): AsyncGenerator<Work> {
   for (const { index, dispatch } of items) {
-    if (context.signal.aborted) return
+    if (context.signal.aborted || context.gate.isClosed) return
     // An item of an older dispatch finds no shard to claim: what it offered was finished, or is offered anew.
     yield* await claimNew(context, { runId: context.runId, shardIndex: index, dispatch })
   }
 }
 
 async function* claimFromLedger(context: ClaimContext): AsyncGenerator<Work> {
-  while (!context.signal.aborted) {
+  while (!context.signal.aborted && !context.gate.isClosed) {
     const offered = await findOffered(context)
     if (!offered) return
     yield* await claimNew(context, offered)

@@ -3,6 +3,7 @@ import { type Claim, claimShard } from "../../shared/ledger/claim-shard.ts"
 import type { Shard, TaskAttempt } from "../../shared/ledger/find-shards.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import type { Log } from "../../shared/telemetry/log.ts"
+import type { ClaimGate } from "./claim-gate.ts"
 import type { ItemSource } from "./pull-item.ts"
 
 /** What a task is to do next with a shard. */
@@ -23,6 +24,8 @@ export interface ClaimContext {
   itemsMax: number
   /** Whether there are more shards than tasks: else each is some task's own, and the subscription need not be asked. */
   isShared: boolean
+  /** Whether anything more may be claimed that nobody has. */
+  gate: ClaimGate
   log: Log
   signal: AbortSignal
 }
@@ -32,6 +35,7 @@ export async function claimNew(
   context: ClaimContext,
   shard: Pick<Shard, "runId" | "shardIndex" | "dispatch">,
 ): Promise<Work[]> {
+  if (!(await context.gate.pass())) return []
   const claim = await claimAgain(context, shard)
   return claim ? [{ kind: "compute", claim, crashes: 0 }] : []
 }

@@ -16,8 +16,9 @@ import { createLog, type Log } from "../../shared/telemetry/log.ts"
 import { openTracing } from "../../shared/telemetry/trace-exporter.ts"
 import { parseTraceParent } from "../../shared/telemetry/trace-parent.ts"
 import { continueTrace, inSpan } from "../../shared/telemetry/tracing.ts"
+import { openClaimGate } from "./claim-gate.ts"
 import { claimItems } from "./claim-items.ts"
-import { readWorkerConfig, type WorkerConfig } from "./config.ts"
+import { readThrottle, readWorkerConfig, type WorkerConfig } from "./config.ts"
 import { performWork } from "./perform-work.ts"
 import { openItemSource } from "./pull-item.ts"
 
@@ -91,7 +92,8 @@ async function runTask(config: WorkerConfig, task: TaskAttempt, log: Log, signal
   const items = openItemSource(pubsub, runId, log)
   const itemsMax = countItemsAtOnce(shards, tasks)
   const isShared = shardCount === undefined || shards > tasks
-  const work = claimItems({ db, runId, dispatch, task, items, itemsMax, isShared, signal, log })
+  const gate = openClaimGate({ db, shop: source.db, runId, throttle: readThrottle(config), log, signal })
+  const work = claimItems({ db, runId, dispatch, task, items, itemsMax, isShared, gate, signal, log })
   const context = {
     db,
     source: source.db === db ? undefined : source.pool,

@@ -82,6 +82,16 @@ export const daySettings = {
   ),
 }
 
+export const firstDateSettings = {
+  FIRST_DATE: v.optional(
+    v.pipe(
+      text("the first date of which every day should be there, as YYYY-MM-DD"),
+      v.regex(/^[1-9]\d{3}-\d{2}-\d{2}$/, "is not a date such as 2026-01-01"),
+      v.check((date) => !Number.isNaN(Date.parse(date)), "does not exist"),
+    ),
+  ),
+}
+
 export const retentionSettings = {
   RETENTION_DAYS: v.optional(
     wholeNumber("days for which runs that readers do not see any more are kept; 0 for ever", 0, 100_000),

@@ -39,6 +39,19 @@ export function addDays(date: string, days: number): string {
   return parseDate(date).add({ days }).toString()
 }
 
+/** Every date from the first to the last. */
+export function listDates(from: string, to: string): string[] {
+  const dates: string[] = []
+  for (let day = parseDate(from); day.toString() <= to; day = day.add({ days: 1 })) dates.push(day.toString())
+  return dates
+}
+
+/** When the clock of a time zone shows a time (HH:MM) on a date; the first such moment, or the next after a leap. */
+export function instantOf(date: string, time: string, timeZone: string): Date {
+  const at = parseDate(date).toZonedDateTime({ timeZone, plainTime: Temporal.PlainTime.from(time) })
+  return new Date(at.epochMilliseconds)
+}
+
 /** Returns the date; throws a PermanentError for one that does not exist. */
 export function checkDate(date: string): string {
   return parseDate(date).toString()

@@ -24,6 +24,8 @@ export interface CheckedVersion extends RevenueVersion {
 /** What a set of Revenue rows adds up to. */
 export interface RowTotals extends Totals {
   rows: bigint
+  /** The largest amount of one row; 0 where there is none above. */
+  largestCents: bigint
   /** The same number as the checksum of the purchases that they were computed from: see checksum.ts. */
   checksum: bigint
 }
@@ -84,6 +86,7 @@ export async function sumRows(db: Database, of: CheckedVersion, ranges: Range[])
   return sums.map((rows) => ({
     ...toTotals(rows),
     rows: rows.reduce((sum, row) => sum + BigInt(row.rows), 0n),
+    largestCents: rows.reduce((most, row) => (BigInt(row.largest) > most ? BigInt(row.largest) : most), 0n),
     checksum: rows.reduce((sum, row) => sum + BigInt(row.checksum), 0n),
   }))
 }
@@ -95,6 +98,7 @@ export async function deleteRows(db: Database, of: RevenueVersion, limit: number
 
 interface TotalsRow extends ArmRow, PartRow {
   rows: string
+  largest: string
   checksum: string
 }
 
@@ -116,6 +120,6 @@ function selectTotals(where: SQL, multipliers: Multipliers, arm: number): SQL {
     measures: revenueMeasures,
   })
   return sql`
-    SELECT ${arm} AS arm, COUNT(*) AS \`rows\`, ${sums}, ${checksumOfRows(multipliers)} AS checksum
+    SELECT ${arm} AS arm, COUNT(*) AS \`rows\`, COALESCE(MAX(${amountCents}), 0) AS largest, ${sums}, ${checksumOfRows(multipliers)} AS checksum
     FROM ${revenueVersions} WHERE ${where}${revenueCurrency ? sql` GROUP BY ${revenueCurrency}` : sql``}`
 }

@@ -10,7 +10,7 @@ export async function abandonRun(db: Database, runId: string): Promise<boolean> 
   return db.transaction(async (tx) => {
     const [run] = await tx.select().from(runs).where(eq(runs.runId, runId)).for("update")
     if (!run) return true
-    if (run.state !== "planning") return false
+    if (run.state !== "waiting" && run.state !== "planning") return false
     const offered = await tx.select().from(dispatches).where(eq(dispatches.runId, runId))
     if (offered.length > 0) return false
     await tx.delete(runs).where(eq(runs.runId, runId))

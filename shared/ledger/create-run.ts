@@ -1,6 +1,7 @@
-import { eq, max, sql } from "drizzle-orm"
+import { eq, max } from "drizzle-orm"
 import { runs } from "../../schemas/database/ledger.ts"
 import { type Database, isDuplicateKey } from "../database/open-database.ts"
+import type { Asker } from "../messages/asker.ts"
 import { findRepair, findRun, type Run } from "./find-runs.ts"
 
 export type NewRun = Pick<
@@ -15,14 +16,16 @@ export type NewRun = Pick<
   | "sourceIndex"
   | "accessPath"
   | "checksumMultipliers"
-> & { repairOf?: string | undefined }
+> &
+  Partial<Asker> & { repairOf?: string | undefined; cause?: string | undefined }
 
 // Another run of the same date may take the next version number first; each such loss means that another run began.
 const VERSION_TRIES_MAX = 5
 
 /**
- * Begins a run with the next version of its date, in state planning. If the date has another unfinished run, that one
- * is returned instead: the caller sees by its `runId`. The same run twice is the same run, and so is the same repair.
+ * Begins a run with the next version of its date, which waits for its turn. If the date has another unfinished run, that one
+ * is returned instead: the caller sees by its `runId`. The same run twice is the same run, and so is the same repair, and
+ * one of the same cause.
  */
 export async function createRun(db: Database, run: NewRun): Promise<Run> {
   for (let attempt = 1; ; attempt++) {
@@ -33,9 +36,7 @@ export async function createRun(db: Database, run: NewRun): Promise<Run> {
       .from(runs)
       .where(eq(runs.revenueDate, run.revenueDate))
     try {
-      await db
-        .insert(runs)
-        .values({ ...run, version: (newest?.version ?? 0) + 1, state: "planning", begunAt: sql`NOW(3)` })
+      await db.insert(runs).values({ ...run, version: (newest?.version ?? 0) + 1, state: "waiting" })
     } catch (error) {
       if (isDuplicateKey(error, "runs_unfinished")) {
         const [unfinished] = await db.select().from(runs).where(eq(runs.unfinishedDate, run.revenueDate))
@@ -44,6 +45,13 @@ export async function createRun(db: Database, run: NewRun): Promise<Run> {
       if (isDuplicateKey(error, "runs_repair")) {
         const repair = await findRepair(db, run.repairOf ?? "")
         if (repair) return repair
+      }
+      if (isDuplicateKey(error, "runs_cause")) {
+        const [caused] = await db
+          .select()
+          .from(runs)
+          .where(eq(runs.cause, run.cause ?? ""))
+        if (caused) return caused
       }
       // Else the run of that key is finished by now, or somebody else took the version or began this very run.
       const retry = ["runs_unfinished", "runs_repair", "runs_version", "PRIMARY"].some((key) =>

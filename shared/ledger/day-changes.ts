@@ -17,15 +17,19 @@ export interface DayTotals {
 /** A change of what readers see of a day: see schemas/messages/day_change.proto. */
 export interface DayChangeRecord {
   date: string
-  state: "shown" | "shown-anew" | "drifted" | "repaired"
+  state: "shown" | "shown-anew" | "drifted" | "repaired" | "late" | "arrived"
+  /** 0 where readers see none. */
   version: number
   runId: string
   previousVersion?: number | undefined
   before?: DayTotals | undefined
   after?: DayTotals | undefined
   auditId?: string | undefined
-  /** In the bucket: the verdict or the audit behind it. */
-  path: string
+  /** In the bucket: the verdict or the audit behind it; undefined of a day that is late. */
+  path?: string | undefined
+  askedBy?: string
+  via?: string
+  note?: string
 }
 
 /** A recorded change with what the ledger knows of it. */

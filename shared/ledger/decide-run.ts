@@ -4,12 +4,13 @@ import { publishedDays } from "../../schemas/database/revenue.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
 import { formatParts } from "../day/totals.ts"
 import { verdictPath } from "../documents/document-paths.ts"
+import { askerFields } from "../messages/asker.ts"
 import { type DayTotals, recordDayChange } from "./day-changes.ts"
 import type { Run } from "./find-runs.ts"
 import { toTotals } from "./published-days.ts"
 
 export interface Decision {
-  state: "complete" | "incomplete"
+  state: "complete" | "incomplete" | "held"
   /** The verdict document, JSON. */
   verdict: string
   /** What the rows of a complete run add up to. */
@@ -33,7 +34,7 @@ export async function decideRun(db: Database, run: Run, decision: Decision): Pro
 }
 
 /** Makes a version the one that readers see, and records that; never goes back to an older one. */
-async function publishDay(tx: Database, run: Run, totals: DayTotals | undefined): Promise<void> {
+export async function publishDay(tx: Database, run: Run, totals: DayTotals | undefined): Promise<void> {
   const ofDay = eq(publishedDays.revenueDate, run.revenueDate)
   const [shown] = await tx.select().from(publishedDays).where(ofDay).for("update")
   if (shown && shown.version >= run.version) return
@@ -59,5 +60,6 @@ async function publishDay(tx: Database, run: Run, totals: DayTotals | undefined)
     before: shown && toTotals(shown),
     after: totals,
     path: verdictPath(run.runId),
+    ...askerFields(run),
   })
 }

@@ -1,14 +1,21 @@
-import { and, desc, eq, inArray, isNull, max, sql } from "drizzle-orm"
+import { and, asc, desc, eq, inArray, isNull, max, sql } from "drizzle-orm"
 import { type RunState, runs } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../database/open-database.ts"
 
 export type Run = typeof runs.$inferSelect
 
-export const unfinishedStates: RunState[] = ["planning", "running", "verifying"]
+export const unfinishedStates: RunState[] = ["waiting", "planning", "running", "verifying"]
+
+/** Those that have their verdict. */
+export const decidedStates: RunState[] = ["complete", "incomplete", "held", "cancelled"]
 
 export function isUnfinished(state: RunState): boolean {
   return unfinishedStates.includes(state)
+}
+
+export async function countUnfinishedRuns(db: Database): Promise<number> {
+  return db.$count(runs, inArray(runs.state, unfinishedStates))
 }
 
 export async function findRun(db: Database, runId: string): Promise<Run | undefined> {
@@ -33,8 +40,30 @@ export async function listOpenRuns(db: Database): Promise<Run[]> {
   const unannounced = await db
     .select()
     .from(runs)
-    .where(and(inArray(runs.state, ["complete", "incomplete"]), isNull(runs.announcedAt)))
+    .where(and(inArray(runs.state, decidedStates), isNull(runs.announcedAt)))
   return [...unfinished, ...unannounced]
+}
+
+export async function listCancelledRuns(db: Database, date: string): Promise<Run[]> {
+  return db
+    .select()
+    .from(runs)
+    .where(and(eq(runs.revenueDate, date), eq(runs.state, "cancelled")))
+}
+
+/** Whether a run is one of a backfill's. */
+export function isOfBackfill({ cause }: Pick<Run, "cause">): boolean {
+  return cause?.includes(" backfill ") ?? false
+}
+
+/** Runs that wait for their turn, in their order: those of backfills last, the one that was asked for first first. */
+export async function listWaitingRuns(db: Database, limit: number): Promise<Pick<Run, "runId">[]> {
+  return db
+    .select({ runId: runs.runId })
+    .from(runs)
+    .where(eq(runs.state, "waiting"))
+    .orderBy(sql`COALESCE(${runs.cause}, '') LIKE '% backfill %'`, asc(runs.requestedAt), asc(runs.runId))
+    .limit(limit)
 }
 
 /** The newest version of each date, to be joined by `revenueDate`. */

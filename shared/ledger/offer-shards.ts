@@ -32,7 +32,8 @@ export async function offerShards(
     // Fixed, by a planner that then died: nothing but that same end may follow.
     if (current.shardCount !== null) return ranges.length === 0 && current.shardCount === shardCount
     if (firstIndex === 0) {
-      const opened = { runId, dispatch: 0, requestId: run.requestId, openedAt: sql`NOW(3)` }
+      const { requestId, askedBy, via, note } = run
+      const opened = { runId, dispatch: 0, requestId, askedBy, via, note, openedAt: sql`NOW(3)` }
       await tx.insert(dispatches).values(opened).onDuplicateKeyUpdate({ set: { runId } })
     }
     for (let start = 0; start < ranges.length; start += ROWS_PER_INSERT) {

@@ -1,19 +1,26 @@
 import { and, eq, sql } from "drizzle-orm"
 import { dispatches, runs } from "../../schemas/database/ledger.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
+import { type Asker, nobody } from "../messages/asker.ts"
 import type { Run } from "./find-runs.ts"
 import { reofferShard } from "./reoffer-shard.ts"
 
 /**
- * Opens the next dispatch of an incomplete run, and takes it back to running. Returns false, having changed nothing,
+ * Opens the next dispatch of an incomplete run, which waits for its turn. Returns false, having changed nothing,
  * if the run is not (any more) incomplete after this dispatch with its verdict announced.
  */
-export async function openNextDispatch(db: Database, run: Run, requestId: string, indexes: number[]): Promise<boolean> {
+export async function openNextDispatch(
+  db: Database,
+  run: Run,
+  requestId: string,
+  indexes: number[],
+  asker: Asker = nobody,
+): Promise<boolean> {
   const dispatch = run.dispatch + 1
   return db.transaction(async (tx) => {
     const reopened = await tx
       .update(runs)
-      .set({ state: "running", dispatch, decidedAt: null, verdict: null, announcedAt: null, dispatchError: null })
+      .set({ state: "waiting", dispatch, decidedAt: null, verdict: null, announcedAt: null, dispatchError: null })
       .where(
         and(
           eq(runs.runId, run.runId),
@@ -28,6 +35,7 @@ export async function openNextDispatch(db: Database, run: Run, requestId: string
       dispatch,
       requestId,
       shardCount: indexes.length,
+      ...asker,
       openedAt: sql`NOW(3)`,
     })
     for (const [position, index] of indexes.entries()) await reofferShard(tx, run.runId, index, dispatch, position)

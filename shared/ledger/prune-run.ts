@@ -2,7 +2,7 @@ import { and, eq, inArray, isNull, sql } from "drizzle-orm"
 import { runs } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../database/open-database.ts"
-import { isNotShown, newestVersions, type Run } from "./find-runs.ts"
+import { decidedStates, isNotShown, newestVersions, type Run } from "./find-runs.ts"
 
 /**
  * Finished runs whose rows are not needed any more: not shown, and not among the newest versions of their date, of which
@@ -17,7 +17,7 @@ export async function listPrunableRuns(db: Database, versionsKept: number): Prom
     .leftJoin(publishedDays, eq(publishedDays.revenueDate, runs.revenueDate))
     .where(
       and(
-        inArray(runs.state, ["complete", "incomplete"]),
+        inArray(runs.state, decidedStates),
         isNull(runs.prunedAt),
         sql`${runs.version} <= ${newest.version} - ${versionsKept}`,
         isNotShown,

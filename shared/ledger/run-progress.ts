@@ -3,6 +3,7 @@ import { eq, sql } from "drizzle-orm"
 import { dispatches, type RunState, runs, type ShardState, shards } from "../../schemas/database/ledger.ts"
 import type { Database } from "../database/open-database.ts"
 import { type RetryOptions, retryTransient } from "../retry.ts"
+import { decidedStates } from "./find-runs.ts"
 
 /** How far a run is, by the ledger. */
 export interface RunProgress {
@@ -55,7 +56,7 @@ export async function* followRun(db: Database, runId: string, options: FollowOpt
 }
 
 export function isFinished(progress: RunProgress): boolean {
-  return (progress.state === "complete" || progress.state === "incomplete") && progress.announced
+  return decidedStates.includes(progress.state) && progress.announced
 }
 
 /** Purchases per second of the newest dispatch; 0 until something is computed. */

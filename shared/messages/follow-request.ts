@@ -14,7 +14,12 @@ import { topics } from "./topics.ts"
 
 /** A request that was published. */
 export interface SentRequest {
-  topic: typeof topics.runRequests | typeof topics.rerunRequests
+  topic:
+    | typeof topics.runRequests
+    | typeof topics.rerunRequests
+    | typeof topics.cancelRequests
+    | typeof topics.pauseRequests
+    | typeof topics.releaseRequests
   messageId: string
   /** The dates that it may be about: one, or what "yesterday" may mean. */
   dates: string[]

@@ -13,12 +13,14 @@ export function renderVerdict(verdict: Verdict): string[] {
     `${verdict.verdict}: ${verdict.date} version ${verdict.version}, ${formatNumberOf(verdict.shards, "shard")}, run ${verdict.runId}`,
     ...(verdict.reason === undefined ? [] : [`  ${verdict.reason}`]),
     // Nothing is known of what was not verified.
-    ...(verdict.faults.some(({ fault }) => fault === "unverified") ? [] : renderTotals(verdict)).map(
-      (line) => `  ${line}`,
-    ),
+    ...(isVerified(verdict) ? renderTotals(verdict) : []).map((line) => `  ${line}`),
     ...renderVersionChanges(verdict.changes).map((line) => `  ${line}`),
     ...renderFaults(verdict.faults).map((line) => `  ${line}`),
   ]
+}
+
+function isVerified({ verdict, faults }: Verdict): boolean {
+  return verdict !== "cancelled" && !faults.some(({ fault }) => fault === "unverified")
 }
 
 /** Users, purchases and amount, with the guests apart. */

@@ -1,0 +1,162 @@
+import { setTimeout as wait } from "node:timers/promises"
+import type { BackfillKind } from "../../schemas/database/ledger.ts"
+import { formatJson } from "../../schemas/json.ts"
+import { BackfillRequestSchema } from "../../schemas/messages/backfill_request_pb.ts"
+import { type Database, openDatabase } from "../../shared/database/open-database.ts"
+import { routeDatabase } from "../../shared/database/route-database.ts"
+import { listDates } from "../../shared/day/revenue-day.ts"
+import { rejectionPath } from "../../shared/documents/document-paths.ts"
+import { readDocument } from "../../shared/documents/documents.ts"
+import { openBucket } from "../../shared/google/open-bucket.ts"
+import { openPubSub } from "../../shared/google/open-pubsub.ts"
+import {
+  type Backfill,
+  countBackfillDays,
+  findBackfill,
+  isToFill,
+  listBackfillDays,
+} from "../../shared/ledger/backfills.ts"
+import { listDays } from "../../shared/ledger/list-days.ts"
+import { publishRequest } from "../../shared/messages/publish-request.ts"
+import { topics } from "../../shared/messages/topics.ts"
+import { createLog } from "../../shared/telemetry/log.ts"
+import { formatDuration, formatNumberOf } from "../../shared/terminal/render-numbers.ts"
+import { renderTable } from "../../shared/terminal/render-table.ts"
+import type { SendOptions } from "./await-verdict.ts"
+import { readDatabaseConfig, readPublishConfig, readWatchConfig } from "./config.ts"
+import { listRunTimes } from "./run-history.ts"
+import { exitCodes, printResult, type Terminal } from "./terminal.ts"
+import { whoAsks } from "./who-asks.ts"
+
+interface BackfillRequest {
+  from: string
+  to: string
+  which: BackfillKind
+  order: "newest-first" | "oldest-first"
+  runsAtOnce: number
+}
+
+const POLL_MS = 500
+const FAILED_SHOWN_MAX = 20
+
+/** `daybook backfill`: asks for many dates, or says what that would be. */
+export async function backfillDays(
+  request: BackfillRequest,
+  options: SendOptions & { dryRun: boolean },
+  terminal: Terminal,
+): Promise<number> {
+  if (options.dryRun) return showDryRun(request, options.json, terminal)
+  const what = `${request.which} days from ${request.from} to ${request.to}`
+  if (!options.wait) {
+    const backfillId = await publish(request, options.note, terminal)
+    printResult(terminal, options.json, { backfillId }, [
+      `Asked for ${what}: backfill ${backfillId}.`,
+      "To follow it: npm run daybook -- status",
+    ])
+    return exitCodes.ok
+  }
+  const config = readWatchConfig(terminal.env)
+  const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: 1 })
+  try {
+    // Before publishing: a request that nobody can follow is not what was asked for.
+    await findBackfill(database.db, "")
+    const backfillId = await publish(request, options.note, terminal)
+    terminal.stderr.write(`Asked for ${what}: backfill ${backfillId}.\n`)
+    const log = await createLog("cli", "silent")
+    const readRejection = () =>
+      readDocument(openBucket(config), rejectionPath(topics.backfillRequests, backfillId), { log })
+    return await follow(database.db, backfillId, readRejection, options, terminal)
+  } finally {
+    await database.close()
+  }
+}
+
+async function publish(request: BackfillRequest, note: string | undefined, terminal: Terminal): Promise<string> {
+  const pubsub = openPubSub(readPublishConfig(terminal.env))
+  try {
+    const data = formatJson(BackfillRequestSchema, request)
+    return await publishRequest(pubsub, topics.backfillRequests, data, whoAsks(note, terminal.env))
+  } finally {
+    await pubsub.close()
+  }
+}
+
+async function follow(
+  db: Database,
+  backfillId: string,
+  readRejection: () => Promise<string | undefined>,
+  { json, timeoutSeconds }: SendOptions,
+  terminal: Terminal,
+): Promise<number> {
+  const deadline = timeoutSeconds === undefined ? Number.POSITIVE_INFINITY : Date.now() + timeoutSeconds * 1_000
+  let shown = ""
+  for (;;) {
+    const backfill = await findBackfill(db, backfillId)
+    if (!backfill) {
+      const rejection = await readRejection()
+      if (rejection !== undefined) {
+        const { reason } = JSON.parse(rejection) as { reason: string }
+        printResult(terminal, json, { backfillId, verdict: "rejected", reason }, [`rejected: ${reason}`])
+        return exitCodes.failed
+      }
+    } else {
+      const line = await describeBackfill(db, backfill)
+      if (line !== shown) terminal.stderr.write(`${line}\n`)
+      shown = line
+      if (backfill.state === "ended" || backfill.state === "cancelled") return printEnd(db, backfill, json, terminal)
+    }
+    if (terminal.signal.aborted) return exitCodes.interrupted
+    if (Date.now() > deadline) {
+      printResult(terminal, json, { backfillId, state: "at-work" }, ["It goes on: npm run daybook -- status"])
+      return exitCodes.failed
+    }
+    await wait(POLL_MS, undefined, { signal: terminal.signal }).catch(() => undefined)
+  }
+}
+
+/** `backfill 1795…: 12 of 60 days done, 1 failed, 2 at work`. */
+export async function describeBackfill(db: Database, { backfillId, state }: Backfill): Promise<string> {
+  const { waiting, asked, done, failed, cancelled } = await countBackfillDays(db, backfillId)
+  const all = formatNumberOf(waiting + asked + done + failed + cancelled, "day")
+  const parts = [`${done} of ${all} done`, `${failed} failed`, `${asked} at work`]
+  return `backfill ${backfillId}${state === "cancelled" || state === "paused" ? ` (${state})` : ""}: ${parts.join(", ")}`
+}
+
+async function printEnd(db: Database, backfill: Backfill, json: boolean, terminal: Terminal): Promise<number> {
+  const { backfillId, state } = backfill
+  const counts = await countBackfillDays(db, backfillId)
+  const failed = await listBackfillDays(db, backfillId, "failed", FAILED_SHOWN_MAX)
+  const days = failed.map(({ revenueDate, reason }) => ({ date: revenueDate, reason: reason ?? "" }))
+  printResult(terminal, json, { backfillId, state, ...counts, failedDays: days }, [
+    `${state}: ${counts.done} days done, ${counts.failed} failed`,
+    ...days.map(({ date, reason }) => `  ${date}  ${reason}`),
+  ])
+  return state === "ended" && counts.failed === 0 ? exitCodes.ok : exitCodes.failed
+}
+
+/** What would be asked for. Its length is told from what runs of this ledger took: between the shorter and longer half. */
+async function showDryRun(request: BackfillRequest, json: boolean, terminal: Terminal): Promise<number> {
+  const database = openDatabase({ ...(await routeDatabase(readDatabaseConfig(terminal.env))), connectionsMax: 1 })
+  try {
+    const { from, to, which, runsAtOnce } = request
+    const known = new Map((await listDays(database.db, from, to)).map((day) => [day.date, day]))
+    const dates = listDates(from, to).filter((date) => isToFill(which, known.get(date)))
+    const ordered = request.order === "newest-first" ? dates.toReversed() : dates
+    const days = ordered.map((date) => ({ date, state: known.get(date)?.state ?? "missing" }))
+    const times = await listRunTimes(database.db)
+    const total = (share: number) => ((times[Math.floor(times.length * share)] ?? 0) * dates.length) / runsAtOnce
+    const estimate = times.length === 0 ? undefined : { fromMs: Math.round(total(0.25)), toMs: Math.round(total(0.75)) }
+    printResult(terminal, json, { days, runsAtOnce, estimate: estimate ?? null }, [
+      ...renderTable(
+        [{ title: "DATE" }, { title: "STATE" }],
+        days.map(({ date, state }) => [date, state]),
+      ),
+      `${formatNumberOf(dates.length, "day")}, ${formatNumberOf(runsAtOnce, "run")} at once${
+        estimate ? `: ${formatDuration(estimate.fromMs)} to ${formatDuration(estimate.toMs)}, by the newest runs` : ""
+      }`,
+    ])
+    return exitCodes.ok
+  } finally {
+    await database.close()
+  }
+}

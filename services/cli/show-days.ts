@@ -1,0 +1,125 @@
+import type { Database } from "../../shared/database/open-database.ts"
+import { addDays, findYesterday, listDates } from "../../shared/day/revenue-day.ts"
+import { listOpenBackfills } from "../../shared/ledger/backfills.ts"
+import { type Day, findFirstDate, listDays } from "../../shared/ledger/list-days.ts"
+import { countTasksAtWork, findPause, type Pause } from "../../shared/ledger/pause.ts"
+import { formatAmount } from "../../shared/terminal/render-amount.ts"
+import { formatCount, formatNumberOf } from "../../shared/terminal/render-numbers.ts"
+import { renderTable } from "../../shared/terminal/render-table.ts"
+import { describeBackfill } from "./backfill-days.ts"
+import { exitCodes, printResult, type Terminal } from "./terminal.ts"
+
+const DAYS_DEFAULT = 35
+
+interface Window {
+  from: string | undefined
+  to: string | undefined
+}
+
+/** `daybook status`: a line for each day of a window, also for those that nobody ever asked for. */
+export async function showDays(
+  db: Database,
+  {
+    REVENUE_TIME_ZONE: timeZone,
+    FIRST_DATE: firstDate,
+  }: { REVENUE_TIME_ZONE: string; FIRST_DATE?: string | undefined },
+  { from, to, json }: Window & { json: boolean },
+  terminal: Terminal,
+): Promise<number> {
+  const last = to ?? findYesterday(new Date(), timeZone).date
+  const begun = [firstDate, await findFirstDate(db)].filter((date) => date !== undefined).toSorted()[0]
+  const first = from ?? laterOf(addDays(last, 1 - DAYS_DEFAULT), begun)
+  const known = new Map((await listDays(db, first, last)).map((day) => [day.date, day]))
+  const days = listDates(first, last)
+    .toReversed()
+    .map((date) => known.get(date) ?? missing(date))
+  const [backfills, pause] = await Promise.all([listOpenBackfills(db), findPause(db)])
+  const tasks = pause ? await countTasksAtWork(db) : 0
+  const lines =
+    begun === undefined && from === undefined
+      ? ["There is no run yet: npm run daybook -- start yesterday"]
+      : [
+          ...renderDays(days),
+          ...(await Promise.all(backfills.map((backfill) => describeBackfill(db, backfill)))),
+          ...(pause ? [describePause(pause, tasks)] : []),
+        ]
+  const paused = pause ? { ...pause, tasksAtWork: tasks } : null
+  printResult(terminal, json, { days: days.map(toDocument), backfills, paused }, lines)
+  return exitCodes.ok
+}
+
+const laterOf = (date: string, other: string | undefined) => (other !== undefined && other > date ? other : date)
+
+const missing = (date: string): Day => ({
+  date,
+  state: "missing",
+  shown: undefined,
+  newest: undefined,
+  lateAt: undefined,
+})
+
+function renderDays(days: Day[]): string[] {
+  const right = "right" as const
+  return renderTable(
+    [
+      { title: "DATE" },
+      { title: "STATE" },
+      { title: "VERSION", align: right },
+      { title: "USERS", align: right },
+      { title: "PURCHASES", align: right },
+      { title: "AMOUNT", align: right },
+      { title: "SHOWN SINCE" },
+      { title: "AUDITED" },
+      { title: "WANTS" },
+    ],
+    days.map((day) => {
+      const { shown } = day
+      const totals = shown?.totals
+      return [
+        day.date,
+        day.lateAt && !shown ? `${day.state}, late` : day.state,
+        shown ? String(shown.version) : "",
+        totals?.users === undefined ? "" : formatCount(totals.users),
+        totals ? formatCount(totals.purchases) : "",
+        totals ? formatAmount(totals.amountCents) : "",
+        formatTime(shown?.since),
+        formatTime(shown?.auditedAt ?? undefined),
+        describeWant(day) ?? "",
+      ]
+    }),
+  )
+}
+
+/** `paused since 2026-11-22 12:00 by Ada (the sale), until 2026-11-22 18:00: 2 tasks still have a shard`. */
+function describePause({ changedAt, untilAt, askedBy, note }: Pause, tasks: number): string {
+  const by = askedBy === null ? "" : ` by ${askedBy}`
+  const why = note === null ? "" : ` (${note})`
+  const until = untilAt === null ? "" : `, until ${formatTime(untilAt)}`
+  const rest = tasks === 0 ? "no task is at work" : `${formatNumberOf(tasks, "task")} still at work`
+  return `paused since ${formatTime(changedAt ?? undefined)}${by}${why}${until}: ${rest}`
+}
+
+/** To the minute, in UTC. */
+const formatTime = (at: Date | undefined) => at?.toISOString().slice(0, 16).replace("T", " ") ?? ""
+
+/** The one thing that a person would do about a day; undefined where there is nothing to be done. */
+function describeWant({ date, state, newest, shown }: Day): string | undefined {
+  if (state === "missing" || state === "cancelled") return `start ${date}`
+  if (state === "drifted") return `start ${date}: the shop has other purchases by now`
+  if (newest?.state === "held")
+    return `release ${date}${shown ? `: version ${newest.version} is held` : ", or start it anew"}`
+  if (newest?.state === "incomplete") return `rerun ${date}${shown ? `: version ${newest.version} is incomplete` : ""}`
+  return undefined
+}
+
+function toDocument(day: Day) {
+  const { date, state, shown, newest, lateAt } = day
+  return {
+    date,
+    state,
+    shown: shown ? { version: shown.version, since: shown.since, ...shown.totals, auditedAt: shown.auditedAt } : null,
+    newest: newest ?? null,
+    lateAt: lateAt ?? null,
+    wants: describeWant(day) ?? null,
+  }
+}

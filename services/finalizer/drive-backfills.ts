@@ -1,0 +1,110 @@
+import type { Topic } from "@google-cloud/pubsub"
+import type { Bucket } from "@google-cloud/storage"
+import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
+import { formatJson, parseDocument, parseJson } from "../../schemas/json.ts"
+import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
+import { RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
+import type { Database } from "../../shared/database/open-database.ts"
+import { rejectionPath } from "../../shared/documents/document-paths.ts"
+import { readDocument } from "../../shared/documents/documents.ts"
+import {
+  type Backfill,
+  type BackfillDay,
+  countBackfillDays,
+  endBackfill,
+  findRunOfDay,
+  hasUnfinishedRun,
+  listBackfillDays,
+  listOpenBackfills,
+  moveBackfillDay,
+} from "../../shared/ledger/backfills.ts"
+import { isUnfinished } from "../../shared/ledger/find-runs.ts"
+import { askerFields } from "../../shared/messages/asker.ts"
+import { backfillCause, CAUSE_ATTRIBUTE, topics } from "../../shared/messages/topics.ts"
+import type { Log } from "../../shared/telemetry/log.ts"
+
+export interface BackfillContext {
+  db: Database
+  bucket: Bucket
+  log: Log
+  /** The topic of run requests. */
+  runRequests: Topic
+  now(): Date
+}
+
+// A request becomes a run within a second, or is rejected. One that did neither was never sent, its finalizer having died
+// just then, or is still on its way: then the planner knows its cause.
+const ASKED_AGAIN_MS = 2 * 60_000
+
+// A date that somebody else's run is at work on is passed over until that has ended.
+const DAYS_LOOKED_AT_MAX = 50
+
+/**
+ * Brings every backfill as far as it can go: takes in what has become of the days that were asked for, and asks for the
+ * next ones, never more at once than it says. All of it is in the ledger: whoever drives, and however many at once, each
+ * day is asked for once.
+ */
+export async function driveBackfills(context: BackfillContext): Promise<void> {
+  for (const backfill of await listOpenBackfills(context.db)) {
+    const asked = await listBackfillDays(context.db, backfill.backfillId, "asked", backfill.runsAtOnce)
+    for (const day of asked) await takeIn(context, backfill, day)
+    if (backfill.state === "at-work") await askForNext(context, backfill)
+  }
+}
+
+/** What has become of a day that was asked for. */
+async function takeIn(context: BackfillContext, backfill: Backfill, day: BackfillDay): Promise<void> {
+  const { db } = context
+  const run = await findRunOfDay(db, day)
+  if (run && isUnfinished(run.state)) return
+  if (run) {
+    const verdict = run.verdict === null ? undefined : parseDocument(VerdictSchema, run.verdict)
+    const isDone = run.state === "complete"
+    const reason = isDone ? null : `${run.state}: ${verdict?.reason ?? "without a reason"}`
+    await moveBackfillDay(db, day, { state: isDone ? "done" : "failed", reason })
+    return
+  }
+  const rejection = await findRejection(context, day)
+  if (rejection !== undefined) {
+    await moveBackfillDay(db, day, { state: "failed", reason: `rejected: ${rejection}` })
+  } else if (day.askedAt !== null && context.now().getTime() - day.askedAt.getTime() > ASKED_AGAIN_MS) {
+    if (await moveBackfillDay(db, day, { state: "asked" })) await ask(context, backfill, day)
+  }
+}
+
+async function findRejection(
+  { bucket, log }: BackfillContext,
+  { requestId }: BackfillDay,
+): Promise<string | undefined> {
+  if (requestId === null) return undefined
+  const text = await readDocument(bucket, rejectionPath(topics.runRequests, requestId), { log })
+  return text === undefined ? undefined : (parseJson(RunVerdictSchema, text).reason ?? "without a reason")
+}
+
+async function askForNext(context: BackfillContext, backfill: Backfill): Promise<void> {
+  const { db, log } = context
+  const { backfillId, runsAtOnce } = backfill
+  const waiting = await listBackfillDays(db, backfillId, "waiting", DAYS_LOOKED_AT_MAX)
+  for (const day of waiting) {
+    // Counted anew each time: another finalizer may be at it, too.
+    if ((await countBackfillDays(db, backfillId)).asked >= runsAtOnce) return
+    if (await hasUnfinishedRun(db, day.revenueDate)) continue
+    if (await moveBackfillDay(db, day, { state: "asked" })) await ask(context, backfill, day)
+  }
+  const { done, failed, asked, waiting: left } = await countBackfillDays(db, backfillId)
+  if (asked + left === 0 && (await endBackfill(db, backfillId, "ended"))) {
+    log[failed === 0 ? "info" : "error"]({ backfillId, done, failed }, "a backfill has ended")
+  }
+}
+
+async function ask({ db, runRequests }: BackfillContext, backfill: Backfill, day: BackfillDay): Promise<void> {
+  const { backfillId, askedBy, note } = backfill
+  const requestId = await runRequests.publishMessage({
+    data: Buffer.from(formatJson(RunRequestSchema, { date: day.revenueDate })),
+    attributes: {
+      [CAUSE_ATTRIBUTE]: backfillCause(day.revenueDate, backfillId),
+      ...askerFields({ askedBy, via: "backfill", note }),
+    },
+  })
+  await moveBackfillDay(db, { ...day, state: "asked" }, { requestId })
+}

@@ -1,0 +1,76 @@
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { checksFolder } from "../../schemas/database/checks-folder.ts"
+import { allRows, type Database } from "../../shared/database/open-database.ts"
+import type { RowTotals } from "../../shared/day/revenue-rows.ts"
+import { addTotals, noTotals, type Totals } from "../../shared/day/totals.ts"
+import { ConfigurationError, describeError } from "../../shared/errors.ts"
+import type { Run } from "../../shared/ledger/find-runs.ts"
+import { isTransient } from "../../shared/transient.ts"
+
+/** A question to a day that readers do not see yet; any row is an objection. */
+export interface Check {
+  /** The file's name, without its ending. */
+  name: string
+  severity: "block" | "warn"
+  /** What it means that it does not pass. */
+  meaning: string
+  query: string
+}
+
+/** A check that did not pass. */
+export interface Objection extends Omit<Check, "query"> {
+  /** The first rows that it returned, JSON each. */
+  rows: string[]
+}
+
+const ROWS_KEPT_MAX = 20
+
+/** Reads the checks of a folder, in the order of their names. Throws a ConfigurationError for a file that is none. */
+export function readChecks(folder = checksFolder): Check[] {
+  const files = readdirSync(folder).filter((name) => name.endsWith(".sql"))
+  return files.toSorted().map((file) => {
+    const text = readFileSync(join(folder, file), "utf8")
+    const [, severity, meaning] = /^-- (block|warn): (.+)/.exec(text) ?? []
+    if ((severity !== "block" && severity !== "warn") || meaning === undefined) {
+      throw new ConfigurationError(`${join(folder, file)} does not begin with "-- block: …" or "-- warn: …"`)
+    }
+    return { name: file.replace(/\.sql$/, ""), severity, meaning, query: text.trim().replace(/;$/, "") }
+  })
+}
+
+/**
+ * Asks each check of a version that is verified and hidden. One that the server refuses is an objection, too: nobody knows
+ * whether it would have passed. Throws what may pass.
+ */
+export async function runChecks(db: Database, checks: Check[], run: Run, rows: RowTotals[]): Promise<Objection[]> {
+  const totals = rows.reduce<Totals>(addTotals, noTotals)
+  const users = rows.reduce((sum, of) => sum + of.rows, 0n)
+  const largest = rows.reduce((most, of) => (of.largestCents > most ? of.largestCents : most), 0n)
+  const values: Record<string, string> = {
+    date: `DATE'${run.revenueDate}'`,
+    version: String(run.version),
+    users: String(users),
+    purchases: String(totals.purchases),
+    amount_cents: totals.amountCents === undefined ? "NULL" : String(totals.amountCents),
+    largest_amount_cents: String(largest),
+  }
+  const objections: Objection[] = []
+  for (const { query, ...check } of checks) {
+    const objecting = await ask(
+      db,
+      query.replace(/:([a-z_]+)\b/g, (name, key: string) => values[key] ?? name),
+    )
+    if (objecting.length > 0) objections.push({ ...check, rows: objecting.slice(0, ROWS_KEPT_MAX) })
+  }
+  return objections
+}
+
+async function ask(db: Database, query: string): Promise<string[]> {
+  try {
+    return allRows<Record<string, unknown>>(await db.execute(query)).map((row) => JSON.stringify(row))
+  } catch (error) {
+    if (isTransient(error)) throw error
+    return [JSON.stringify({ error: describeError(error) })]
+  }
+}

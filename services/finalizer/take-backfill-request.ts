@@ -1,0 +1,74 @@
+import { type BackfillKind, backfillKinds } from "../../schemas/database/ledger.ts"
+import { MalformedError, parseJson } from "../../schemas/json.ts"
+import { type BackfillRequest, BackfillRequestSchema } from "../../schemas/messages/backfill_request_pb.ts"
+import { addDays, checkDate, findYesterday, listDates } from "../../shared/day/revenue-day.ts"
+import { PermanentError } from "../../shared/errors.ts"
+import { createBackfill, findBackfill, isToFill } from "../../shared/ledger/backfills.ts"
+import { listDays } from "../../shared/ledger/list-days.ts"
+import { readAsker } from "../../shared/messages/asker.ts"
+import type { PushMessage } from "../../shared/messages/push-server.ts"
+import { findRejection, type RejectionContext, rejectRequest } from "../../shared/messages/reject-request.ts"
+import { topics } from "../../shared/messages/topics.ts"
+import { type BackfillContext, driveBackfills } from "./drive-backfills.ts"
+
+export interface BackfillRequestContext extends BackfillContext, RejectionContext {
+  night: { REVENUE_TIME_ZONE: string }
+}
+
+// Ten years.
+const DAYS_MAX = 3_660
+const RUNS_AT_ONCE = 2
+const RUNS_AT_ONCE_MAX = 100
+
+/**
+ * Takes a request for many dates: they are written down as they are now, whatever day it is when their turn comes. What can
+ * never be filled is rejected.
+ */
+export async function takeBackfillRequest(context: BackfillRequestContext, message: PushMessage): Promise<void> {
+  const { db, log } = context
+  try {
+    if ((await findBackfill(db, message.id)) === undefined) {
+      const rejection = await findRejection(context, topics.backfillRequests, message)
+      if (rejection) throw new PermanentError(rejection.reason ?? "rejected before")
+      const request = readRequest(parseJson(BackfillRequestSchema, message.data), context)
+      const { from, to, which, runsAtOnce } = request
+      const known = new Map((await listDays(db, from, to)).map((day) => [day.date, day]))
+      const dates = listDates(from, to).filter((date) => isToFill(which, known.get(date)))
+      if (dates.length === 0)
+        throw new PermanentError(`no date from ${from} to ${to} is ${which}: there is nothing to do`)
+      const backfill = { backfillId: message.id, fromDate: from, toDate: to, which, runsAtOnce }
+      const asker = readAsker(message.attributes)
+      await createBackfill(
+        db,
+        { ...backfill, ...asker, requestedAt: message.publishedAt },
+        request.isNewestFirst ? dates.toReversed() : dates,
+      )
+      log.info({ ...backfill, ...asker, dates: dates.length }, "a backfill is begun")
+    }
+    await driveBackfills(context)
+  } catch (error) {
+    if (!(error instanceof PermanentError || error instanceof MalformedError)) throw error
+    await rejectRequest(context, topics.backfillRequests, message, { reason: error.message })
+  }
+}
+
+function readRequest(request: BackfillRequest, context: BackfillRequestContext) {
+  const { which = "missing", order = "newest-first", runsAtOnce = RUNS_AT_ONCE } = request
+  const from = checkDate(request.from)
+  const to = checkDate(request.to)
+  const yesterday = findYesterday(context.now(), context.night.REVENUE_TIME_ZONE).date
+  if (from > to) throw new PermanentError(`the date ${from} is after ${to}`)
+  if (to > yesterday) throw new PermanentError(`the date ${to} has not ended yet: the last that has is ${yesterday}`)
+  if (addDays(from, DAYS_MAX) <= to) throw new PermanentError(`from ${from} to ${to} are more than ${DAYS_MAX} days`)
+  if (!isKind(which))
+    throw new PermanentError(`"which" is none of ${backfillKinds.join(", ")}: ${JSON.stringify(which)}`)
+  if (order !== "newest-first" && order !== "oldest-first") {
+    throw new PermanentError(`"order" is neither newest-first nor oldest-first: ${JSON.stringify(order)}`)
+  }
+  if (runsAtOnce < 1 || runsAtOnce > RUNS_AT_ONCE_MAX) {
+    throw new PermanentError(`"runsAtOnce" is not from 1 to ${RUNS_AT_ONCE_MAX}: ${runsAtOnce}`)
+  }
+  return { from, to, which, isNewestFirst: order === "newest-first", runsAtOnce }
+}
+
+const isKind = (which: string): which is BackfillKind => backfillKinds.some((kind) => kind === which)

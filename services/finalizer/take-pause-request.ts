@@ -1,0 +1,45 @@
+import { MalformedError, parseJson } from "../../schemas/json.ts"
+import { PauseRequestSchema } from "../../schemas/messages/pause_request_pb.ts"
+import { PermanentError } from "../../shared/errors.ts"
+import { setBackfillPause, setPause } from "../../shared/ledger/pause.ts"
+import { readAsker } from "../../shared/messages/asker.ts"
+import type { PushMessage } from "../../shared/messages/push-server.ts"
+import { type RejectionContext, rejectRequest } from "../../shared/messages/reject-request.ts"
+import { topics } from "../../shared/messages/topics.ts"
+import { type BackfillContext, driveBackfills } from "./drive-backfills.ts"
+import { startWaiting, type WaitingContext } from "./start-waiting.ts"
+
+export interface PauseContext extends BackfillContext, WaitingContext, RejectionContext {}
+
+/** Pauses everything, or a backfill, or lets it go on. The newest request counts, in whatever order they come. */
+export async function takePauseRequest(context: PauseContext, message: PushMessage): Promise<void> {
+  const { db, log } = context
+  try {
+    const { paused, until, backfillId } = parseJson(PauseRequestSchema, message.data)
+    const asker = readAsker(message.attributes)
+    if (backfillId !== undefined) {
+      if (!(await setBackfillPause(db, backfillId, paused))) {
+        throw new PermanentError(`there is no backfill ${JSON.stringify(backfillId)} at work`)
+      }
+    } else if (!(await setPause(db, { paused, untilAt: readUntil(until), changedAt: message.publishedAt, ...asker }))) {
+      log.info({ messageId: message.id }, "a request to pause or to go on is older than what was said since")
+      return
+    }
+    log.warn({ paused, until, backfillId, ...asker }, paused ? "paused" : "it goes on")
+    if (paused) return
+    await startWaiting(context)
+    await driveBackfills(context)
+  } catch (error) {
+    if (!(error instanceof PermanentError || error instanceof MalformedError)) throw error
+    await rejectRequest(context, topics.pauseRequests, message, { reason: error.message })
+  }
+}
+
+function readUntil(until: string | undefined): Date | null {
+  if (until === undefined) return null
+  const at = new Date(until)
+  if (!/^\d{4}-\d{2}-\d{2}T/.test(until) || Number.isNaN(at.getTime())) {
+    throw new PermanentError(`"until" is no time such as 2026-11-22T18:00:00Z: ${JSON.stringify(until)}`)
+  }
+  return at
+}

@@ -1,0 +1,72 @@
+import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
+import { formatJson, MalformedError, parseDocument, parseJson } from "../../schemas/json.ts"
+import { ReleaseRequestSchema } from "../../schemas/messages/release_request_pb.ts"
+import { parseTotals, totalsFields } from "../../shared/day/totals.ts"
+import { PermanentError } from "../../shared/errors.ts"
+import { findNewestRun, type Run } from "../../shared/ledger/find-runs.ts"
+import { releaseRun } from "../../shared/ledger/release-run.ts"
+import { askerFields, readAsker } from "../../shared/messages/asker.ts"
+import { findRequestedRun } from "../../shared/messages/find-requested-run.ts"
+import type { PushMessage } from "../../shared/messages/push-server.ts"
+import { findRejection, type RejectionContext, rejectRequest } from "../../shared/messages/reject-request.ts"
+import { topics } from "../../shared/messages/topics.ts"
+import { noteFields } from "../../shared/telemetry/tracing.ts"
+import { announceVerdict, type FinalizeContext } from "./finalize-run.ts"
+
+/** Shows a day that a check holds, as it is. May be repeated after a crash at any point. */
+export async function takeReleaseRequest(
+  context: FinalizeContext & RejectionContext,
+  message: PushMessage,
+): Promise<void> {
+  let run: Run | undefined
+  try {
+    const rejection = await findRejection(context, topics.releaseRequests, message)
+    if (rejection) throw new PermanentError(rejection.reason ?? "rejected before")
+    run = await findRequestedRun(context.db, parseJson(ReleaseRequestSchema, message.data).run)
+    noteFields({ runId: run.runId, dispatch: run.dispatch })
+    if (!isReleasedBy(run, message)) await release(context, run, message)
+    await announceVerdict(context, run.runId)
+  } catch (error) {
+    if (!(error instanceof PermanentError || error instanceof MalformedError)) throw error
+    await rejectRequest(context, topics.releaseRequests, message, {
+      reason: error.message,
+      runId: run?.runId,
+      date: run?.revenueDate,
+    })
+  }
+}
+
+function isReleasedBy({ state, verdict }: Run, { id }: PushMessage): boolean {
+  return state === "complete" && verdict !== null && parseDocument(VerdictSchema, verdict).requestId === id
+}
+
+async function release(context: FinalizeContext, run: Run, message: PushMessage): Promise<void> {
+  if (run.state !== "held")
+    throw new PermanentError(`run ${run.runId} is ${run.state}: only a day that is held is released`)
+  const newest = await findNewestRun(context.db, run.revenueDate)
+  if (newest && newest.runId !== run.runId) {
+    throw new PermanentError(
+      `run ${run.runId} is version ${run.version} of ${run.revenueDate}, and ${newest.runId} is the newest (version ${newest.version}, ${newest.state})`,
+    )
+  }
+  const { reason: _held, ...held } = parseDocument(VerdictSchema, run.verdict ?? "")
+  const asker = readAsker(message.attributes)
+  const verdict = formatJson(
+    VerdictSchema,
+    {
+      ...held,
+      verdict: "complete",
+      requestId: message.id,
+      ...askerFields(asker),
+      decidedAt: context.now().toISOString(),
+    },
+    2,
+  )
+  const { revenue } = held
+  const totals = { users: revenue?.rows, ...totalsFields(parseTotals(revenue)) }
+  // False: the run has changed since it was read. Delivered again, the message is judged anew.
+  if (!(await releaseRun(context.db, { ...run, ...asker }, verdict, totals))) {
+    throw new Error(`run ${run.runId} has changed while it was being released`)
+  }
+  context.log.warn({ runId: run.runId, ...asker }, "a held day is released")
+}

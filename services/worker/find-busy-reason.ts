@@ -1,0 +1,46 @@
+import { sql } from "drizzle-orm"
+import { allRows, type Database } from "../../shared/database/open-database.ts"
+import { readReplicaLag } from "../../shared/database/replica-lag.ts"
+
+/** When the database that the shop is in has no time for this; what is undefined is not asked. */
+export interface ThrottleSettings {
+  /** More threads than this are running there, Daybook's own not counted. */
+  threadsRunning: number | undefined
+  /** It is a replica, and so many seconds behind. */
+  replicaLagSeconds: number | undefined
+  /** A SELECT of one number: above 0 means wait. */
+  query: string | undefined
+  /** After so many minutes the task goes on whatever is said. */
+  minutesMax: number
+}
+
+/** Why a task should wait; undefined if it need not. As gh-ost asks: https://github.com/github/gh-ost/blob/master/doc/throttle.md */
+export async function findBusyReason(shop: Database, settings: ThrottleSettings): Promise<string | undefined> {
+  const { threadsRunning, replicaLagSeconds, query } = settings
+  if (threadsRunning !== undefined) {
+    const running = await countOthersRunning(shop)
+    if (running > threadsRunning) return `${running} threads are running, more than ${threadsRunning}`
+  }
+  if (replicaLagSeconds !== undefined) {
+    const lag = await readReplicaLag(shop)
+    if (lag.kind === "stopped") return "the replica gets nothing from its source"
+    if (lag.kind === "seconds" && lag.seconds > replicaLagSeconds) {
+      return `the replica is ${lag.seconds} s behind, more than ${replicaLagSeconds}`
+    }
+  }
+  if (query !== undefined) {
+    const [row] = allRows<Record<string, unknown>>(await shop.execute(sql.raw(query)))
+    const [value] = Object.values(row ?? {})
+    if (Number(value) > 0) return `THROTTLE_QUERY says ${String(value)}`
+  }
+  return undefined
+}
+
+/** Threads that are running, but those of this account: an account sees its own without any privilege. */
+async function countOthersRunning(shop: Database): Promise<number> {
+  const [status] = allRows<{ Value: string }>(await shop.execute(sql`SHOW GLOBAL STATUS LIKE 'Threads_running'`))
+  const [me] = allRows<{ name: string }>(await shop.execute(sql`SELECT SUBSTRING_INDEX(USER(), '@', 1) AS name`))
+  const threads = allRows<{ User: string; Command: string }>(await shop.execute(sql`SHOW PROCESSLIST`))
+  const own = threads.filter(({ User, Command }) => User === me?.name && Command !== "Sleep").length
+  return Math.max(0, Number(status?.Value ?? 0) - own)
+}

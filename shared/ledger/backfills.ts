@@ -1,0 +1,155 @@
+import { and, asc, count, eq, inArray, sql } from "drizzle-orm"
+import {
+  type BackfillDayState,
+  type BackfillKind,
+  backfillDays,
+  backfills,
+  runs,
+} from "../../schemas/database/ledger.ts"
+import { type Database, matchedRows } from "../database/open-database.ts"
+import type { Asker } from "../messages/asker.ts"
+import { backfillCause } from "../messages/topics.ts"
+import type { Run } from "./find-runs.ts"
+import type { Day } from "./list-days.ts"
+
+export type Backfill = typeof backfills.$inferSelect
+export type BackfillDay = typeof backfillDays.$inferSelect
+
+const ROWS_PER_INSERT = 1_000
+
+/** Of which days a backfill of a kind is, as the ledger knows them; undefined: it knows nothing of it. */
+const kinds: Record<BackfillKind, (day: Day | undefined) => boolean> = {
+  missing: (day) => day?.shown === undefined,
+  incomplete: (day) => day?.newest?.state === "incomplete",
+  drifted: (day) => day?.state === "drifted",
+  all: () => true,
+}
+
+export const isToFill = (which: BackfillKind, day: Day | undefined): boolean => kinds[which](day)
+
+/** Begins a backfill with its dates in their order. The same request twice is the same backfill. */
+export async function createBackfill(
+  db: Database,
+  backfill: Pick<Backfill, "backfillId" | "fromDate" | "toDate" | "which" | "runsAtOnce" | "requestedAt"> & Asker,
+  dates: string[],
+): Promise<void> {
+  const { backfillId } = backfill
+  await db.transaction(async (tx) => {
+    await tx
+      .insert(backfills)
+      .values({ ...backfill, state: "at-work" })
+      .onDuplicateKeyUpdate({ set: { backfillId } })
+    const [known] = await tx
+      .select({ count: count() })
+      .from(backfillDays)
+      .where(eq(backfillDays.backfillId, backfillId))
+    if (known?.count !== 0) return
+    const days = dates.map((revenueDate, position) => ({
+      backfillId,
+      revenueDate,
+      position,
+      state: "waiting" as const,
+    }))
+    for (let start = 0; start < days.length; start += ROWS_PER_INSERT) {
+      await tx.insert(backfillDays).values(days.slice(start, start + ROWS_PER_INSERT))
+    }
+  })
+}
+
+export async function findBackfill(db: Database, backfillId: string): Promise<Backfill | undefined> {
+  const [backfill] = await db.select().from(backfills).where(eq(backfills.backfillId, backfillId))
+  return backfill
+}
+
+/** Those that have not ended, the one that was asked for first first. */
+export async function listOpenBackfills(db: Database): Promise<Backfill[]> {
+  return db
+    .select()
+    .from(backfills)
+    .where(inArray(backfills.state, ["at-work", "paused"]))
+    .orderBy(asc(backfills.requestedAt))
+}
+
+/** How many days of a backfill are in each state. */
+export async function countBackfillDays(db: Database, backfillId: string): Promise<Record<BackfillDayState, number>> {
+  const rows = await db
+    .select({ state: backfillDays.state, count: count() })
+    .from(backfillDays)
+    .where(eq(backfillDays.backfillId, backfillId))
+    .groupBy(backfillDays.state)
+  const counts = { waiting: 0, asked: 0, done: 0, failed: 0, cancelled: 0 }
+  for (const row of rows) counts[row.state] = row.count
+  return counts
+}
+
+/** Days of a backfill in a state, in their order. */
+export async function listBackfillDays(
+  db: Database,
+  backfillId: string,
+  state: BackfillDayState,
+  limit: number,
+): Promise<BackfillDay[]> {
+  return db
+    .select()
+    .from(backfillDays)
+    .where(and(eq(backfillDays.backfillId, backfillId), eq(backfillDays.state, state)))
+    .orderBy(asc(backfillDays.position))
+    .limit(limit)
+}
+
+/** The run that a day of a backfill became, if it did. */
+export async function findRunOfDay(db: Database, { revenueDate, backfillId }: BackfillDay): Promise<Run | undefined> {
+  const [run] = await db
+    .select()
+    .from(runs)
+    .where(eq(runs.cause, backfillCause(revenueDate, backfillId)))
+  return run
+}
+
+/** Whether a run is one of a backfill that was cancelled before its turn came. */
+export async function isOfCancelledBackfill(db: Database, { cause }: Pick<Run, "cause">): Promise<boolean> {
+  const backfillId = cause?.split(" backfill ")[1]
+  return backfillId !== undefined && (await findBackfill(db, backfillId))?.state === "cancelled"
+}
+
+/** Whether a date has a run at work, whoever asked for it. */
+export async function hasUnfinishedRun(db: Database, date: string): Promise<boolean> {
+  return (await db.$count(runs, eq(runs.unfinishedDate, date))) > 0
+}
+
+/** Takes a day from one state to another; false if it is in another by now. */
+export async function moveBackfillDay(
+  db: Database,
+  { backfillId, revenueDate, state }: BackfillDay,
+  to: Partial<Pick<BackfillDay, "state" | "requestId" | "reason">>,
+): Promise<boolean> {
+  const moved = await db
+    .update(backfillDays)
+    .set({ ...to, ...(to.state === "asked" ? { askedAt: sql`NOW(3)` } : {}) })
+    .where(
+      and(
+        eq(backfillDays.backfillId, backfillId),
+        eq(backfillDays.revenueDate, revenueDate),
+        eq(backfillDays.state, state),
+      ),
+    )
+  return matchedRows(moved) > 0
+}
+
+/** Ends a backfill; false if it is not any more. Cancelled, it asks for none of its days any more. */
+export async function endBackfill(db: Database, backfillId: string, state: "ended" | "cancelled"): Promise<boolean> {
+  return db.transaction(async (tx) => {
+    const ended = await tx
+      .update(backfills)
+      .set({ state, endedAt: sql`NOW(3)` })
+      .where(and(eq(backfills.backfillId, backfillId), inArray(backfills.state, ["at-work", "paused"])))
+    if (matchedRows(ended) === 0) return false
+    if (state === "cancelled") {
+      await tx
+        .update(backfillDays)
+        .set({ state: "cancelled" })
+        .where(and(eq(backfillDays.backfillId, backfillId), inArray(backfillDays.state, ["waiting"])))
+    }
+    return true
+  })
+}

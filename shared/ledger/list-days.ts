@@ -1,0 +1,81 @@
+import { and, between, desc, eq, min, sql } from "drizzle-orm"
+import { days, type RunState, runs } from "../../schemas/database/ledger.ts"
+import { type DayState, publishedDays } from "../../schemas/database/revenue.ts"
+import type { Database } from "../database/open-database.ts"
+import type { DayTotals } from "./day-changes.ts"
+import { isUnfinished } from "./find-runs.ts"
+import { toTotals } from "./published-days.ts"
+
+/** A revenue date as people who live with it see it. */
+export interface Day {
+  date: string
+  /** What there is to say first: how far its run is, what readers see, or why they see nothing. */
+  state: "missing" | RunState | DayState
+  /** What readers see; undefined for nothing. */
+  shown: { version: number; since: Date; totals: DayTotals | undefined; auditedAt: Date | null } | undefined
+  newest: { runId: string; version: number; state: RunState } | undefined
+  /** When it was told that the day was late. */
+  lateAt: Date | undefined
+}
+
+/** Days that anything is known of, the newest first: at most three statements, whatever the ledger holds. */
+export async function listDays(db: Database, from: string, to: string): Promise<Day[]> {
+  const [newest, shown, marks] = await Promise.all([
+    listNewestRuns(db, from, to),
+    db
+      .select()
+      .from(publishedDays)
+      .where(between(publishedDays.revenueDate, from, to)),
+    db
+      .select()
+      .from(days)
+      .where(between(days.revenueDate, from, to)),
+  ])
+  const newestOf = new Map(newest.map((run) => [run.date, run]))
+  const shownOf = new Map(shown.map((day) => [day.revenueDate, day]))
+  const lateOf = new Map(marks.map(({ revenueDate, lateAt }) => [revenueDate, lateAt ?? undefined]))
+  const dates = [...new Set([...newestOf.keys(), ...shownOf.keys(), ...lateOf.keys()])].toSorted().toReversed()
+  return dates.map((date) => {
+    const day = shownOf.get(date)
+    const run = newestOf.get(date)
+    return {
+      date,
+      state: stateOf(run?.state, day?.state),
+      shown: day && {
+        version: day.version,
+        since: day.publishedAt,
+        totals: toTotals(day),
+        auditedAt: day.auditedAt,
+      },
+      newest: run && { runId: run.runId, version: run.version, state: run.state },
+      lateAt: lateOf.get(date),
+    }
+  })
+}
+
+/** The first date that was ever asked for; undefined where none was. */
+export async function findFirstDate(db: Database): Promise<string | undefined> {
+  const [row] = await db.select({ date: min(runs.revenueDate) }).from(runs)
+  return row?.date ?? undefined
+}
+
+function stateOf(run: RunState | undefined, shown: DayState | undefined): Day["state"] {
+  if (run !== undefined && isUnfinished(run)) return run
+  return shown ?? run ?? "missing"
+}
+
+async function listNewestRuns(db: Database, from: string, to: string) {
+  const inWindow = between(runs.revenueDate, from, to)
+  const newest = db
+    .select({ revenueDate: runs.revenueDate, version: sql<number>`MAX(${runs.version})`.as("newest_version") })
+    .from(runs)
+    .where(inWindow)
+    .groupBy(runs.revenueDate)
+    .as("newest")
+  return db
+    .select({ date: runs.revenueDate, runId: runs.runId, version: runs.version, state: runs.state })
+    .from(runs)
+    .innerJoin(newest, and(eq(runs.revenueDate, newest.revenueDate), eq(runs.version, newest.version)))
+    .where(inWindow)
+    .orderBy(desc(runs.revenueDate))
+}
