@@ -100,6 +100,7 @@ custom_role() {
 }
 custom_role daybookSubscriptionCreator "Daybook: create subscriptions" pubsub.subscriptions.create
 custom_role daybookSubscriptionRemover "Daybook: delete subscriptions" pubsub.subscriptions.delete
+custom_role daybookExecutionCanceller "Daybook: cancel executions" run.executions.cancel
 
 say "bucket: the evidence. Nobody public, roles for the whole bucket, what is overwritten is kept for 90 days, rejections for 400"
 ensure gcloud storage buckets describe "gs://$bucket" -- \
@@ -121,7 +122,7 @@ if [[ -n "$source_secret" ]]; then
 fi
 
 say "topics: the build adds schemas and subscriptions"
-for topic in run-requests rerun-requests audit-requests work-items shard-reports run-verdicts day-changes dead-letters; do
+for topic in run-requests run-starts rerun-requests backfill-requests cancel-requests pause-requests release-requests audit-requests work-items shard-reports run-verdicts day-changes dead-letters; do
   ensure gcloud pubsub topics describe "$topic" --project="$project" -- \
     gcloud pubsub topics create "$topic" --project="$project"
 done
@@ -193,10 +194,9 @@ schedule http daybook-sweep --schedule="* * * * *" --uri="$finalizer_url/sweep" 
   --oidc-service-account-email="$(account scheduler)" --oidc-token-audience="$finalizer_url" --attempt-deadline=600s
 
 say "alerts"
-ensure gcloud logging metrics describe daybook_complete_verdicts --project="$project" -- \
-  gcloud logging metrics create daybook_complete_verdicts --project="$project" \
-  --config-from-file=alerts/complete-verdicts.metric.yaml
-for policy in no-complete-verdict verdict-incomplete dead-letters; do
+ensure gcloud logging metrics describe daybook_sweeps --project="$project" -- \
+  gcloud logging metrics create daybook_sweeps --project="$project" --config-from-file=alerts/sweeps.metric.yaml
+for policy in day-late no-sweep verdict-incomplete dead-letters; do
   file=alerts/$policy.yaml
   title=$(sed -n 's/^displayName: "\(.*\)"$/\1/p' "$file")
   flags=(--project="$project" --policy-from-file="$file")

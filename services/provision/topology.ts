@@ -56,7 +56,12 @@ export interface TopologyOptions {
 // A publish that does not fit its schema is refused at the door. Dead letters are whatever could not be handled.
 const contracts = {
   [topics.runRequests]: "run_request",
+  [topics.runStarts]: "run_start",
   [topics.rerunRequests]: "rerun_request",
+  [topics.backfillRequests]: "backfill_request",
+  [topics.cancelRequests]: "cancel_request",
+  [topics.pauseRequests]: "pause_request",
+  [topics.releaseRequests]: "release_request",
   [topics.auditRequests]: "audit_request",
   [topics.workItems]: "work_item",
   [topics.shardReports]: "shard_report",
@@ -71,6 +76,10 @@ const labels = { app: "daybook" }
 const kept: string[] = [
   topics.runRequests,
   topics.rerunRequests,
+  topics.backfillRequests,
+  topics.cancelRequests,
+  topics.pauseRequests,
+  topics.releaseRequests,
   topics.auditRequests,
   topics.runVerdicts,
   topics.dayChanges,
@@ -117,7 +126,12 @@ export function describeTopology(options: TopologyOptions): Topology {
     })),
     subscriptions: [
       push("planner-run-requests", topics.runRequests, options.plannerUrl),
+      push("planner-run-starts", topics.runStarts, options.plannerUrl),
       push("planner-rerun-requests", topics.rerunRequests, options.plannerUrl),
+      push("finalizer-backfill-requests", topics.backfillRequests, options.finalizerUrl),
+      push("finalizer-release-requests", topics.releaseRequests, options.finalizerUrl),
+      push("finalizer-pause-requests", topics.pauseRequests, options.finalizerUrl),
+      push("finalizer-cancel-requests", topics.cancelRequests, options.finalizerUrl),
       push("finalizer-audit-requests", topics.auditRequests, options.finalizerUrl),
       push("finalizer-shard-reports", topics.shardReports, options.finalizerUrl),
       // A topic keeps nothing by itself: without a subscription dead letters would be lost.

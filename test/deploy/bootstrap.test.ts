@@ -203,7 +203,7 @@ describe("bootstrap.sh", () => {
       "storage buckets update gs://shop-daybook",
       "scheduler jobs update pubsub",
       "scheduler jobs update http",
-      ...Array.from({ length: 3 }, () => "monitoring policies update P1"),
+      ...Array.from({ length: 4 }, () => "monitoring policies update P1"),
     ])
   })
 
@@ -221,8 +221,11 @@ describe("bootstrap.sh", () => {
 describe("the alert policies", () => {
   it("are policies with one condition each, that watch what the finalizer logs", async () => {
     const files = (await readdir(join(provision, "alerts"))).filter((name) => !name.includes(".metric."))
-    expect(files.toSorted()).toEqual(["dead-letters.yaml", "no-complete-verdict.yaml", "verdict-incomplete.yaml"])
-    const logged = await readFile(join(provision, "../finalizer/finalize-run.ts"), "utf8")
+    expect(files.toSorted()).toEqual(["day-late.yaml", "dead-letters.yaml", "no-sweep.yaml", "verdict-incomplete.yaml"])
+    const services = ["finalize-run.ts", "watch-deadline.ts", "sweep.ts"]
+    const logged = (
+      await Promise.all(services.map((file) => readFile(join(provision, "../finalizer", file), "utf8")))
+    ).join("")
     for (const file of await readdir(join(provision, "alerts"))) {
       const text = await readFile(join(provision, "alerts", file), "utf8")
       const policy = parse(text) as Record<string, unknown>

@@ -211,7 +211,7 @@ describe("a build", () => {
   it("ends before anything else when it could need more connections than the database can spare", async () => {
     const [check, ...rest] = await runBuild({ _PARALLELISM: "100" })
     expect(check).toMatchObject({ id: "check", status: 1, commands: [] })
-    expect(check?.stderr).toContain("117 connections, more than the _CONNECTION_BUDGET of 40")
+    expect(check?.stderr).toContain("217 connections, more than the _CONNECTION_BUDGET of 40")
     expect(rest).toEqual([])
   })
 })

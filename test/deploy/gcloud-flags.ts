@@ -10,7 +10,7 @@ const job = "tasks parallelism max-retries task-timeout service-account execute-
 const service =
   "allow-unauthenticated no-allow-unauthenticated default-url no-default-url ingress timeout concurrency " +
   "min-instances max-instances cpu-boost cpu-throttling port service-account"
-const pubsubJob = "location schedule time-zone topic message-body attributes description"
+const pubsubJob = "location schedule time-zone topic message-body description"
 const httpJob =
   "location schedule uri http-method attempt-deadline oidc-service-account-email oidc-token-audience description"
 
