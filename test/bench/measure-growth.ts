@@ -102,7 +102,7 @@ async function judgeThousands(room: Room): Promise<GrowthFigures["finalizer"]> {
   lap()
   const findings = judgeRun(run, evidence)
   lap()
-  composeVerdict(run, run.requestId, { findings, evidence, changes: undefined }, new Date())
+  composeVerdict(run, run, { findings, evidence, changes: undefined, objections: [] }, new Date())
   lap()
   const [gatherMs = 0, judgeMs = 0, composeMs = 0] = times.slice(1).map((time, index) => time - (times[index] ?? 0))
   return { manifests: MANIFESTS, gatherMs, judgeMs, composeMs, findings: findings.length }

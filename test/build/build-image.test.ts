@@ -74,11 +74,12 @@ describe("the image", () => {
     return spawnSync(process.execPath, [`${name}.cjs`], { cwd: folder, env, encoding: "utf8" })
   }
 
-  it("holds four programs, their compile cache, the optional packages and the migrations, and nothing else", () => {
+  it("holds four programs, their compile cache, the optional packages, the migrations and the checks, and nothing else", () => {
     const programs = ["finalizer", "migrate", "planner", "worker"]
     expect(readdirSync(folder).toSorted()).toEqual(
       [
         ...programs.flatMap((name) => [`${name}.bundle.cjs`, `${name}.cjs`]),
+        "checks",
         "compile-cache",
         "migrations",
         "node_modules",

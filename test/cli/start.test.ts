@@ -127,7 +127,7 @@ test("a run that was begun and taken back by the planner ends in its rejection",
   const typed = cli.daybook("start", date, "--wait", "--json")
   const { messageId } = await cli.published("run-requests", ++asked)
   await createRun(db(), newRun({ runId: `${date}-${messageId}`, revenueDate: date, requestId: messageId }))
-  await vi.waitFor(() => expect(typed.seen().stderr).toContain("planning 0/? shards"), WAIT)
+  await vi.waitFor(() => expect(typed.seen().stderr).toContain("waiting 0/? shards"), WAIT)
   await reject("run-requests", messageId, "the index is missing")
   await abandonRun(db(), `${date}-${messageId}`)
   const { code, stdout } = await typed

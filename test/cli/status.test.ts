@@ -1,4 +1,7 @@
-import { beforeEach, expect, test, vi } from "vitest"
+import { beforeEach, describe, expect, test, vi } from "vitest"
+import { closeRun } from "../../shared/ledger/close-run.ts"
+import type { NewRun } from "../../shared/ledger/create-run.ts"
+import { decideRun } from "../../shared/ledger/decide-run.ts"
 import { recordExecution } from "../../shared/ledger/record-execution.ts"
 import { claim, compute, fail, finish } from "../rooms/play-run.ts"
 import { typeCommand, WAIT } from "../rooms/start-cli.ts"
@@ -12,8 +15,8 @@ const status = (...args: string[]) =>
   typeCommand(["status", ...args], { DATABASE_URL: database.url, BUCKET: "daybook", LOCAL_FOLDER: "/data" })
 
 /** A run of three shards: one computed, one failed, one that its task still has. */
-async function beginMixedRun() {
-  const run = await beginRun(database.db, cutAt(100n, 200n))
+async function beginMixedRun(overrides: Partial<NewRun> = {}) {
+  const run = await beginRun(database.db, cutAt(100n, 200n), overrides)
   await recordExecution(database.db, run.runId, 0, "daybook-worker-abcde")
   await compute(database.db, run, 0, 9_007_199_254_740_993n)
   await fail(database.db, run, 1, "Out of range value")
@@ -30,14 +33,80 @@ test("the list has the newest run first, at most as many as asked for, and marks
   await compute(database.db, older, 0)
   await finish(database.db, older)
   const newer = await beginRun(database.db, cutAt(5n), { requestedAt: new Date("2026-11-23T03:00:00Z") })
-  const { runs } = JSON.parse((await status("--json")).stdout) as { runs: Record<string, unknown>[] }
+  const { runs } = JSON.parse((await status("--runs", "--json")).stdout) as { runs: Record<string, unknown>[] }
   expect(runs).toMatchObject([
     { runId: newer.runId, version: 2, state: "running", published: false, shardCount: 2, done: 0, rows: "0" },
     { runId: older.runId, version: 1, state: "complete", published: true, done: 1, purchases: "1000" },
   ])
-  const lines = (await status("--limit", "1")).stdout.trimEnd().split("\n")
+  const lines = (await status("--runs", "--limit", "1")).stdout.trimEnd().split("\n")
   expect(lines).toHaveLength(2)
   expect(lines[1]).toMatch(new RegExp(`^${testDate} +2 +running +no +0/2 .* ${newer.runId}$`))
+})
+
+describe("the days", () => {
+  const rowsOf = (stdout: string) => stdout.trimEnd().split("\n").slice(1)
+
+  test("are listed newest first, with what readers see, and a line for each that nobody asked for", async () => {
+    const shown = await beginRun(database.db, cutAt())
+    await compute(database.db, shown, 0)
+    await finish(database.db, shown)
+    const broken = await beginMixedRun({ revenueDate: "2026-11-20" })
+    await finish(database.db, broken, [{ index: 1, reason: "Out of range value" }])
+    await beginRun(database.db, cutAt(), { revenueDate: "2026-11-23" })
+    const { code, stdout } = await status("--to", "2026-11-23")
+    expect(code).toBe(0)
+    const lines = rowsOf(stdout)
+    expect(lines).toEqual([
+      expect.stringMatching(/^2026-11-23 +running *$/),
+      expect.stringMatching(/^2026-11-22 +shown +1 +\d{4}-\d{2}-\d{2} \d{2}:\d{2} *$/),
+      expect.stringMatching(/^2026-11-21 +missing +start 2026-11-21$/),
+      expect.stringMatching(/^2026-11-20 +incomplete +rerun 2026-11-20$/),
+    ])
+  })
+
+  test("are those of a window, also before anything was asked for, with every digit as JSON", async () => {
+    await decideRun(database.db, await verifiedRun(), {
+      state: "complete",
+      verdict: "{}",
+      totals: { users: 4n, purchases: 2_000n, amountCents: "9007199254740993", parts: [] },
+    })
+    const { days } = JSON.parse((await status("--from", "2026-11-20", "--to", "2026-11-22", "--json")).stdout) as {
+      days: Record<string, unknown>[]
+    }
+    expect(days).toMatchObject([
+      {
+        date: "2026-11-22",
+        state: "shown",
+        shown: { version: 1, users: "4", amountCents: "9007199254740993" },
+        wants: null,
+      },
+      { date: "2026-11-21", state: "missing", shown: null, newest: null, wants: "start 2026-11-21" },
+      { date: "2026-11-20", state: "missing" },
+    ])
+  })
+
+  test("of a drifted, an incomplete and a late day say what they want", async () => {
+    const run = await beginRun(database.db, cutAt())
+    await compute(database.db, run, 0)
+    await finish(database.db, run)
+    await database.query("UPDATE published_days SET state = 'drifted'")
+    await database.query("INSERT INTO days (revenue_date, late_at) VALUES ('2026-11-23', NOW(3))")
+    const [late, drifted] = rowsOf((await status("--to", "2026-11-23")).stdout)
+    expect(late).toMatch(/^2026-11-23 +missing, late +start 2026-11-23$/)
+    expect(drifted).toMatch(/^2026-11-22 +drifted +1 .*start 2026-11-22: the shop has other purchases by now$/)
+    const second = await beginMixedRun()
+    await finish(database.db, second, [{ index: 1, reason: "Out of range value" }])
+    await database.query("UPDATE published_days SET state = 'shown'")
+    const [, shown] = rowsOf((await status("--to", "2026-11-23")).stdout)
+    expect(shown).toMatch(/^2026-11-22 +shown +1 .*rerun 2026-11-22: version 2 is incomplete$/)
+  })
+
+  async function verifiedRun() {
+    const run = await beginRun(database.db, cutAt())
+    await compute(database.db, run, 0)
+    await closeRun(database.db, run)
+    return run
+  }
 })
 
 test("a run at work is shown with its shards by state, what they add up to, and what has failed where", async () => {

@@ -18,6 +18,11 @@ const pushSubscriptions = [
   "planner-run-requests",
   "planner-rerun-requests",
   "finalizer-shard-reports",
+  "planner-run-starts",
+  "finalizer-backfill-requests",
+  "finalizer-cancel-requests",
+  "finalizer-pause-requests",
+  "finalizer-release-requests",
   "finalizer-audit-requests",
 ]
 
@@ -129,7 +134,7 @@ export async function startFaultCloud(options: FaultCloudOptions = {}) {
     const backlogs = pushSubscriptions.map((name) => cloud.pubsub.backlog(`${PROJECT}/subscriptions/${name}`))
     if (backlogs.some(({ undelivered, outstanding }) => undelivered + outstanding > 0)) return false
     const [open] = await connection.query(
-      "SELECT 1 FROM runs WHERE state NOT IN ('complete', 'incomplete') OR announced_at IS NULL LIMIT 1",
+      "SELECT 1 FROM runs WHERE state NOT IN ('complete', 'incomplete', 'cancelled') OR announced_at IS NULL LIMIT 1",
     )
     return (open as unknown[]).length === 0
   }

@@ -29,6 +29,8 @@ export interface Evidence {
   subscriptions: string[]
 }
 
+const decidedStates = ["complete", "incomplete", "cancelled"]
+
 /** Rows as `user,amount,purchases` lines, in the order of the users. */
 export async function readView(connection: Connection, date: string): Promise<string[]> {
   return readLines(
@@ -79,7 +81,7 @@ export async function findFaults(
     [date],
   )
   for (const run of runs) {
-    if (!["complete", "incomplete"].includes(run["state"] as string) || run["announced_at"] === null) {
+    if (!decidedStates.includes(run["state"] as string) || run["announced_at"] === null) {
       faults.push(`stuck run: ${run["run_id"]} is ${run["state"]}, announced at ${run["announced_at"]}`)
     }
   }
@@ -97,8 +99,8 @@ export async function findFaults(
     if (document.verdict !== "complete") faults.push(`wrong verdict: the document of ${runId} says ${document.verdict}`)
   }
   for (const run of runs) {
-    if (run["state"] === "complete" && evidence.subscriptions.includes(`run-${run["run_id"]}`)) {
-      faults.push(`left over: the subscription of the complete run ${run["run_id"]}`)
+    if (run["state"] !== "incomplete" && evidence.subscriptions.includes(`run-${run["run_id"]}`)) {
+      faults.push(`left over: the subscription of the ${run["state"]} run ${run["run_id"]}`)
     }
   }
   return faults
@@ -124,7 +126,7 @@ function findDoubles(audit: AuditEntry[]): string[] {
 /** Every decision must have been sent, as it was decided and nothing else; a complete one is what publishes. */
 function findMisjudged(audit: AuditEntry[], verdicts: SentVerdict[], date: string): string[] {
   const faults: string[] = []
-  const decisions = audit.filter(({ event }) => event === "complete" || event === "incomplete")
+  const decisions = audit.filter(({ event }) => decidedStates.includes(event))
   const sent = verdicts.filter((verdict) => verdict.date === date && verdict.verdict !== "rejected")
   for (const { event, runId, dispatch } of decisions) {
     const told = sent.filter((verdict) => verdict.runId === runId && (verdict.dispatch ?? 0) === dispatch)

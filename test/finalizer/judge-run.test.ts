@@ -50,7 +50,7 @@ function soundEvidence() {
         shard,
         range: ranges[index] ?? {},
         manifest: manifests[index],
-        rows: { rows: 10n, purchases: 20n, amountCents: 30n, checksum: 40n, parts: [] },
+        rows: { rows: 10n, purchases: 20n, amountCents: 30n, checksum: 40n, largestCents: 5n, parts: [] },
         source: { purchases: 20n, amountCents: 30n, checksum: 40n, parts: [] },
       }),
     ),

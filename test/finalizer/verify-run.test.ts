@@ -7,6 +7,7 @@ import { verdictPath } from "../../shared/documents/document-paths.ts"
 import { readDocument } from "../../shared/documents/documents.ts"
 import { createRun } from "../../shared/ledger/create-run.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
+import { topics } from "../../shared/messages/topics.ts"
 import { openPlannerRoom, type PlannerRoom } from "../rooms/planner-room.ts"
 import { compute, reread } from "../rooms/play-run.ts"
 import { insertPurchases, shopTables } from "../rooms/test-database.ts"
@@ -36,6 +37,9 @@ beforeEach(async () => {
 const context = (): FinalizeContext => ({
   ...room.context,
   sendDayChanges: async () => {},
+  checks: [],
+  runRequests: room.context.pubsub.topic(topics.runRequests),
+  runStarts: room.context.pubsub.topic(topics.runStarts),
   underWay: new Map(),
   verifyingMsMax: 60 * MINUTE_MS,
   now: () => new Date(Date.now() + elapsedMs),

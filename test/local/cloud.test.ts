@@ -66,10 +66,10 @@ test("topics push to the services", () => {
   const endpoints = cloud.pubsub.subscriptions().map((subscription) => subscription.pushConfig?.pushEndpoint ?? "")
   expect(endpoints.filter(Boolean).toSorted()).toEqual(
     [
-      `${cloud.services.planner.url}/run-requests`,
-      `${cloud.services.planner.url}/rerun-requests`,
-      `${cloud.services.finalizer.url}/shard-reports`,
-      `${cloud.services.finalizer.url}/audit-requests`,
+      ...["run-requests", "run-starts", "rerun-requests"].map((topic) => `${cloud.services.planner.url}/${topic}`),
+      ...["shard", "audit", "backfill", "cancel", "pause", "release"].map(
+        (what) => `${cloud.services.finalizer.url}/${what}-${what === "shard" ? "reports" : "requests"}`,
+      ),
     ].toSorted(),
   )
 })

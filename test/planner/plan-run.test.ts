@@ -8,7 +8,6 @@ import { planPath } from "../../shared/documents/document-paths.ts"
 import { abandonRun } from "../../shared/ledger/abandon-run.ts"
 import { claimShard } from "../../shared/ledger/claim-shard.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
-import { createRun } from "../../shared/ledger/create-run.ts"
 import { failShard } from "../../shared/ledger/fail-shard.ts"
 import { findDispatch } from "../../shared/ledger/find-dispatches.ts"
 import { findRun, type Run } from "../../shared/ledger/find-runs.ts"
@@ -20,7 +19,7 @@ import { takeReport } from "../../shared/ledger/take-report.ts"
 import { findGap, parseRange } from "../../shared/range.ts"
 import { openPlannerRoom, type PlannerRoom } from "../rooms/planner-room.ts"
 import { insertPurchases } from "../rooms/test-database.ts"
-import { cutAt, newRun } from "../rooms/test-run.ts"
+import { admitNewRun, cutAt } from "../rooms/test-run.ts"
 
 let room: PlannerRoom
 let run: Run
@@ -36,7 +35,7 @@ beforeAll(async () => {
 afterAll(() => room.close())
 beforeEach(async () => {
   await room.database.forgetRuns()
-  run = await createRun(room.database.db, newRun())
+  run = await admitNewRun(room.database.db)
 })
 
 const again = async () => (await findRun(room.database.db, run.runId)) as Run
@@ -156,7 +155,7 @@ test("the report that completes a dispatch is never taken before its run is plan
 
 test("a run is taken back only while nobody can be at work for it", async () => {
   const { db } = room.database
-  const other = await createRun(db, newRun({ revenueDate: "2026-11-21" }))
+  const other = await admitNewRun(db, { revenueDate: "2026-11-21" })
   expect(await abandonRun(db, other.runId)).toBe(true)
   expect(await findRun(db, other.runId)).toBeUndefined()
   await offerShards(db, run, 0, cutAt(10n).slice(0, 1))

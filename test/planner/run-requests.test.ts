@@ -8,6 +8,7 @@ import type { Database } from "../../shared/database/open-database.ts"
 import { planPath, rejectionPath } from "../../shared/documents/document-paths.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
 import { decideRun } from "../../shared/ledger/decide-run.ts"
+import { findDispatch } from "../../shared/ledger/find-dispatches.ts"
 import { findRun, type Run } from "../../shared/ledger/find-runs.ts"
 import { listShards } from "../../shared/ledger/find-shards.ts"
 import { openPlannerRoom, type PlannerRoom, pushed } from "../rooms/planner-room.ts"
@@ -277,4 +278,19 @@ describe("what a server refuses again and again", () => {
     await request({ ...message, deliveryAttempt: 6 }, context)
     expect(await lastRejection(message.id)).toMatch(/^tried again and again since .*no_such_function/)
   })
+})
+
+test("a need of Daybook's own is one run however often it is asked for; who asks, and why, is kept", async () => {
+  const attributes = { cause: "2026-11-22 gap 1", askedBy: " Renée ", via: "gap", note: `why ${"😀".repeat(2_000)}` }
+  const first = await request({ ...pushed({ date: "2026-11-22" }), attributes })
+  const second = await request({ ...pushed({ date: "2026-11-22" }), attributes })
+  const run = await runOf(first.id)
+  expect(run).toMatchObject({ cause: "2026-11-22 gap 1", askedBy: "Renée", via: "gap" })
+  expect(Array.from(run.note ?? "")).toHaveLength(1_000)
+  expect(await findDispatch(room.database.db, run.runId, 0)).toMatchObject({ askedBy: "Renée", via: "gap" })
+  expect(await runOf(second.id)).toBeUndefined()
+  expect(room.verdicts().filter(({ requestId }) => requestId === second.id)).toEqual([])
+  // Of another date it says nothing.
+  const other = await request({ ...pushed({ date: "2026-11-21" }), attributes })
+  expect(await findRun(room.database.db, `2026-11-21-${other.id}`)).toMatchObject({ cause: null })
 })

@@ -30,10 +30,15 @@ test("an empty project gets every schema, topic and subscription", async () => {
   expect(changes.every((change) => change.action === "create")).toBe(true)
   expect(namesOf(changes, "topic")).toEqual([
     "audit-requests",
+    "backfill-requests",
+    "cancel-requests",
     "day-changes",
     "dead-letters",
+    "pause-requests",
+    "release-requests",
     "rerun-requests",
     "run-requests",
+    "run-starts",
     "run-verdicts",
     "shard-reports",
     "work-items",

@@ -55,6 +55,7 @@ export async function openPlannerRoom() {
     log: pino({ level: "silent" }),
     job: `${parent}/jobs/worker`,
     tasksMax: 4,
+    runsMax: 10,
     timeZone: "UTC",
     shardPurchases: 10,
     shardsMax: 100,

@@ -59,8 +59,10 @@ export async function startPipeline(options: PipelineOptions = {}) {
     return rows as Row[]
   }
   /** Publishes as anyone could, and returns the message's id. */
-  const publish = (topic: string, data: unknown) =>
-    pubsub.topic(topic, { batching: { maxMessages: 1 } }).publishMessage({ data: Buffer.from(JSON.stringify(data)) })
+  const publish = (topic: string, data: unknown, attributes: Record<string, string> = {}) =>
+    pubsub
+      .topic(topic, { batching: { maxMessages: 1 } })
+      .publishMessage({ data: Buffer.from(JSON.stringify(data)), attributes })
   const verdicts = (): RunVerdict[] =>
     cloud.pubsub.messages(verdictTopic).map((message) => parseJson(RunVerdictSchema, message.data.toString()))
   const readObject = (path: string) => readFile(join(folder, "bucket", "daybook", path), "utf8")

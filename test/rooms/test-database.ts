@@ -14,7 +14,18 @@ export interface TestDatabase extends DatabaseConnection {
   drop(): Promise<void>
 }
 
-const runTables = ["runs", "dispatches", "shards", "revenue_versions", "published_days", "audits", "day_changes"]
+const runTables = [
+  "runs",
+  "dispatches",
+  "shards",
+  "revenue_versions",
+  "published_days",
+  "audits",
+  "day_changes",
+  "days",
+  "backfills",
+  "backfill_days",
+]
 
 /** Connections that a test's own pool may open. */
 const CONNECTIONS_MAX = 10
@@ -49,7 +60,10 @@ export async function createTestDatabase(): Promise<TestDatabase> {
     ...connection,
     url,
     query,
-    forgetRuns: async () => void (await query(...runTables.map((table) => `DELETE FROM ${table}`))),
+    forgetRuns: async () => {
+      await query(...runTables.map((table) => `DELETE FROM ${table}`))
+      await query("UPDATE controls SET paused = 0, until_at = NULL, changed_at = NULL")
+    },
     drop: async () => {
       await connection.db.execute(`DROP DATABASE ${name}`)
       await connection.close()

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto"
 import type { Database } from "../../shared/database/open-database.ts"
+import { admitRun } from "../../shared/ledger/admit-run.ts"
 import { createRun, type NewRun } from "../../shared/ledger/create-run.ts"
 import { findRun, type Run } from "../../shared/ledger/find-runs.ts"
 import { offerShards } from "../../shared/ledger/offer-shards.ts"
@@ -31,8 +32,15 @@ export function cutAt(...ids: bigint[]): Range[] {
   return [undefined, ...ids].map((from, index) => ({ from, to: ids[index] }))
 }
 
-/** Offers all shards of a run that is being planned. */
+/** A run whose turn has come. */
+export async function admitNewRun(db: Database, overrides: Partial<NewRun> = {}): Promise<Run> {
+  const { runId } = await createRun(db, newRun(overrides))
+  return (await admitRun(db, runId, Number.MAX_SAFE_INTEGER)) as Run
+}
+
+/** Offers all shards of a run whose turn has come, or comes now. */
 export async function openFirstDispatch(db: Database, run: Run, ranges: Range[]): Promise<void> {
+  await admitRun(db, run.runId, Number.MAX_SAFE_INTEGER)
   await offerShards(db, run, 0, ranges.slice(0, -1), ranges.length)
   await openRun(db, run, ranges.length, ranges.at(-1) ?? {})
 }

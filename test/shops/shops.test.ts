@@ -1,20 +1,15 @@
-import { execFile } from "node:child_process"
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { fileURLToPath } from "node:url"
-import { promisify } from "node:util"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { dropIndexDdl, indexDdl } from "../../schemas/database/shop-ddl.ts"
 import { parseShopDeclaration } from "../../schemas/database/shop-declaration.ts"
 import { layOutShop } from "../../schemas/database/shop-layout.ts"
 import { compareWithTruth, createRealShop, readShopStatements } from "../../services/demo/create-real-shop.ts"
 import { listRealShops, realShopFile, realShopTimeZone } from "../../services/demo/real-shops.ts"
+import { runDaybook } from "../rooms/run-daybook.ts"
 import { date, type Pipeline, startPipeline } from "../rooms/start-pipeline.ts"
 import { createTestDatabase, type TestDatabase } from "../rooms/test-database.ts"
-
-const run = promisify(execFile)
-const cli = fileURLToPath(new URL("../../services/cli/main.ts", import.meta.url))
 
 /** The tables of real shops, with their column types; each is read as its declaration says. */
 describe.each(listRealShops())("%s", (shop) => {
@@ -30,7 +25,7 @@ describe.each(listRealShops())("%s", (shop) => {
   })
   afterAll(() => pipeline?.stop())
 
-  const daybook = (...args: string[]) => run(process.execPath, [cli, ...args], { env })
+  const daybook = (...args: string[]) => runDaybook(env, ...args)
   const expectTruth = async () => {
     const { seen, expected } = await compareWithTruth(pipeline.db, shop)
     expect(expected.length).toBeGreaterThan(500)
@@ -120,7 +115,7 @@ describe("an amount with more digits than its scale", () => {
 
   test("fails the shard of its user, who is named, and is not rounded; corrected, a rerun completes the day", async () => {
     const env = { SHOP_FILE: realShopFile("sakila"), PATH: process.env["PATH"] ?? "" }
-    const { stdout } = await run(process.execPath, [cli, "shop", "ddl", "--json"], { env })
+    const { stdout } = await runDaybook(env, "shop", "ddl", "--json")
     await pipeline.query(...(JSON.parse(stdout) as { statements: string[] }).statements)
     const inexact = `customer_id = 77 AND DATE(payment_date) = '${date}' LIMIT 1`
     await pipeline.query(`UPDATE payment SET amount = 1.005 WHERE ${inexact}`)
@@ -156,9 +151,7 @@ describe.each(["stripe", "shopware", "solidus", "woocommerce-analytics"])("%s on
     await source?.drop()
   })
 
-  const daybook = (...args: string[]) =>
-    run(process.execPath, [cli, ...args], { env }).catch((error: { stdout: string }) => ({ stdout: error.stdout }))
-
+  const daybook = (...args: string[]) => runDaybook(env, ...args)
   test("is copied right to the row, looked at again, and computed anew: who differs is named as the shop names them", async () => {
     expect(await pipeline.start()).toMatchObject({ verdict: "complete" })
     const { seen, expected } = await compareWithTruth(pipeline.db, shop, source.db)
@@ -197,7 +190,7 @@ test("a table in another schema is read there, and users beyond 2^63 as they are
       `INSERT INTO \`order\` (buyer, cents, at) VALUES (NULL, 9, ${noon}), ${buyers.flatMap((id, at) => [`(${id}, ${at}, ${noon})`, `(${id}, 10, ${noon + 999})`]).join(", ")}`,
     )
     const env = { SHOP_FILE: file, PATH: process.env["PATH"] ?? "" }
-    const { stdout } = await run(process.execPath, [cli, "shop", "ddl", "--json"], { env })
+    const { stdout } = await runDaybook(env, "shop", "ddl", "--json")
     await shop.query(...(JSON.parse(stdout) as { statements: string[] }).statements)
     const verdict = await pipeline.start()
     expect(verdict).toMatchObject({ verdict: "complete", rows: 6n, amountCents: "75", guestAmountCents: "9" })

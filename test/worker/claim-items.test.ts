@@ -3,12 +3,11 @@ import { pino } from "pino"
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
 import { claimItems } from "../../services/worker/claim-items.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
-import { createRun } from "../../shared/ledger/create-run.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import { offerShards } from "../../shared/ledger/offer-shards.ts"
 import { openRun } from "../../shared/ledger/open-run.ts"
 import { createTestDatabase, type TestDatabase } from "../rooms/test-database.ts"
-import { cutAt, newRun } from "../rooms/test-run.ts"
+import { admitNewRun, cutAt } from "../rooms/test-run.ts"
 
 let database: TestDatabase
 let run: Run
@@ -20,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => database.drop())
 beforeEach(async () => {
   await database.forgetRuns()
-  run = await createRun(database.db, newRun())
+  run = await admitNewRun(database.db)
   pulls = 0
 })
 
@@ -36,7 +35,16 @@ function startTask() {
     const task = { execution: "e", taskIndex: 0, attempt: 0 }
     const items = { pull, acknowledge: () => Promise.resolve() }
     const log = pino({ level: "silent" })
-    const context = { db: database.db, runId: run.runId, dispatch: 0, task, items, itemsMax: 1, isShared: true }
+    const context = {
+      db: database.db,
+      runId: run.runId,
+      dispatch: 0,
+      task,
+      items,
+      itemsMax: 1,
+      gate: { pass: async () => true, isClosed: false },
+      isShared: true,
+    }
     const { signal } = new AbortController()
     for await (const work of claimItems({ ...context, log, signal })) claimed.push(work.claim.shardIndex)
     return claimed
@@ -69,7 +77,7 @@ test("a task that waits for its planner ends when the run is closed or taken bac
   await closeRun(database.db, run)
   expect(await closed.ended).toEqual([0])
 
-  run = await createRun(database.db, newRun({ revenueDate: "2026-11-21" }))
+  run = await admitNewRun(database.db, { revenueDate: "2026-11-21" })
   const takenBack = startTask()
   await expect.poll(() => pulls).toBeGreaterThan(3)
   await database.query("DELETE FROM runs")

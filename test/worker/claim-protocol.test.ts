@@ -2,14 +2,18 @@ import * as fc from "fast-check"
 import { expect, test } from "vitest"
 import { computeShard } from "../../services/worker/compute-shard.ts"
 import { StaleEpochError } from "../../shared/errors.ts"
+import { admitRun } from "../../shared/ledger/admit-run.ts"
 import { markAnnounced } from "../../shared/ledger/announce-run.ts"
+import { cancelRun } from "../../shared/ledger/cancel-run.ts"
 import { type Claim, claimShard } from "../../shared/ledger/claim-shard.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
 import { decideRun } from "../../shared/ledger/decide-run.ts"
 import { findRun, type Run } from "../../shared/ledger/find-runs.ts"
 import { listShards } from "../../shared/ledger/find-shards.ts"
 import { openNextDispatch } from "../../shared/ledger/open-rerun.ts"
+import { setPause } from "../../shared/ledger/pause.ts"
 import { takeReport } from "../../shared/ledger/take-report.ts"
+import { nobody } from "../../shared/messages/asker.ts"
 import { insertPurchases, shopTables, useTestDatabase } from "../rooms/test-database.ts"
 import { beginRun, cutAt } from "../rooms/test-run.ts"
 
@@ -32,6 +36,10 @@ type Event =
   | { kind: "close" }
   | { kind: "decide" }
   | { kind: "rerun" }
+  | { kind: "admit" }
+  | { kind: "cancel" }
+  | { kind: "pause" }
+  | { kind: "resume" }
 
 const pick = (max: number) => fc.nat({ max: max - 1 })
 const event: fc.Arbitrary<Event> = fc.oneof(
@@ -52,7 +60,8 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ kind: fc.constant("commit" as const), claim: fc.nat() }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("report" as const), claim: fc.nat() }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("buy" as const), shard: pick(SHARDS) }) },
-  fc.constantFrom<Event>({ kind: "close" }, { kind: "decide" }, { kind: "rerun" }),
+  fc.constantFrom<Event>({ kind: "close" }, { kind: "decide" }, { kind: "rerun" }, { kind: "admit" }),
+  fc.constantFrom<Event>({ kind: "cancel" }, { kind: "pause" }, { kind: "resume" }, { kind: "resume" }),
 )
 
 const database = useTestDatabase(...shopTables)
@@ -72,6 +81,7 @@ async function openHistory() {
   const landed = new Map<string, number[]>()
   const decided = new Map<number, string>()
   let requests = 0
+  let isPaused = false
 
   async function play(event: Event): Promise<void> {
     switch (event.kind) {
@@ -112,6 +122,24 @@ async function openHistory() {
       case "rerun": {
         const closed = await run()
         await openNextDispatch(db, closed, `request-${requests++}`, [0, 1, 2])
+        await admitRun(db, runId, 1)
+        return
+      }
+      case "admit": {
+        const before = await run()
+        const after = await admitRun(db, runId, 1)
+        if (isPaused) expect(after?.state).toBe(before.state)
+        else expect(after?.state).not.toBe("waiting")
+        return
+      }
+      case "cancel":
+        await cancelRun(db, await run(), "{}")
+        return
+      case "pause":
+      case "resume": {
+        isPaused = event.kind === "pause"
+        const changedAt = new Date(Date.UTC(2026, 0, 1) + requests++)
+        expect(await setPause(db, { paused: isPaused, untilAt: null, changedAt, ...nobody })).toBe(true)
       }
     }
   }
@@ -152,7 +180,8 @@ async function openHistory() {
       )
       // What the ledger says of a shard that is done is what its rows say.
       if (shard.state === "done") expect([rows?.n, rows?.amount]).toEqual([String(shard.rowCount), shard.amountCents])
-      if (now.state !== "running") expect(["done", "failed", "missing"]).toContain(shard.state)
+      if (now.state !== "running" && now.state !== "waiting")
+        expect(["done", "failed", "missing"]).toContain(shard.state)
       const epochs = claims.filter((claim) => claim.shardIndex === shard.shardIndex).map((claim) => claim.epoch)
       expect(new Set(epochs).size).toBe(epochs.length)
       expect(Math.max(0, ...epochs)).toBeLessThanOrEqual(shard.epoch)
@@ -167,7 +196,7 @@ async function openHistory() {
   return { play, check }
 }
 
-test("whatever order tasks, crashes, zombies, reports, closings, verdicts and reruns come in, the fences hold", async () => {
+test("whatever order tasks, crashes, zombies, reports, closings, verdicts, reruns, cancellations and pauses come in, the fences hold", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(event, { minLength: 5, maxLength: 60 }), async (events) => {
       const history = await openHistory()

@@ -40,7 +40,7 @@ const task = (taskIndex: number, attempt = 0, execution = "job-aaaaa"): TaskAtte
 const claim = (index: number, by: TaskAttempt, dispatch = 0) =>
   claimShard(database.db, { runId: run.runId, shardIndex: index, dispatch }, by)
 const shardNow = async (index: number) => (await findShard(database.db, run.runId, index)) as Shard
-const totals = { rows: 1n, purchases: 2n, amountCents: 3n, checksum: 4n, parts: [] }
+const totals = { rows: 1n, purchases: 2n, amountCents: 3n, checksum: 4n, largestCents: 1n, parts: [] }
 
 async function mustClaim(index: number, by: TaskAttempt, dispatch = 0): Promise<Claim> {
   const claimed = await claim(index, by, dispatch)

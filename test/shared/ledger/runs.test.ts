@@ -21,7 +21,7 @@ const published = async () =>
 test("of many requests for one date at once, one begins a run and the others are told which", async () => {
   const begun = await Promise.all(Array.from({ length: 10 }, () => createRun(database.db, newRun())))
   expect(new Set(begun.map((run) => run.runId)).size).toBe(1)
-  expect(begun[0]).toMatchObject({ version: 1, state: "planning" })
+  expect(begun[0]).toMatchObject({ version: 1, state: "waiting" })
 })
 
 test("the same request twice is the same run, also when it is finished", async () => {

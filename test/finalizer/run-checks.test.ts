@@ -1,0 +1,57 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { expect, test } from "vitest"
+import { readChecks, runChecks } from "../../services/finalizer/run-checks.ts"
+import type { RowTotals } from "../../shared/day/revenue-rows.ts"
+import { useTestDatabase } from "../rooms/test-database.ts"
+import { admitNewRun } from "../rooms/test-run.ts"
+
+const database = useTestDatabase()
+
+const rows: RowTotals[] = [
+  { rows: 3n, purchases: 5n, amountCents: -7n, largestCents: 2n, checksum: 0n, parts: [] },
+  { rows: 1n, purchases: 1n, amountCents: 10n, largestCents: 10n, checksum: 0n, parts: [] },
+]
+
+async function objectionsTo(...queries: string[]) {
+  const run = await admitNewRun(database.db)
+  await database.forgetRuns()
+  const checks = queries.map((query, at) => ({ name: `c${at}`, severity: "block" as const, meaning: "m", query }))
+  return runChecks(database.db, checks, run, rows)
+}
+
+test("a check is asked with the day, its version and what it adds up to, and passes without a row", async () => {
+  const query =
+    "SELECT :date AS d, :version AS v, :users AS u, :purchases AS p, :amount_cents AS a, :largest_amount_cents AS l"
+  const [objection, ...others] = await objectionsTo(`${query} FROM DUAL`, `${query} FROM DUAL WHERE :users > 4`)
+  expect(others).toEqual([])
+  expect(Object.values(JSON.parse(objection?.rows[0] ?? "") as object).map(String)).toEqual([
+    "2026-11-22",
+    "1",
+    "4",
+    "6",
+    "3",
+    "10",
+  ])
+})
+
+test("twenty rows are kept, and what the server refuses objects, too", async () => {
+  const [many, refused] = await objectionsTo(
+    "SELECT 1 FROM information_schema.COLUMNS LIMIT 30",
+    "SELECT nothing FROM nowhere",
+  )
+  expect(many?.rows).toHaveLength(20)
+  expect(refused?.rows).toEqual([expect.stringMatching(/"error":".*nowhere/)])
+})
+
+test("a file that does not say what follows is refused, and named", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "daybook-checks-"))
+  await writeFile(join(folder, "b.sql"), "-- warn: something\nSELECT 1;\n")
+  expect(readChecks(folder)).toEqual([
+    { name: "b", severity: "warn", meaning: "something", query: "-- warn: something\nSELECT 1" },
+  ])
+  await writeFile(join(folder, "a.sql"), "SELECT 1")
+  expect(() => readChecks(folder)).toThrow(/a\.sql does not begin with/)
+  await rm(folder, { recursive: true })
+})

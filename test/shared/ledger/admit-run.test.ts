@@ -1,0 +1,51 @@
+import { beforeEach, expect, test } from "vitest"
+import { admitRun } from "../../../shared/ledger/admit-run.ts"
+import { createRun } from "../../../shared/ledger/create-run.ts"
+import { listWaitingRuns } from "../../../shared/ledger/find-runs.ts"
+import { useTestDatabase } from "../../rooms/test-database.ts"
+import { newRun } from "../../rooms/test-run.ts"
+
+const database = useTestDatabase()
+beforeEach(() => database.forgetRuns())
+
+let days = 1
+
+/** A run that waits, of a date of its own. */
+async function ask(backfillId?: string): Promise<string> {
+  const revenueDate = `2026-09-${String((days++ % 28) + 1).padStart(2, "0")}`
+  const cause = backfillId === undefined ? {} : { cause: `${revenueDate} backfill ${backfillId}` }
+  return (await createRun(database.db, newRun({ revenueDate, ...cause }))).runId
+}
+
+const admit = async (runId: string, runsMax: number) => (await admitRun(database.db, runId, runsMax))?.state
+
+test("as many runs as may be are let in, whoever asks at the same moment", async () => {
+  const runs = await Promise.all(Array.from({ length: 8 }, () => ask()))
+  const states = await Promise.all(runs.map((runId) => admit(runId, 3)))
+  expect(states.filter((state) => state === "planning")).toHaveLength(3)
+  expect(states.filter((state) => state === "waiting")).toHaveLength(5)
+  // Asked again, one that is at work is at work.
+  for (const [at, runId] of runs.entries()) expect(await admit(runId, 3)).toBe(states[at])
+})
+
+test("a run of a backfill lets any other go first, and keeps one slot of several", async () => {
+  const [first, second] = [await ask("1"), await ask("1")]
+  const daily = await ask()
+  expect(await listWaitingRuns(database.db, 10)).toEqual([{ runId: daily }, { runId: first }, { runId: second }])
+  // Of two slots one is the backfill's though the daily run waits; the other is not for it.
+  expect(await admit(first, 2)).toBe("planning")
+  expect(await admit(second, 2)).toBe("waiting")
+  expect(await admit(daily, 2)).toBe("planning")
+})
+
+test("others do not take a backfill's last slot; a single slot is theirs", async () => {
+  const backfill = await ask("1")
+  const [one, two] = [await ask(), await ask()]
+  expect(await admit(one, 2)).toBe("planning")
+  expect(await admit(two, 2)).toBe("waiting")
+  expect(await admit(backfill, 2)).toBe("planning")
+  await database.forgetRuns()
+  const [behind, before] = [await ask("1"), await ask()]
+  expect(await admit(behind, 1)).toBe("waiting")
+  expect(await admit(before, 1)).toBe("planning")
+})
