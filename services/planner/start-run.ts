@@ -53,7 +53,9 @@ export async function takeRunStart(context: RunContext, message: PushMessage): P
   let run: Run | undefined
   try {
     run = await findRun(context.db, parseJson(RunStartSchema, message.data).runId)
-    if (!run) return
+    // Another message's delivery is planning it, unless this very one was, and died.
+    const isPlanned = run?.state === "planning" && message.deliveryAttempt === 1
+    if (!run || isPlanned) return
     noteFields({ runId: run.runId, dispatch: run.dispatch })
     await startRun(context, run)
   } catch (error) {
