@@ -52,7 +52,7 @@ const shardHistory: Record<ServerKind, { keep: string; done: string }> = {
 }
 
 export interface AuditEntry {
-  event: "done" | "complete" | "incomplete" | "cancelled" | "published"
+  event: "done" | "complete" | "incomplete" | "held" | "cancelled" | "published"
   runId: string
   dispatch: number | null
   shard?: number

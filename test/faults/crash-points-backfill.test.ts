@@ -11,6 +11,8 @@ import { date, testWithTwoDays } from "./two-days.ts"
 const DAYS = 60
 const dates = Array.from({ length: DAYS }, (_, n) => new Date(Date.UTC(2026, 3, 1 + n)).toISOString().slice(0, 10))
 const broken = [dates[11], dates[40]] as string[]
+/** Of so many refunds that a check holds it. */
+const held = dates[25] as string
 const KILLS = 16
 
 const test = testWithTwoDays()
@@ -38,10 +40,11 @@ test("planner or finalizer that dies at any call of a backfill leaves it to end 
   })
 })
 
-test("a backfill of 60 days comes right: planner and finalizer killed all the while, paused and resumed, two days fail", async () => {
+test("a backfill of 60 days comes right: planner and finalizer killed all the while, paused and resumed, two days fail, one is held", async () => {
   const cloud = await startFaultCloud({ parallelism: 2, patienceMs: 240_000, settings: { RUNS_MAX: "4" } })
   try {
-    for (const day of dates) await fillDate(cloud.connection, day)
+    for (const day of dates) await fillDate(cloud.connection, day, day === held ? 400 : undefined)
+    await cloud.query("UPDATE purchases SET amount_cents = -100 - amount_cents WHERE purchased_on = ?", [held])
     for (const day of broken) {
       await cloud.query("INSERT INTO purchases (user_id, amount_cents, purchased_at) VALUES (7, ?, ?), (7, ?, ?)", [
         "9223372036854775807",
@@ -68,7 +71,16 @@ test("a backfill of 60 days comes right: planner and finalizer killed all the wh
       "SELECT CAST(revenue_date AS CHAR) AS date, state FROM backfill_days WHERE backfill_id = ? ORDER BY revenue_date",
       [backfillId],
     )
-    expect(days).toEqual(dates.map((day) => ({ date: day, state: broken.includes(day) ? "failed" : "done" })))
+    const isDone = (day: string) => !broken.includes(day) && day !== held
+    expect(days).toEqual(dates.map((day) => ({ date: day, state: isDone(day) ? "done" : "failed" })))
+    const [heldDay] = await cloud.query<{ reason: string }>(
+      "SELECT reason FROM backfill_days WHERE backfill_id = ? AND revenue_date = ?",
+      [backfillId, held],
+    )
+    expect(heldDay?.reason).toMatch(/^held: held by a check, and not shown: negative-day: /)
+    const released = await cloud.awaitVerdict(await cloud.publish("release-requests", { date: held }))
+    expect(released).toMatchObject({ verdict: "complete" })
+    await cloud.waitUntilIdle()
     // However often it was asked for, each day is one run.
     expect(await cloud.query("SELECT 1 FROM runs WHERE version > 1")).toEqual([])
     const faults: string[] = []

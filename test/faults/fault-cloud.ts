@@ -134,7 +134,7 @@ export async function startFaultCloud(options: FaultCloudOptions = {}) {
     const backlogs = pushSubscriptions.map((name) => cloud.pubsub.backlog(`${PROJECT}/subscriptions/${name}`))
     if (backlogs.some(({ undelivered, outstanding }) => undelivered + outstanding > 0)) return false
     const [open] = await connection.query(
-      "SELECT 1 FROM runs WHERE state NOT IN ('complete', 'incomplete', 'cancelled') OR announced_at IS NULL LIMIT 1",
+      "SELECT 1 FROM runs WHERE state NOT IN ('complete', 'incomplete', 'held', 'cancelled') OR announced_at IS NULL LIMIT 1",
     )
     return (open as unknown[]).length === 0
   }
