@@ -32,9 +32,11 @@ export interface BackfillContext {
   now(): Date
 }
 
-// A request becomes a run within a second, or is rejected. One that did neither was never sent, its finalizer having died
-// just then, or is still on its way: then the planner knows its cause.
+// A request becomes a run within a second, or is rejected. One that did neither is still on its way, or was lost; one
+// without an id was most likely never sent, its finalizer having died just then. Of two the planner takes one: both have
+// the same cause.
 const ASKED_AGAIN_MS = 2 * 60_000
+const SENT_AGAIN_MS = 10_000
 
 // A date that somebody else's run is at work on is passed over until that has ended.
 const DAYS_LOOKED_AT_MAX = 50
@@ -55,6 +57,8 @@ export async function driveBackfills(context: BackfillContext): Promise<void> {
 /** What has become of a day that was asked for. */
 async function takeIn(context: BackfillContext, backfill: Backfill, day: BackfillDay): Promise<void> {
   const { db } = context
+  // Looked for first: a run that was at work before there was one of this day is another one.
+  const isAtWork = await hasUnfinishedRun(db, day.revenueDate)
   const run = await findRunOfDay(db, day)
   if (run && isUnfinished(run.state)) return
   if (run) {
@@ -67,9 +71,17 @@ async function takeIn(context: BackfillContext, backfill: Backfill, day: Backfil
   const rejection = await findRejection(context, day)
   if (rejection !== undefined) {
     await moveBackfillDay(db, day, { state: "failed", reason: `rejected: ${rejection}` })
-  } else if (day.askedAt !== null && context.now().getTime() - day.askedAt.getTime() > ASKED_AGAIN_MS) {
+  } else if (isAtWork) {
+    // Somebody else's run was the first: the planner has passed over the request, or will.
+    await moveBackfillDay(db, day, { state: "waiting", requestId: null })
+  } else if (isToBeAskedAgain(day, context.now())) {
     if (await moveBackfillDay(db, day, { state: "asked" })) await ask(context, backfill, day)
   }
+}
+
+function isToBeAskedAgain({ askedAt, requestId }: BackfillDay, now: Date): boolean {
+  const patienceMs = requestId === null ? SENT_AGAIN_MS : ASKED_AGAIN_MS
+  return askedAt !== null && now.getTime() - askedAt.getTime() > patienceMs
 }
 
 async function findRejection(

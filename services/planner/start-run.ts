@@ -11,7 +11,7 @@ import { admitRun } from "../../shared/ledger/admit-run.ts"
 import { isOfCancelledBackfill } from "../../shared/ledger/backfills.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
 import { createRun } from "../../shared/ledger/create-run.ts"
-import { findRepair, findRun, type Run } from "../../shared/ledger/find-runs.ts"
+import { findRepair, findRun, isOfBackfill, type Run } from "../../shared/ledger/find-runs.ts"
 import { readAsker } from "../../shared/messages/asker.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
 import { findRejection, rejectRequest } from "../../shared/messages/reject-request.ts"
@@ -114,7 +114,9 @@ async function beginRun(
   const isSame =
     (repairOf !== undefined && run.repairOf === repairOf) ||
     (run.cause !== null && run.cause === readCause(message, day.date))
-  if (run.runId !== runId && isSame) return passOver(context, message, run)
+  // A backfill asks for the date again once the run that was before it has ended.
+  const asksAgain = isOfBackfill({ cause: readCause(message, day.date) ?? null })
+  if (run.runId !== runId && (isSame || asksAgain)) return passOver(context, message, run)
   if (run.runId !== runId) {
     throw new PermanentError(
       `run ${run.runId} of ${day.date} is unfinished (${run.state}): wait for its verdict, then start the date again if it is still wanted`,
@@ -136,7 +138,10 @@ function readCause({ attributes }: PushMessage, date: string): string | undefine
   return cause !== undefined && CAUSE.test(cause) && cause.startsWith(date) ? cause : undefined
 }
 
-/** The finalizer asked twice, having died before it could write down that it had asked: nobody needs an answer. */
+/**
+ * The finalizer asked twice, having died before it could write down that it had asked, or will ask again: nobody needs an
+ * answer.
+ */
 function passOver({ log }: RunContext, message: PushMessage, run: Run): undefined {
   log.info({ messageId: message.id, runId: run.runId }, "what was asked for before is not begun again")
 }

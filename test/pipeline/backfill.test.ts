@@ -105,6 +105,33 @@ test("cancelled, it asks for none of its days any more, and its runs are given u
   for (const date of dates) await pipeline.expectRevenue(date)
 })
 
+test("a day that somebody else's run is at work on, which was asked for before that was known, comes after that run", async () => {
+  const [date] = dates
+  const released = Promise.withResolvers<void>()
+  const remove = pipeline.cloud.storage.faults.add({
+    matches: ({ method, resource }) => method === "storage.objects.insert" && resource.includes("/shards/"),
+    before: () => released.promise,
+  })
+  const other = await pipeline.publish("run-requests", { date })
+  await vi.waitFor(
+    async () => expect(await pipeline.query("SELECT 1 FROM runs WHERE state = 'running'")).toHaveLength(1),
+    { timeout: 20_000 },
+  )
+  const id = await pipeline.publish("backfill-requests", { from: date, to: date, which: "all" })
+  await vi.waitFor(async () => expect(await daysOf(id)).toMatchObject([{ state: "waiting" }]), { timeout: 20_000 })
+  const requestId = await pipeline.publish("run-requests", { date }, { cause: `${date} backfill ${id}` })
+  await pipeline.query(
+    `UPDATE backfill_days SET state = 'asked', asked_at = NOW(3), request_id = '${requestId}' WHERE backfill_id = '${id}'`,
+  )
+  await vi.waitFor(async () => expect(await daysOf(id)).toMatchObject([{ state: "waiting" }]), { timeout: 20_000 })
+  remove()
+  released.resolve()
+  expect(await pipeline.awaitVerdict(other)).toMatchObject({ verdict: "complete" })
+  await inState(id, "ended")
+  expect(await daysOf(id)).toEqual([{ date, state: "done", reason: null }])
+  expect(pipeline.verdicts().filter((verdict) => verdict.requestId === requestId)).toEqual([])
+})
+
 test.each([
   [{ from: "2026-10-01", to: "2026-10-08" }, "no date from 2026-10-01 to 2026-10-08 is missing"],
   [{ from: "2026-10-08", to: "2026-10-01" }, "the date 2026-10-08 is after 2026-10-01"],
