@@ -243,6 +243,8 @@ export const backfills = mysqlTable(
     state: id("state", 16).notNull().$type<BackfillState>(),
     ...asker,
     requestedAt: at("requested_at").notNull(),
+    /** When the newest request to pause it, or to let it go on, was published. */
+    pauseChangedAt: at("pause_changed_at"),
     endedAt: at("ended_at"),
   },
   (table) => [index("backfills_state").on(table.state)],

@@ -3,8 +3,11 @@ import type { BackfillKind } from "../../schemas/database/ledger.ts"
 import { formatJson } from "../../schemas/json.ts"
 import { BackfillRequestSchema } from "../../schemas/messages/backfill_request_pb.ts"
 import { type Database, openDatabase } from "../../shared/database/open-database.ts"
+import { openSource } from "../../shared/database/open-source.ts"
 import { routeDatabase } from "../../shared/database/route-database.ts"
-import { listDates } from "../../shared/day/revenue-day.ts"
+import { chooseRead } from "../../shared/day/choose-read.ts"
+import { estimateDay, SHARD_PURCHASES_MIN } from "../../shared/day/estimate-day.ts"
+import { listDates, resolveRevenueDay } from "../../shared/day/revenue-day.ts"
 import { rejectionPath } from "../../shared/documents/document-paths.ts"
 import { readDocument } from "../../shared/documents/documents.ts"
 import { openBucket } from "../../shared/google/open-bucket.ts"
@@ -20,11 +23,11 @@ import { listDays } from "../../shared/ledger/list-days.ts"
 import { publishRequest } from "../../shared/messages/publish-request.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { createLog } from "../../shared/telemetry/log.ts"
-import { formatDuration, formatNumberOf } from "../../shared/terminal/render-numbers.ts"
+import { formatCount, formatDuration, formatNumberOf } from "../../shared/terminal/render-numbers.ts"
 import { renderTable } from "../../shared/terminal/render-table.ts"
 import type { SendOptions } from "./await-verdict.ts"
-import { readDatabaseConfig, readPublishConfig, readWatchConfig } from "./config.ts"
-import { listRunTimes } from "./run-history.ts"
+import { readPublishConfig, readShopConfig, readWatchConfig } from "./config.ts"
+import { findPurchasesPerShard, listRunTimes } from "./run-history.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 import { whoAsks } from "./who-asks.ts"
 
@@ -136,27 +139,55 @@ async function printEnd(db: Database, backfill: Backfill, json: boolean, termina
 
 /** What would be asked for. Its length is told from what runs of this ledger took: between the shorter and longer half. */
 async function showDryRun(request: BackfillRequest, json: boolean, terminal: Terminal): Promise<number> {
-  const database = openDatabase({ ...(await routeDatabase(readDatabaseConfig(terminal.env))), connectionsMax: 1 })
+  const config = readShopConfig(terminal.env)
+  const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: 1 })
+  const source = await openSource(config, database, 1)
   try {
     const { from, to, which, runsAtOnce } = request
     const known = new Map((await listDays(database.db, from, to)).map((day) => [day.date, day]))
     const dates = listDates(from, to).filter((date) => isToFill(which, known.get(date)))
     const ordered = request.order === "newest-first" ? dates.toReversed() : dates
-    const days = ordered.map((date) => ({ date, state: known.get(date)?.state ?? "missing" }))
+    const perShard = (await findPurchasesPerShard(database.db)) ?? SHARD_PURCHASES_MIN
+    const purchases = await estimateDays(source.db, ordered, config.REVENUE_TIME_ZONE)
+    const days = ordered.map((date, n) => {
+      const estimate = purchases[n]
+      const shards = estimate === undefined ? undefined : Math.max(1, Math.ceil(estimate / perShard))
+      return { date, state: known.get(date)?.state ?? "missing", purchases: estimate ?? null, shards: shards ?? null }
+    })
     const times = await listRunTimes(database.db)
     const total = (share: number) => ((times[Math.floor(times.length * share)] ?? 0) * dates.length) / runsAtOnce
-    const estimate = times.length === 0 ? undefined : { fromMs: Math.round(total(0.25)), toMs: Math.round(total(0.75)) }
-    printResult(terminal, json, { days, runsAtOnce, estimate: estimate ?? null }, [
+    const time = times.length === 0 ? undefined : { fromMs: Math.round(total(0.25)), toMs: Math.round(total(0.75)) }
+    printResult(terminal, json, { days, runsAtOnce, estimate: time ?? null }, [
       ...renderTable(
-        [{ title: "DATE" }, { title: "STATE" }],
-        days.map(({ date, state }) => [date, state]),
+        [
+          { title: "DATE" },
+          { title: "STATE" },
+          { title: "PURCHASES", align: "right" },
+          { title: "SHARDS", align: "right" },
+        ],
+        days.map((day) => [day.date, day.state, formatAbout(day.purchases), formatAbout(day.shards)]),
       ),
       `${formatNumberOf(dates.length, "day")}, ${formatNumberOf(runsAtOnce, "run")} at once${
-        estimate ? `: ${formatDuration(estimate.fromMs)} to ${formatDuration(estimate.toMs)}, by the newest runs` : ""
+        time ? `: ${formatDuration(time.fromMs)} to ${formatDuration(time.toMs)}, by the newest runs` : ""
       }`,
     ])
     return exitCodes.ok
   } finally {
+    await source.close()
     await database.close()
   }
+}
+
+const formatAbout = (estimate: number | null) => (estimate === null ? "?" : `~${formatCount(estimate)}`)
+
+/** How many purchases each of the dates has, as EXPLAIN has it; undefined where it cannot know. */
+async function estimateDays(db: Database, dates: string[], timeZone: string): Promise<(number | undefined)[]> {
+  const now = new Date()
+  const days = dates.map((date) => ({ ...resolveRevenueDay(date, timeZone, now, now), timeZone }))
+  const [first] = days
+  if (!first) return []
+  const read = await chooseRead(db, first)
+  const estimates: (number | undefined)[] = []
+  for (const day of days) estimates.push(await estimateDay(db, { ...day, ...read }))
+  return estimates
 }

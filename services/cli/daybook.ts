@@ -238,7 +238,10 @@ function createProgram(terminal: Terminal, exit: (code: number) => void): Comman
         .default(2)
         .argParser((text) => parseWhole(text, 1, 100)),
     )
-    .option("--dry-run", "only list the dates, with how they are, and say how long it may take")
+    .option(
+      "--dry-run",
+      "only list the dates, how they are, about how many purchases they have, and how long it may take",
+    )
     .option("--wait", "show progress until all are decided; exit 0 only if none has failed")
     .addOption(timeoutOption())
     .addOption(noteOption())

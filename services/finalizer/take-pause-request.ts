@@ -1,6 +1,8 @@
 import { MalformedError, parseJson } from "../../schemas/json.ts"
 import { PauseRequestSchema } from "../../schemas/messages/pause_request_pb.ts"
+import type { Database } from "../../shared/database/open-database.ts"
 import { PermanentError } from "../../shared/errors.ts"
+import { findBackfill } from "../../shared/ledger/backfills.ts"
 import { setBackfillPause, setPause } from "../../shared/ledger/pause.ts"
 import { readAsker } from "../../shared/messages/asker.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
@@ -17,11 +19,15 @@ export async function takePauseRequest(context: PauseContext, message: PushMessa
   try {
     const { paused, until, backfillId } = parseJson(PauseRequestSchema, message.data)
     const asker = readAsker(message.attributes)
-    if (backfillId !== undefined) {
-      if (!(await setBackfillPause(db, backfillId, paused))) {
-        throw new PermanentError(`there is no backfill ${JSON.stringify(backfillId)} at work`)
-      }
-    } else if (!(await setPause(db, { paused, untilAt: readUntil(until), changedAt: message.publishedAt, ...asker }))) {
+    if (backfillId !== undefined && !(await isAtWork(db, backfillId))) {
+      throw new PermanentError(`there is no backfill ${JSON.stringify(backfillId)} at work`)
+    }
+    const changedAt = message.publishedAt
+    const isNewest =
+      backfillId === undefined
+        ? await setPause(db, { paused, untilAt: readUntil(until), changedAt, ...asker })
+        : await setBackfillPause(db, backfillId, { paused, changedAt })
+    if (!isNewest) {
       log.info({ messageId: message.id }, "a request to pause or to go on is older than what was said since")
       return
     }
@@ -33,6 +39,11 @@ export async function takePauseRequest(context: PauseContext, message: PushMessa
     if (!(error instanceof PermanentError || error instanceof MalformedError)) throw error
     await rejectRequest(context, topics.pauseRequests, message, { reason: error.message })
   }
+}
+
+async function isAtWork(db: Database, backfillId: string): Promise<boolean> {
+  const state = (await findBackfill(db, backfillId))?.state
+  return state === "at-work" || state === "paused"
 }
 
 function readUntil(until: string | undefined): Date | null {

@@ -1,15 +1,11 @@
-import { sql } from "drizzle-orm"
-import type { AccessPath } from "../../schemas/database/ledger.ts"
-import { type ShopSource, shopSources } from "../../schemas/database/shop.ts"
-import { type ExplainRow, explain, indexForEstimate } from "../../shared/database/dialect.ts"
-import { allRows, type Database } from "../../shared/database/open-database.ts"
-import { inSlice, type ShopDay } from "../../shared/day/shop-day.ts"
+import type { Database } from "../../shared/database/open-database.ts"
+import { estimateDay, SHARD_PURCHASES_MIN } from "../../shared/day/estimate-day.ts"
+import type { ShopDay } from "../../shared/day/shop-day.ts"
 import { PermanentError } from "../../shared/errors.ts"
 
 // Claiming, manifest and report cost the same for a shard of any size. Twenty shards keep a task's end even with the
 // others'; more of them are only worth it to keep a shard, which is what a dead task loses, small.
 const SHARDS_PER_TASK = 20
-const SHARD_PURCHASES_MIN = 50_000
 const SHARD_PURCHASES_MAX = 500_000
 
 export interface SizeOptions {
@@ -23,7 +19,7 @@ export interface SizeOptions {
  * PermanentError if the day would have more shards than an execution can hold.
  */
 export async function sizeShards(db: Database, day: ShopDay, tasks: number, options: SizeOptions): Promise<number> {
-  const estimate = await estimateByPath[day.accessPath](db, day)
+  const estimate = (await estimateDay(db, day)) ?? 0
   const even = Math.ceil(estimate / tasks / SHARDS_PER_TASK)
   const auto = Math.min(Math.max(SHARD_PURCHASES_MIN, even), SHARD_PURCHASES_MAX)
   const size = options.shardPurchases === "auto" ? auto : options.shardPurchases
@@ -33,22 +29,4 @@ export async function sizeShards(db: Database, day: ShopDay, tasks: number, opti
     )
   }
   return size
-}
-
-const estimateByPath: Record<AccessPath, typeof estimateSlice> = {
-  "day-slice": estimateSlice,
-  // EXPLAIN knows nothing of a day that has no index of its own.
-  "user-batches": async () => 0,
-}
-
-async function estimateSlice(db: Database, day: ShopDay): Promise<number> {
-  const estimates = await Promise.all(shopSources.map((source) => estimateSource(db, day, source)))
-  return estimates.reduce((sum, rows) => sum + rows, 0)
-}
-
-async function estimateSource(db: Database, day: ShopDay, source: ShopSource): Promise<number> {
-  const query = sql`SELECT ${source.table.userId} FROM ${source.table} ${indexForEstimate(day.sourceIndex)}
-    WHERE ${inSlice(day, {})(source)}`
-  const rows = allRows<ExplainRow>(await db.execute(explain(query)))
-  return Number(rows[0]?.rows ?? 0)
 }

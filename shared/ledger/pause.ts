@@ -33,12 +33,25 @@ export async function setPause(
   return matchedRows(set) > 0
 }
 
-/** Pauses a backfill, or lets it go on; returns false if it is not there to be. */
-export async function setBackfillPause(db: Database, backfillId: string, paused: boolean): Promise<boolean> {
+/**
+ * Pauses a backfill, or lets it go on; returns false if it is not at work any more, or a request that was published later
+ * has said something since.
+ */
+export async function setBackfillPause(
+  db: Database,
+  backfillId: string,
+  { paused, changedAt }: { paused: boolean; changedAt: Date },
+): Promise<boolean> {
   const set = await db
     .update(backfills)
-    .set({ state: paused ? "paused" : "at-work" })
-    .where(and(eq(backfills.backfillId, backfillId), inArray(backfills.state, ["at-work", "paused"])))
+    .set({ state: paused ? "paused" : "at-work", pauseChangedAt: changedAt })
+    .where(
+      and(
+        eq(backfills.backfillId, backfillId),
+        inArray(backfills.state, ["at-work", "paused"]),
+        or(isNull(backfills.pauseChangedAt), lte(backfills.pauseChangedAt, changedAt)),
+      ),
+    )
   return matchedRows(set) > 0
 }
 

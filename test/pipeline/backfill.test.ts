@@ -36,9 +36,21 @@ test("what it would be is listed before it is asked for, with the dates and how 
   const { code, stdout } = await daybook("backfill", "2026-10-01..2026-10-08", "--dry-run", "--order", "oldest-first")
   expect(code).toBe(0)
   const lines = stdout.trimEnd().split("\n")
-  expect(lines.slice(1, -1)).toEqual(dates.map((date) => `${date}  missing`))
+  for (const [n, date] of dates.entries()) {
+    const [, purchases] = new RegExp(`^${date} +missing +~(\\d+) +~1$`).exec(lines[n + 1] ?? "") ?? []
+    // Eighty of them, or two more.
+    expect(Number(purchases)).toBeGreaterThanOrEqual(40)
+    expect(Number(purchases)).toBeLessThanOrEqual(164)
+  }
+  expect(lines).toHaveLength(dates.length + 2)
   expect(lines.at(-1)).toBe("8 days, 2 runs at once")
   expect(await pipeline.query("SELECT 1 FROM backfills")).toEqual([])
+})
+
+test("a dry run of dates that have not all ended is refused as the request would be", async () => {
+  const { code, stderr } = await daybook("backfill", "2026-10-01..2999-01-01", "--dry-run")
+  expect(code).toBe(1)
+  expect(stderr).toContain("has not ended yet")
 })
 
 test("every day of it is computed, never more at once than it says; those that fail stop no other and are named", async () => {

@@ -68,6 +68,7 @@ CREATE TABLE IF NOT EXISTS `backfills` (
 	`via` varchar(32) character set utf8mb4 collate utf8mb4_bin,
 	`note` varchar(1000) character set utf8mb4 collate utf8mb4_bin,
 	`requested_at` datetime(3) NOT NULL,
+	`pause_changed_at` datetime(3),
 	`ended_at` datetime(3),
 	CONSTRAINT `backfills_backfill_id` PRIMARY KEY(`backfill_id`),
 	INDEX `backfills_state` (`state`)
