@@ -38,6 +38,9 @@ export interface BackfillContext {
 const ASKED_AGAIN_MS = 2 * 60_000
 const SENT_AGAIN_MS = 10_000
 
+// No backfill has as many runs at once.
+const ASKED_MAX = 1_000
+
 // A date that somebody else's run is at work on is passed over until that has ended.
 const DAYS_LOOKED_AT_MAX = 50
 
@@ -48,7 +51,7 @@ const DAYS_LOOKED_AT_MAX = 50
  */
 export async function driveBackfills(context: BackfillContext): Promise<void> {
   for (const backfill of await listOpenBackfills(context.db)) {
-    const asked = await listBackfillDays(context.db, backfill.backfillId, "asked", backfill.runsAtOnce)
+    const asked = await listBackfillDays(context.db, backfill.backfillId, "asked", ASKED_MAX)
     for (const day of asked) await takeIn(context, backfill, day)
     if (backfill.state === "at-work") await askForNext(context, backfill)
   }

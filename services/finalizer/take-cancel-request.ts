@@ -32,6 +32,9 @@ export interface CancelContext extends FinalizeContext, RejectionContext {
   job: string
 }
 
+// Two finalizers that asked at the same moment may have asked for some more than were to be at work at once.
+const ASKED_MAX = 1_000
+
 /**
  * Gives a run up: the ledger fences first, then its executions are cancelled, then the verdict is sent. May be repeated after
  * a crash at any point. Rejects what has its verdict, or is about to have it.
@@ -79,7 +82,7 @@ async function cancelBackfill(context: CancelContext, backfillId: string, messag
   if (!backfill) throw new PermanentError(`there is no backfill ${JSON.stringify(backfillId)}`)
   if (backfill.state === "ended") throw new PermanentError(`backfill ${backfillId} has ended: there is nothing to stop`)
   if (await endBackfill(db, backfillId, "cancelled")) context.log.warn({ backfillId }, "a backfill is cancelled")
-  for (const day of await listBackfillDays(db, backfillId, "asked", backfill.runsAtOnce)) {
+  for (const day of await listBackfillDays(db, backfillId, "asked", ASKED_MAX)) {
     const run = await findRunOfDay(db, day)
     const isCancelled = run !== undefined && run.state === "cancelled" && isCancelledBy(run, message)
     if (run && (isCancelled || ["waiting", "planning", "running"].includes(run.state))) {

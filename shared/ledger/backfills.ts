@@ -1,4 +1,4 @@
-import { and, asc, count, eq, inArray, sql } from "drizzle-orm"
+import { and, asc, count, eq, exists, inArray, sql } from "drizzle-orm"
 import {
   type BackfillDayState,
   type BackfillKind,
@@ -61,13 +61,17 @@ export async function findBackfill(db: Database, backfillId: string): Promise<Ba
   return backfill
 }
 
+const isOpen = inArray(backfills.state, ["at-work", "paused"])
+
+const selectOpen = (db: Database, backfillId: string) =>
+  db
+    .select({ backfillId: backfills.backfillId })
+    .from(backfills)
+    .where(and(eq(backfills.backfillId, backfillId), isOpen))
+
 /** Those that have not ended, the one that was asked for first first. */
 export async function listOpenBackfills(db: Database): Promise<Backfill[]> {
-  return db
-    .select()
-    .from(backfills)
-    .where(inArray(backfills.state, ["at-work", "paused"]))
-    .orderBy(asc(backfills.requestedAt))
+  return db.select().from(backfills).where(isOpen).orderBy(asc(backfills.requestedAt))
 }
 
 /** How many days of a backfill are in each state. */
@@ -117,7 +121,10 @@ export async function hasUnfinishedRun(db: Database, date: string): Promise<bool
   return (await db.$count(runs, eq(runs.unfinishedDate, date))) > 0
 }
 
-/** Takes a day from one state to another; false if it is in another by now. */
+/**
+ * Takes a day from one state to another; false if it is in another by now, or would wait in a backfill that has ended or was
+ * cancelled meanwhile.
+ */
 export async function moveBackfillDay(
   db: Database,
   { backfillId, revenueDate, state }: BackfillDay,
@@ -131,6 +138,7 @@ export async function moveBackfillDay(
         eq(backfillDays.backfillId, backfillId),
         eq(backfillDays.revenueDate, revenueDate),
         eq(backfillDays.state, state),
+        to.state === "waiting" ? exists(selectOpen(db, backfillId)) : undefined,
       ),
     )
   return matchedRows(moved) > 0
@@ -142,7 +150,7 @@ export async function endBackfill(db: Database, backfillId: string, state: "ende
     const ended = await tx
       .update(backfills)
       .set({ state, endedAt: sql`NOW(3)` })
-      .where(and(eq(backfills.backfillId, backfillId), inArray(backfills.state, ["at-work", "paused"])))
+      .where(and(eq(backfills.backfillId, backfillId), isOpen))
     if (matchedRows(ended) === 0) return false
     if (state === "cancelled") {
       await tx
