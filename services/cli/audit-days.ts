@@ -8,9 +8,7 @@ import { routeDatabase } from "../../shared/database/route-database.ts"
 import { rejectionPath } from "../../shared/documents/document-paths.ts"
 import { readDocument } from "../../shared/documents/documents.ts"
 import { openBucket } from "../../shared/google/open-bucket.ts"
-import { openPubSub } from "../../shared/google/open-pubsub.ts"
 import { type Audit, listAuditsOfRequest } from "../../shared/ledger/find-audits.ts"
-import { publishRequest } from "../../shared/messages/publish-request.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { createLog } from "../../shared/telemetry/log.ts"
 import { formatAmount } from "../../shared/terminal/render-amount.ts"
@@ -18,9 +16,9 @@ import { renderChanges } from "../../shared/terminal/render-changes.ts"
 import { formatCount, formatNumberOf } from "../../shared/terminal/render-numbers.ts"
 import { renderTable } from "../../shared/terminal/render-table.ts"
 import type { SendOptions } from "./await-verdict.ts"
-import { readPublishConfig, readWatchConfig } from "./config.ts"
+import { readWatchConfig } from "./config.ts"
+import { publish } from "./send-request.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
-import { whoAsks } from "./who-asks.ts"
 
 /** The first and the last date; the same for one. */
 export interface DateRange {
@@ -38,7 +36,7 @@ export async function auditDays({ from, to }: DateRange, options: SendOptions, t
   const data = formatJson(AuditRequestSchema, from === to ? { date: from } : { from, to })
   const what = from === to ? from : `${from} to ${to}`
   if (!options.wait) {
-    const requestId = await publish(data, options.note, terminal)
+    const requestId = await publish(topics.auditRequests, data, options.note, terminal.env)
     printResult(terminal, options.json, { requestId }, [
       `Asked for an audit of ${what}: message ${requestId}.`,
       `What it finds: npm run daybook -- status ${to === "yesterday" ? "DATE" : to}, or the topic ${topics.dayChanges}`,
@@ -50,7 +48,7 @@ export async function auditDays({ from, to }: DateRange, options: SendOptions, t
   try {
     // Before publishing: a request that nobody can follow is not what was asked for.
     await listAuditsOfRequest(database.db, "")
-    const requestId = await publish(data, options.note, terminal)
+    const requestId = await publish(topics.auditRequests, data, options.note, terminal.env)
     terminal.stderr.write(`Asked for an audit of ${what}: message ${requestId}.\n`)
     const list = () => listAuditsOfRequest(database.db, requestId)
     const log = await createLog("cli", "silent")
@@ -59,15 +57,6 @@ export async function auditDays({ from, to }: DateRange, options: SendOptions, t
     return await awaitAudits(requestId, list, readRejection, options, terminal)
   } finally {
     await database.close()
-  }
-}
-
-async function publish(data: string, note: string | undefined, terminal: Terminal): Promise<string> {
-  const pubsub = openPubSub(readPublishConfig(terminal.env))
-  try {
-    return await publishRequest(pubsub, topics.auditRequests, data, whoAsks(note, terminal.env))
-  } finally {
-    await pubsub.close()
   }
 }
 

@@ -11,7 +11,6 @@ import { listDates, resolveRevenueDay } from "../../shared/day/revenue-day.ts"
 import { rejectionPath } from "../../shared/documents/document-paths.ts"
 import { readDocument } from "../../shared/documents/documents.ts"
 import { openBucket } from "../../shared/google/open-bucket.ts"
-import { openPubSub } from "../../shared/google/open-pubsub.ts"
 import {
   type Backfill,
   countBackfillDays,
@@ -20,16 +19,15 @@ import {
   listBackfillDays,
 } from "../../shared/ledger/backfills.ts"
 import { listDays } from "../../shared/ledger/list-days.ts"
-import { publishRequest } from "../../shared/messages/publish-request.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { createLog } from "../../shared/telemetry/log.ts"
 import { formatCount, formatDuration, formatNumberOf } from "../../shared/terminal/render-numbers.ts"
 import { renderTable } from "../../shared/terminal/render-table.ts"
 import type { SendOptions } from "./await-verdict.ts"
-import { readPublishConfig, readShopConfig, readWatchConfig } from "./config.ts"
+import { readShopConfig, readWatchConfig } from "./config.ts"
 import { findPurchasesPerShard, listRunTimes } from "./run-history.ts"
+import { publish } from "./send-request.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
-import { whoAsks } from "./who-asks.ts"
 
 interface BackfillRequest {
   from: string
@@ -49,9 +47,10 @@ export async function backfillDays(
   terminal: Terminal,
 ): Promise<number> {
   if (options.dryRun) return showDryRun(request, options.json, terminal)
+  const data = formatJson(BackfillRequestSchema, request)
   const what = `${request.which} days from ${request.from} to ${request.to}`
   if (!options.wait) {
-    const backfillId = await publish(request, options.note, terminal)
+    const backfillId = await publish(topics.backfillRequests, data, options.note, terminal.env)
     printResult(terminal, options.json, { backfillId }, [
       `Asked for ${what}: backfill ${backfillId}.`,
       "To follow it: npm run daybook -- status",
@@ -63,7 +62,7 @@ export async function backfillDays(
   try {
     // Before publishing: a request that nobody can follow is not what was asked for.
     await findBackfill(database.db, "")
-    const backfillId = await publish(request, options.note, terminal)
+    const backfillId = await publish(topics.backfillRequests, data, options.note, terminal.env)
     terminal.stderr.write(`Asked for ${what}: backfill ${backfillId}.\n`)
     const log = await createLog("cli", "silent")
     const readRejection = () =>
@@ -71,16 +70,6 @@ export async function backfillDays(
     return await follow(database.db, backfillId, readRejection, options, terminal)
   } finally {
     await database.close()
-  }
-}
-
-async function publish(request: BackfillRequest, note: string | undefined, terminal: Terminal): Promise<string> {
-  const pubsub = openPubSub(readPublishConfig(terminal.env))
-  try {
-    const data = formatJson(BackfillRequestSchema, request)
-    return await publishRequest(pubsub, topics.backfillRequests, data, whoAsks(note, terminal.env))
-  } finally {
-    await pubsub.close()
   }
 }
 

@@ -2,7 +2,7 @@ import { formatJson } from "../../schemas/json.ts"
 import { CancelRequestSchema } from "../../schemas/messages/cancel_request_pb.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import type { SendOptions } from "./await-verdict.ts"
-import { dateOf, type RunName } from "./run-name.ts"
+import { dateOf, describeRunName, type RunName, toRunField } from "./run-name.ts"
 import { sendRequest } from "./send-request.ts"
 import type { Terminal } from "./terminal.ts"
 
@@ -23,12 +23,12 @@ export async function cancelBackfill(backfillId: string, options: SendOptions, t
 
 /** `daybook cancel`: asks for a run to be given up. */
 export async function cancelRun(name: RunName, options: SendOptions, terminal: Terminal): Promise<number> {
-  const run = "runId" in name ? `run ${name.runId}` : `the newest run of ${name.date}`
+  const run = describeRunName(name)
   return sendRequest(
     {
       topic: topics.cancelRequests,
       data: formatJson(CancelRequestSchema, {
-        run: "runId" in name ? { case: "runId", value: name.runId } : { case: "date", value: name.date },
+        run: toRunField(name),
       }),
       dates: [dateOf(name)],
       what: `${run} to be cancelled`,

@@ -2,7 +2,7 @@ import { formatJson } from "../../schemas/json.ts"
 import { RerunRequestSchema } from "../../schemas/messages/rerun_request_pb.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import type { SendOptions } from "./await-verdict.ts"
-import { dateOf, type RunName } from "./run-name.ts"
+import { dateOf, describeRunName, type RunName, toRunField } from "./run-name.ts"
 import { sendRequest } from "./send-request.ts"
 import type { Terminal } from "./terminal.ts"
 
@@ -13,12 +13,12 @@ export async function rerunShards(
   options: SendOptions,
   terminal: Terminal,
 ): Promise<number> {
-  const run = "runId" in name ? `run ${name.runId}` : `the newest run of ${name.date}`
+  const run = describeRunName(name)
   return sendRequest(
     {
       topic: topics.rerunRequests,
       data: formatJson(RerunRequestSchema, {
-        run: "runId" in name ? { case: "runId", value: name.runId } : { case: "date", value: name.date },
+        run: toRunField(name),
         shards,
       }),
       dates: [dateOf(name)],

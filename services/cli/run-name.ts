@@ -23,6 +23,15 @@ export function dateOf(name: RunName): string {
   return "date" in name ? name.date : name.runId.slice(0, "YYYY-MM-DD".length)
 }
 
+/** As a request says it. */
+export function toRunField(name: RunName) {
+  return "runId" in name ? { case: "runId" as const, value: name.runId } : { case: "date" as const, value: name.date }
+}
+
+export function describeRunName(name: RunName): string {
+  return "runId" in name ? `run ${name.runId}` : `the newest run of ${name.date}`
+}
+
 /**
  * The dates that "yesterday" may mean to the planner, whose time zone is not known here: local time is from 12 hours
  * behind UTC to 14 ahead of it, and an hour more is for clocks that differ.

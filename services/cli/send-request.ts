@@ -20,7 +20,7 @@ export interface RequestToSend {
 /** Publishes a request and, if asked to, waits for what comes of it. Returns the exit code. */
 export async function sendRequest(request: RequestToSend, options: SendOptions, terminal: Terminal): Promise<number> {
   if (!options.wait) {
-    const messageId = await publish(request, options.note, terminal.env)
+    const messageId = await publish(request.topic, request.data, options.note, terminal.env)
     const runId = request.runIdOf(messageId)
     printResult(terminal, options.json, { requestId: messageId, ...(runId && { runId }) }, [
       `Asked for ${request.what}: message ${messageId}${runId ? `, run ${runId}` : ""}.`,
@@ -33,7 +33,7 @@ export async function sendRequest(request: RequestToSend, options: SendOptions, 
   // Before publishing: a request that nobody can follow is not what was asked for.
   const watch = await openWatch(config)
   try {
-    const messageId = await publish(request, options.note, terminal.env)
+    const messageId = await publish(request.topic, request.data, options.note, terminal.env)
     terminal.stderr.write(`Asked for ${request.what}: message ${messageId}.\n`)
     return await watch.awaitVerdict({ topic: request.topic, messageId, dates: request.dates }, options, terminal)
   } finally {
@@ -41,10 +41,16 @@ export async function sendRequest(request: RequestToSend, options: SendOptions, 
   }
 }
 
-async function publish(request: RequestToSend, note: string | undefined, env: NodeJS.ProcessEnv): Promise<string> {
+/** Publishes a request as the one who types it, and returns its message id. */
+export async function publish(
+  topic: string,
+  data: string,
+  note: string | undefined,
+  env: NodeJS.ProcessEnv,
+): Promise<string> {
   const pubsub = openPubSub(readPublishConfig(env))
   try {
-    return await publishRequest(pubsub, request.topic, request.data, whoAsks(note, env))
+    return await publishRequest(pubsub, topic, data, whoAsks(note, env))
   } finally {
     await pubsub.close()
   }

@@ -14,7 +14,10 @@ export interface WaitingContext {
 // A verdict makes room for one; a sweep makes up for what was missed.
 const STARTS_AT_ONCE_MAX = 10
 
-/** Tells the planner of the runs that stopped because of a pause that is over, and of those that wait for their turn. It knows for how many there is room. */
+/**
+ * Tells the planner of the runs that stopped because of a pause that is over, and of those that wait for their turn. It knows
+ * for how many there is room.
+ */
 export async function startWaiting({ db, runStarts }: WaitingContext): Promise<void> {
   if ((await findPause(db)) !== undefined) return
   const [waiting, paused] = [

@@ -1,11 +1,11 @@
-import { MalformedError, parseJson } from "../../schemas/json.ts"
+import { parseJson } from "../../schemas/json.ts"
 import { type AuditRequest, AuditRequestSchema } from "../../schemas/messages/audit_request_pb.ts"
 import { addDays, checkDate, findYesterday } from "../../shared/day/revenue-day.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import { listAuditsOfRequest, listPublishedDates } from "../../shared/ledger/find-audits.ts"
 import { requestAudits } from "../../shared/ledger/request-audits.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
-import { findRejection, type RejectionContext, rejectRequest } from "../../shared/messages/reject-request.ts"
+import { type RejectionContext, refuseAgain, rejectOrThrow } from "../../shared/messages/reject-request.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { noteFields } from "../../shared/telemetry/tracing.ts"
 import type { AuditsContext } from "./work-off-audits.ts"
@@ -23,8 +23,7 @@ export async function takeAuditRequest(context: AuditsContext & RejectionContext
   try {
     // The days that are published may be others by now: the same message is the same request.
     if ((await listAuditsOfRequest(db, message.id)).length > 0) return
-    const rejection = await findRejection(context, topics.auditRequests, message)
-    if (rejection) throw new PermanentError(rejection.reason ?? "rejected before")
+    await refuseAgain(context, topics.auditRequests, message)
     const request = parseJson(AuditRequestSchema, message.data)
     date = request.date
     const { from, to } = readDates(request, message.publishedAt, context.night.REVENUE_TIME_ZONE)
@@ -39,8 +38,7 @@ export async function takeAuditRequest(context: AuditsContext & RejectionContext
     noteFields({ audits: dates.length })
     context.log.info({ messageId: message.id, from, to, audits: dates.length }, "audits are asked for")
   } catch (error) {
-    if (!(error instanceof PermanentError || error instanceof MalformedError)) throw error
-    await rejectRequest(context, topics.auditRequests, message, { reason: error.message, date })
+    await rejectOrThrow(context, topics.auditRequests, message, error, { date })
   }
 }
 

@@ -1,5 +1,5 @@
 import { type BackfillKind, backfillKinds } from "../../schemas/database/ledger.ts"
-import { MalformedError, parseJson } from "../../schemas/json.ts"
+import { parseJson } from "../../schemas/json.ts"
 import { type BackfillRequest, BackfillRequestSchema } from "../../schemas/messages/backfill_request_pb.ts"
 import { addDays, checkDate, findYesterday, listDates } from "../../shared/day/revenue-day.ts"
 import { PermanentError } from "../../shared/errors.ts"
@@ -7,7 +7,7 @@ import { createBackfill, findBackfill, isToFill } from "../../shared/ledger/back
 import { listDays } from "../../shared/ledger/list-days.ts"
 import { readAsker } from "../../shared/messages/asker.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
-import { findRejection, type RejectionContext, rejectRequest } from "../../shared/messages/reject-request.ts"
+import { type RejectionContext, refuseAgain, rejectOrThrow } from "../../shared/messages/reject-request.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { type BackfillContext, driveBackfills } from "./drive-backfills.ts"
 
@@ -28,8 +28,7 @@ export async function takeBackfillRequest(context: BackfillRequestContext, messa
   const { db, log } = context
   try {
     if ((await findBackfill(db, message.id)) === undefined) {
-      const rejection = await findRejection(context, topics.backfillRequests, message)
-      if (rejection) throw new PermanentError(rejection.reason ?? "rejected before")
+      await refuseAgain(context, topics.backfillRequests, message)
       const request = readRequest(parseJson(BackfillRequestSchema, message.data), context)
       const { from, to, which, runsAtOnce } = request
       const known = new Map((await listDays(db, from, to)).map((day) => [day.date, day]))
@@ -47,8 +46,7 @@ export async function takeBackfillRequest(context: BackfillRequestContext, messa
     }
     await driveBackfills(context)
   } catch (error) {
-    if (!(error instanceof PermanentError || error instanceof MalformedError)) throw error
-    await rejectRequest(context, topics.backfillRequests, message, { reason: error.message })
+    await rejectOrThrow(context, topics.backfillRequests, message, error)
   }
 }
 

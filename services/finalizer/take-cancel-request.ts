@@ -1,6 +1,6 @@
 import type { ExecutionsClient } from "@google-cloud/run"
 import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
-import { MalformedError, parseDocument, parseJson } from "../../schemas/json.ts"
+import { parseDocument, parseJson } from "../../schemas/json.ts"
 import { CancelRequestSchema } from "../../schemas/messages/cancel_request_pb.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import { hasStatus } from "../../shared/google/grpc-status.ts"
@@ -11,13 +11,13 @@ import {
   listBackfillDays,
   moveBackfillDay,
 } from "../../shared/ledger/backfills.ts"
-import { cancelRun } from "../../shared/ledger/cancel-run.ts"
+import { cancellableStates, cancelRun } from "../../shared/ledger/cancel-run.ts"
 import { listExecutions } from "../../shared/ledger/find-dispatches.ts"
 import { listCancelledRuns, type Run } from "../../shared/ledger/find-runs.ts"
 import { readAsker } from "../../shared/messages/asker.ts"
 import { findRequestedRun } from "../../shared/messages/find-requested-run.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
-import { findRejection, type RejectionContext, rejectRequest } from "../../shared/messages/reject-request.ts"
+import { type RejectionContext, refuseAgain, rejectOrThrow } from "../../shared/messages/reject-request.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import { noteFields } from "../../shared/telemetry/tracing.ts"
@@ -42,8 +42,7 @@ const ASKED_MAX = 1_000
 export async function takeCancelRequest(context: CancelContext, message: PushMessage): Promise<void> {
   let run: Run | undefined
   try {
-    const rejection = await findRejection(context, topics.cancelRequests, message)
-    if (rejection) throw new PermanentError(rejection.reason ?? "rejected before")
+    await refuseAgain(context, topics.cancelRequests, message)
     const { run: wanted } = parseJson(CancelRequestSchema, message.data)
     if (wanted.case === "backfillId") {
       await cancelBackfill(context, wanted.value, message)
@@ -57,12 +56,7 @@ export async function takeCancelRequest(context: CancelContext, message: PushMes
     run = cancelled ?? requested
     await giveUp(context, run, cancelled !== undefined, message)
   } catch (error) {
-    if (!(error instanceof PermanentError || error instanceof MalformedError)) throw error
-    await rejectRequest(context, topics.cancelRequests, message, {
-      reason: error.message,
-      runId: run?.runId,
-      date: run?.revenueDate,
-    })
+    await rejectOrThrow(context, topics.cancelRequests, message, error, { runId: run?.runId, date: run?.revenueDate })
   }
 }
 
@@ -85,7 +79,7 @@ async function cancelBackfill(context: CancelContext, backfillId: string, messag
   for (const day of await listBackfillDays(db, backfillId, "asked", ASKED_MAX)) {
     const run = await findRunOfDay(db, day)
     const isCancelled = run !== undefined && run.state === "cancelled" && isCancelledBy(run, message)
-    if (run && (isCancelled || ["waiting", "planning", "running"].includes(run.state))) {
+    if (run && (isCancelled || cancellableStates.includes(run.state))) {
       await giveUp(context, run, isCancelled, message)
     }
     await moveBackfillDay(db, day, { state: "cancelled" })

@@ -1,12 +1,12 @@
-import { MalformedError, parseJson } from "../../schemas/json.ts"
+import { parseJson } from "../../schemas/json.ts"
 import { PauseRequestSchema } from "../../schemas/messages/pause_request_pb.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { PermanentError } from "../../shared/errors.ts"
-import { findBackfill } from "../../shared/ledger/backfills.ts"
+import { findBackfill, openStates } from "../../shared/ledger/backfills.ts"
 import { setBackfillPause, setPause } from "../../shared/ledger/pause.ts"
 import { readAsker } from "../../shared/messages/asker.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
-import { type RejectionContext, rejectRequest } from "../../shared/messages/reject-request.ts"
+import { type RejectionContext, rejectOrThrow } from "../../shared/messages/reject-request.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { type BackfillContext, driveBackfills } from "./drive-backfills.ts"
 import { startWaiting, type WaitingContext } from "./start-waiting.ts"
@@ -36,14 +36,13 @@ export async function takePauseRequest(context: PauseContext, message: PushMessa
     await startWaiting(context)
     await driveBackfills(context)
   } catch (error) {
-    if (!(error instanceof PermanentError || error instanceof MalformedError)) throw error
-    await rejectRequest(context, topics.pauseRequests, message, { reason: error.message })
+    await rejectOrThrow(context, topics.pauseRequests, message, error)
   }
 }
 
 async function isAtWork(db: Database, backfillId: string): Promise<boolean> {
-  const state = (await findBackfill(db, backfillId))?.state
-  return state === "at-work" || state === "paused"
+  const backfill = await findBackfill(db, backfillId)
+  return backfill !== undefined && openStates.includes(backfill.state)
 }
 
 function readUntil(until: string | undefined): Date | null {

@@ -1,5 +1,5 @@
 import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
-import { formatJson, MalformedError, parseDocument, parseJson } from "../../schemas/json.ts"
+import { formatJson, parseDocument, parseJson } from "../../schemas/json.ts"
 import { ReleaseRequestSchema } from "../../schemas/messages/release_request_pb.ts"
 import { parseTotals, totalsFields } from "../../shared/day/totals.ts"
 import { PermanentError } from "../../shared/errors.ts"
@@ -8,7 +8,7 @@ import { releaseRun } from "../../shared/ledger/release-run.ts"
 import { askerFields, readAsker } from "../../shared/messages/asker.ts"
 import { findRequestedRun } from "../../shared/messages/find-requested-run.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
-import { findRejection, type RejectionContext, rejectRequest } from "../../shared/messages/reject-request.ts"
+import { type RejectionContext, refuseAgain, rejectOrThrow } from "../../shared/messages/reject-request.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { noteFields } from "../../shared/telemetry/tracing.ts"
 import { announceVerdict, type FinalizeContext } from "./finalize-run.ts"
@@ -20,19 +20,13 @@ export async function takeReleaseRequest(
 ): Promise<void> {
   let run: Run | undefined
   try {
-    const rejection = await findRejection(context, topics.releaseRequests, message)
-    if (rejection) throw new PermanentError(rejection.reason ?? "rejected before")
+    await refuseAgain(context, topics.releaseRequests, message)
     run = await findRequestedRun(context.db, parseJson(ReleaseRequestSchema, message.data).run)
     noteFields({ runId: run.runId, dispatch: run.dispatch })
     if (!isReleasedBy(run, message)) await release(context, run, message)
     await announceVerdict(context, run.runId)
   } catch (error) {
-    if (!(error instanceof PermanentError || error instanceof MalformedError)) throw error
-    await rejectRequest(context, topics.releaseRequests, message, {
-      reason: error.message,
-      runId: run?.runId,
-      date: run?.revenueDate,
-    })
+    await rejectOrThrow(context, topics.releaseRequests, message, error, { runId: run?.runId, date: run?.revenueDate })
   }
 }
 

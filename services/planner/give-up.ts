@@ -1,6 +1,6 @@
-import { MalformedError } from "../../schemas/json.ts"
-import { describeError, PermanentError } from "../../shared/errors.ts"
+import { describeError } from "../../shared/errors.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
+import { isPermanent } from "../../shared/messages/reject-request.ts"
 import { isLasting } from "../../shared/transient.ts"
 
 // What a server refuses may be put right by somebody at once, and a deployment may be half done: by the pauses of the
@@ -14,7 +14,7 @@ const LASTING_MS_MAX = 5 * 60_000
  * Undefined: the message is left to be delivered again.
  */
 export function giveUpReason(error: unknown, message: PushMessage, now: Date): string | undefined {
-  if (error instanceof PermanentError || error instanceof MalformedError) return error.message
+  if (isPermanent(error)) return error.message
   const { deliveryAttempt, publishedAt } = message
   const isLong =
     deliveryAttempt === undefined

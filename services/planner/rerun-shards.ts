@@ -14,7 +14,7 @@ import { openNextDispatch } from "../../shared/ledger/open-rerun.ts"
 import { readAsker } from "../../shared/messages/asker.ts"
 import { findRequestedRun } from "../../shared/messages/find-requested-run.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
-import { findRejection, rejectRequest } from "../../shared/messages/reject-request.ts"
+import { refuseAgain, rejectRequest } from "../../shared/messages/reject-request.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { noteFields } from "../../shared/telemetry/tracing.ts"
 import { giveUpReason } from "./give-up.ts"
@@ -51,8 +51,7 @@ export async function takeRerunRequest(context: RunContext, message: PushMessage
 }
 
 async function openRerun(context: RunContext, run: Run, request: RerunRequest, message: PushMessage): Promise<void> {
-  const rejection = await findRejection(context, topics.rerunRequests, message)
-  if (rejection) throw new PermanentError(rejection.reason ?? "rejected before")
+  await refuseAgain(context, topics.rerunRequests, message)
   await refuseRerun(context, run)
   if (run.announcedAt === null) throw new Error(`the verdict on run ${run.runId} is on its way: rerun after it`)
   const indexes = request.shards.length > 0 ? pickShards(run, request.shards) : findWantingShards(run)

@@ -14,7 +14,7 @@ import { createRun } from "../../shared/ledger/create-run.ts"
 import { findRepair, findRun, isOfBackfill, type Run } from "../../shared/ledger/find-runs.ts"
 import { readAsker } from "../../shared/messages/asker.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
-import { findRejection, rejectRequest } from "../../shared/messages/reject-request.ts"
+import { refuseAgain, rejectRequest } from "../../shared/messages/reject-request.ts"
 import { CAUSE_ATTRIBUTE, REPAIR_ATTRIBUTE, topics } from "../../shared/messages/topics.ts"
 import { inSpan, noteFields } from "../../shared/telemetry/tracing.ts"
 import { checkReplica } from "./check-replica.ts"
@@ -90,8 +90,7 @@ async function beginRun(
   runId: string,
   day: { date: string; fromAt: Date; toAt: Date },
 ): Promise<Run | undefined> {
-  const rejection = await findRejection(context, topics.runRequests, message)
-  if (rejection) throw new PermanentError(rejection.reason ?? "rejected before")
+  await refuseAgain(context, topics.runRequests, message)
   const repairOf = readRepair(message, day.date)
   const repair = repairOf === undefined ? undefined : await findRepair(context.db, repairOf)
   if (repair) return passOver(context, message, repair)

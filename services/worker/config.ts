@@ -8,7 +8,6 @@ import {
   sourceSettings,
   tracingSettings,
 } from "../../shared/config/settings.ts"
-
 import type { ThrottleSettings } from "./find-busy-reason.ts"
 
 export type WorkerConfig = ReturnType<typeof readWorkerConfig>

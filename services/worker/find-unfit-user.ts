@@ -24,8 +24,8 @@ const AMOUNT_MIN = "-9223372036854775808"
 const AMOUNT_MAX = "9223372036854775807"
 
 /**
- * Finds the user for whose sake a shard could not be written: a sum that does not fit into 64 bits, or that cannot be exact. Returns what is to
- * be said about it; undefined if the shard failed for another reason.
+ * Finds the user for whose sake a shard could not be written: a sum that does not fit into 64 bits, or that cannot be exact.
+ * Returns what is to be said about it; undefined if the shard failed for another reason.
  */
 export async function findUnfitUser(
   shop: Database,

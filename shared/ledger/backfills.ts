@@ -2,6 +2,7 @@ import { and, asc, count, eq, exists, inArray, sql } from "drizzle-orm"
 import {
   type BackfillDayState,
   type BackfillKind,
+  type BackfillState,
   backfillDays,
   backfills,
   runs,
@@ -61,7 +62,10 @@ export async function findBackfill(db: Database, backfillId: string): Promise<Ba
   return backfill
 }
 
-const isOpen = inArray(backfills.state, ["at-work", "paused"])
+/** In which a backfill has not ended. */
+export const openStates: BackfillState[] = ["at-work", "paused"]
+
+const isOpen = inArray(backfills.state, openStates)
 
 const selectOpen = (db: Database, backfillId: string) =>
   db

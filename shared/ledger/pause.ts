@@ -2,6 +2,7 @@ import { and, countDistinct, eq, gt, inArray, isNotNull, isNull, lte, or, sql } 
 import { backfills, controls, runs, shards } from "../../schemas/database/ledger.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
 import type { Asker } from "../messages/asker.ts"
+import { openStates } from "./backfills.ts"
 import type { Run } from "./find-runs.ts"
 
 export type Pause = typeof controls.$inferSelect
@@ -48,7 +49,7 @@ export async function setBackfillPause(
     .where(
       and(
         eq(backfills.backfillId, backfillId),
-        inArray(backfills.state, ["at-work", "paused"]),
+        inArray(backfills.state, openStates),
         or(isNull(backfills.pauseChangedAt), lte(backfills.pauseChangedAt, changedAt)),
       ),
     )

@@ -1,9 +1,10 @@
 import type { Topic } from "@google-cloud/pubsub"
 import type { Bucket } from "@google-cloud/storage"
-import { formatJson, parseJson } from "../../schemas/json.ts"
-import { type RunVerdict, RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
+import { formatJson, MalformedError, parseJson } from "../../schemas/json.ts"
+import { RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
 import { rejectionPath } from "../documents/document-paths.ts"
 import { createDocument, readDocument } from "../documents/documents.ts"
+import { PermanentError } from "../errors.ts"
 import type { Log } from "../telemetry/log.ts"
 import type { PushMessage } from "./push-server.ts"
 import { sendVerdict } from "./send-verdict.ts"
@@ -48,12 +49,25 @@ export async function rejectRequest(
   context.log.warn({ topic, messageId: message.id, ...rejection, reason: verdict.reason }, "a request is rejected")
 }
 
-/** The rejection that this message was already given, if any. */
-export async function findRejection(
+/** Throws, as a PermanentError, the rejection that this message was already given, if any. */
+export async function refuseAgain(context: RejectionContext, topic: string, message: PushMessage): Promise<void> {
+  const text = await readDocument(context.bucket, rejectionPath(topic, message.id), context)
+  if (text !== undefined) throw new PermanentError(parseJson(RunVerdictSchema, text).reason ?? "rejected before")
+}
+
+/** Rejects a request that can never succeed, and throws again whatever else has kept it from that. */
+export async function rejectOrThrow(
   context: RejectionContext,
   topic: string,
   message: PushMessage,
-): Promise<RunVerdict | undefined> {
-  const text = await readDocument(context.bucket, rejectionPath(topic, message.id), context)
-  return text === undefined ? undefined : parseJson(RunVerdictSchema, text)
+  error: unknown,
+  about: Omit<Rejection, "reason"> = {},
+): Promise<void> {
+  if (!isPermanent(error)) throw error
+  await rejectRequest(context, topic, message, { reason: error.message, ...about })
+}
+
+/** Whether a request can never succeed: it makes no sense, or what it asks for cannot be. */
+export function isPermanent(error: unknown): error is PermanentError | MalformedError {
+  return error instanceof PermanentError || error instanceof MalformedError
 }
