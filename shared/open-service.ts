@@ -8,10 +8,10 @@ import { openPubSub } from "./google/open-pubsub.ts"
 import { type PushServerOptions, startPushServer } from "./messages/push-server.ts"
 import { openTokenVerifier } from "./messages/verify-push-token.ts"
 import { createLog } from "./telemetry/log.ts"
-import { openTracing } from "./telemetry/trace-exporter.ts"
+import { openTelemetry } from "./telemetry/open-telemetry.ts"
 
 /** What the environment says to a service that takes pushes. */
-type ServiceConfig = Parameters<typeof openTracing>[0] &
+type ServiceConfig = Parameters<typeof openTelemetry>[0] &
   Parameters<typeof routeDatabase>[0] &
   Parameters<typeof openSource>[0] &
   Parameters<typeof openPubSub>[0] &
@@ -27,7 +27,7 @@ type ServiceConfig = Parameters<typeof openTracing>[0] &
 /** Opens what a service works with. `serve` takes pushes and calls until the signal, and closes everything. */
 export async function openService(name: string, config: ServiceConfig) {
   const log = await createLog(name, config.LOG_LEVEL, config.GOOGLE_CLOUD_PROJECT)
-  const tracing = await openTracing(config, name, log)
+  const telemetry = await openTelemetry(config, name, log)
   const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: config.DATABASE_CONNECTIONS })
   const source = await openSource(config, database, config.DATABASE_CONNECTIONS)
   const pubsub = openPubSub(config)
@@ -44,7 +44,7 @@ export async function openService(name: string, config: ServiceConfig) {
         port: config.PORT,
         host: config.HOST,
         log,
-        flush: tracing.flush,
+        flush: telemetry.flush,
         verify: openTokenVerifier(config),
         explain: (error) => explainDatabaseError(error, config.DATABASE_URL, config.SOURCE_DATABASE_URL),
         ...routes,
@@ -53,7 +53,7 @@ export async function openService(name: string, config: ServiceConfig) {
       await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }))
       // What is under way is finished first; what is not is delivered again.
       await server.close()
-      await Promise.all([database.close(), source.close(), pubsub.close(), tracing.close()])
+      await Promise.all([database.close(), source.close(), pubsub.close(), telemetry.close()])
     },
   }
 }

@@ -20,8 +20,10 @@ export interface BuiltServices {
  */
 export const optionalPackages = [
   "@google-cloud/cloud-sql-connector",
+  "@opentelemetry/exporter-metrics-otlp-proto",
   "@opentelemetry/exporter-trace-otlp-proto",
   "@opentelemetry/resources",
+  "@opentelemetry/sdk-metrics",
   "@opentelemetry/sdk-trace",
 ]
 

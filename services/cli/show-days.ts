@@ -1,20 +1,12 @@
 import type { Database } from "../../shared/database/open-database.ts"
-import { addDays, findYesterday, listDates } from "../../shared/day/revenue-day.ts"
 import { listOpenBackfills } from "../../shared/ledger/backfills.ts"
-import { type Day, findFirstDate, listDays } from "../../shared/ledger/list-days.ts"
+import { type Day, listWindow, type Window } from "../../shared/ledger/list-days.ts"
 import { countTasksAtWork, findPause, type Pause } from "../../shared/ledger/pause.ts"
 import { formatAmount } from "../../shared/terminal/render-amount.ts"
 import { formatCount, formatNumberOf } from "../../shared/terminal/render-numbers.ts"
 import { renderTable } from "../../shared/terminal/render-table.ts"
 import { describeBackfill } from "./backfill-days.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
-
-const DAYS_DEFAULT = 35
-
-interface Window {
-  from: string | undefined
-  to: string | undefined
-}
 
 /** `daybook status`: a line for each day of a window, also for those that nobody ever asked for. */
 export async function showDays(
@@ -26,13 +18,7 @@ export async function showDays(
   { from, to, json }: Window & { json: boolean },
   terminal: Terminal,
 ): Promise<number> {
-  const last = to ?? findYesterday(new Date(), timeZone).date
-  const begun = [firstDate, await findFirstDate(db)].filter((date) => date !== undefined).toSorted()[0]
-  const first = from ?? laterOf(addDays(last, 1 - DAYS_DEFAULT), begun)
-  const known = new Map((await listDays(db, first, last)).map((day) => [day.date, day]))
-  const days = listDates(first, last)
-    .toReversed()
-    .map((date) => known.get(date) ?? missing(date))
+  const { days, begun } = await listWindow(db, { timeZone, firstDate }, { from, to })
   const [backfills, pause] = await Promise.all([listOpenBackfills(db), findPause(db)])
   const tasks = pause ? await countTasksAtWork(db) : 0
   const lines =
@@ -47,16 +33,6 @@ export async function showDays(
   printResult(terminal, json, { days: days.map(toDocument), backfills, paused }, lines)
   return exitCodes.ok
 }
-
-const laterOf = (date: string, other: string | undefined) => (other !== undefined && other > date ? other : date)
-
-const missing = (date: string): Day => ({
-  date,
-  state: "missing",
-  shown: undefined,
-  newest: undefined,
-  lateAt: undefined,
-})
 
 function renderDays(days: Day[]): string[] {
   const right = "right" as const

@@ -8,11 +8,12 @@ import {
   googleSettings,
   jobSettings,
   logSettings,
+  metricSettings,
   pushSettings,
   retentionSettings,
   serverSettings,
   sourceSettings,
-  tracingSettings,
+  telemetrySettings,
 } from "../../shared/config/settings.ts"
 
 export function readFinalizerConfig(env: NodeJS.ProcessEnv) {
@@ -25,7 +26,8 @@ export function readFinalizerConfig(env: NodeJS.ProcessEnv) {
       ...jobSettings,
       ...serverSettings,
       ...logSettings,
-      ...tracingSettings,
+      ...telemetrySettings,
+      ...metricSettings,
       ...retentionSettings,
       ...daySettings,
       ...firstDateSettings,

@@ -1,5 +1,5 @@
 import type { PubSub, Topic } from "@google-cloud/pubsub"
-import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
+import { type Verdict, VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { parseDocument } from "../../schemas/json.ts"
 import { addTotals, noTotals, type Totals, totalsFields } from "../../shared/day/totals.ts"
 import { verdictPath } from "../../shared/documents/document-paths.ts"
@@ -9,9 +9,10 @@ import { closeRun } from "../../shared/ledger/close-run.ts"
 import type { DayTotals } from "../../shared/ledger/day-changes.ts"
 import { decideRun } from "../../shared/ledger/decide-run.ts"
 import { findDispatch } from "../../shared/ledger/find-dispatches.ts"
-import { findRun, isOfBackfill } from "../../shared/ledger/find-runs.ts"
+import { findRun, isOfBackfill, type Run } from "../../shared/ledger/find-runs.ts"
 import { deleteRunSubscription } from "../../shared/messages/run-subscription.ts"
 import { sendVerdict } from "../../shared/messages/send-verdict.ts"
+import { recordVerdict } from "../../shared/telemetry/metrics.ts"
 import { inSpan, noteFields } from "../../shared/telemetry/tracing.ts"
 import { composeMessage, composeVerdict, stateOf } from "./compose-verdict.ts"
 import { type BackfillContext, driveBackfills } from "./drive-backfills.ts"
@@ -89,8 +90,31 @@ export async function announceVerdict(context: FinalizeContext, runId: string): 
   if (run.state !== "incomplete") await deleteRunSubscription(context.pubsub, runId)
   const message = composeMessage(verdict, context.bucket.name)
   await inSpan("send run-verdicts", {}, () => sendVerdict(context.verdicts, message), { kind: "producer" })
-  await markAnnounced(context.db, run)
+  if (await markAnnounced(context.db, run)) await recordNumbers(context, run, verdict)
   if (run.state === "complete") await context.sendDayChanges()
+}
+
+/** What the metrics say of a verdict. Those of a dispatch are its own: a rerun plans nothing. */
+async function recordNumbers(context: FinalizeContext, run: Run, verdict: Verdict): Promise<void> {
+  const dispatch = await findDispatch(context.db, run.runId, run.dispatch)
+  const begunAt = run.dispatch === 0 ? run.begunAt : (dispatch?.openedAt ?? null)
+  recordVerdict({
+    verdict: verdict.verdict,
+    durationMs: msBetween(run.dispatch === 0 ? run.requestedAt : begunAt, run.decidedAt),
+    phasesMs: {
+      planning: run.dispatch === 0 ? msBetween(begunAt, run.plannedAt) : undefined,
+      computing: msBetween(begunAt, run.verifyingAt),
+      verifying: msBetween(run.verifyingAt, run.decidedAt),
+      announcing: msBetween(run.decidedAt, context.now()),
+    },
+    shards: verdict.shards,
+    purchases: Number(verdict.source?.purchases ?? 0n),
+  })
+}
+
+/** Clocks differ by a little: never less than nothing. */
+function msBetween(from: Date | null, to: Date | null): number | undefined {
+  return from && to ? Math.max(0, to.getTime() - from.getTime()) : undefined
 }
 
 function addUpRows(shards: ShardEvidence[]): DayTotals {

@@ -34,6 +34,7 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
     versionsKept: config.KEEP_VERSIONS,
     retention: config,
     nextRetentionAt: new Date(0),
+    hasMetrics: config.OTEL_METRICS_EXPORTER !== "none",
     runRequests: topic(topics.runRequests),
     runStarts: topic(topics.runStarts),
     sendDayChanges: createChangeSender(service.db, topic(topics.dayChanges), service.bucket.name),

@@ -2,6 +2,7 @@ import type { ExecutionsClient } from "@google-cloud/run"
 import { DispatchSchema } from "../../schemas/documents/dispatch_pb.ts"
 import { parseDocument } from "../../schemas/json.ts"
 import { deleteExpired, findExpired, type RetentionSettings } from "../../shared/apply-retention.ts"
+import { addDays, instantOf } from "../../shared/day/revenue-day.ts"
 import { deleteRows } from "../../shared/day/revenue-rows.ts"
 import { dispatchPath } from "../../shared/documents/document-paths.ts"
 import { readDocument } from "../../shared/documents/documents.ts"
@@ -9,8 +10,11 @@ import { describeError } from "../../shared/errors.ts"
 import { hasStatus } from "../../shared/google/grpc-status.ts"
 import { findDispatch, listExecutions } from "../../shared/ledger/find-dispatches.ts"
 import { isUnfinished, listOpenRuns, type Run } from "../../shared/ledger/find-runs.ts"
+import { listWindow } from "../../shared/ledger/list-days.ts"
 import { listPrunableRuns, markPruned } from "../../shared/ledger/prune-run.ts"
+import { findNewestShown } from "../../shared/ledger/published-days.ts"
 import { retryTransient } from "../../shared/retry.ts"
+import { recordDays, recordSweep } from "../../shared/telemetry/metrics.ts"
 import { parseTraceParent } from "../../shared/telemetry/trace-parent.ts"
 import { continueTrace, currentSpan, noteFields } from "../../shared/telemetry/tracing.ts"
 import { driveBackfills } from "./drive-backfills.ts"
@@ -31,6 +35,8 @@ export interface SweepContext extends FinalizeContext, LookAgainContext, Omit<Ni
   retention: RetentionSettings
   /** When it is worth a look again whether anything is older than it has to be kept. */
   nextRetentionAt: Date
+  /** Metrics are exported. */
+  hasMetrics: boolean
 }
 
 // A batch is one short transaction: replicas and other writers are not kept waiting.
@@ -75,6 +81,7 @@ export async function sweep(context: SweepContext): Promise<void> {
   await lookAgain(context, AUDITS_PER_SWEEP_MS)
   // That there are none is what an alert watches.
   context.log.info({ runs: open.length }, "a sweep has ended")
+  await recordNumbers(context)
   if (failures.length > 0) throw new AggregateError(failures)
 }
 
@@ -93,6 +100,26 @@ async function watchDays(context: SweepContext): Promise<void> {
     } catch (error) {
       context.log.warn({ error: describeError(error) }, "the days could not be looked after, which the next sweep does")
     }
+  }
+}
+
+/** What the metrics say of the days. They are worth less than a sweep. */
+async function recordNumbers(context: SweepContext): Promise<void> {
+  const { db, log, night } = context
+  const { REVENUE_TIME_ZONE: timeZone, FIRST_DATE: firstDate } = night
+  const now = context.now()
+  recordSweep(now)
+  if (!context.hasMetrics) return
+  try {
+    const { days } = await listWindow(db, { timeZone, firstDate }, {}, now)
+    const newest = await findNewestShown(db)
+    const endedAt = newest === undefined ? undefined : instantOf(addDays(newest, 1), "00:00", timeZone)
+    recordDays(
+      days.map(({ state }) => state),
+      endedAt && now.getTime() - endedAt.getTime(),
+    )
+  } catch (error) {
+    log.warn({ error: describeError(error) }, "the days cannot be counted for the metrics, which the next sweep does")
   }
 }
 

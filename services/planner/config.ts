@@ -10,7 +10,7 @@ import {
   pushSettings,
   serverSettings,
   sourceSettings,
-  tracingSettings,
+  telemetrySettings,
 } from "../../shared/config/settings.ts"
 import { TASKS_LIMIT } from "./task-limits.ts"
 
@@ -26,7 +26,7 @@ export function readPlannerConfig(env: NodeJS.ProcessEnv) {
       ...jobSettings,
       ...serverSettings,
       ...logSettings,
-      ...tracingSettings,
+      ...telemetrySettings,
       ...pushSettings(env),
       ...daySettings,
       SHARD_PURCHASES: v.optional(

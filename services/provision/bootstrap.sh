@@ -9,7 +9,7 @@ help() {
 usage: services/provision/bootstrap.sh --project ID [--region REGION] [--dry-run]
 
 Enables the APIs and creates service accounts, roles, bucket, image repository, secret, topics, placeholders of the
-Cloud Run services and jobs, scheduler jobs and alert policies. Needs gcloud, and the rights of an owner.
+Cloud Run services and jobs, scheduler jobs, alert policies and a dashboard. Needs gcloud, and the rights of an owner.
 
   --project ID       the project
   --region REGION    where everything lives (europe-west1)
@@ -178,12 +178,15 @@ while IFS='|' read -r on who role _why; do
   grant "$on" "$member" "${role/#custom\//projects/$project/roles/}" </dev/null
 done <roles.txt
 
-# schedule pubsub|http NAME FLAGS…: create and update take the same flags.
+# schedule pubsub|http NAME FLAGS…: create and update take the same flags, but for those of attributes.
 schedule() {
-  local kind=$1 name=$2 verb=create
+  local kind=$1 name=$2 verb=create attributes=attributes
   shift 2
   if [[ "$dry_run" == no ]] &&
-    gcloud scheduler jobs describe "$name" --project="$project" --location="$region" >/dev/null 2>&1; then verb=update; fi
+    gcloud scheduler jobs describe "$name" --project="$project" --location="$region" >/dev/null 2>&1; then
+    verb=update attributes=update-attributes
+  fi
+  if [[ "$kind" == pubsub ]]; then set -- "$@" "--$attributes=via=scheduler"; fi
   run gcloud scheduler jobs "$verb" "$kind" "$name" --project="$project" --location="$region" "$@"
 }
 say "scheduler: the day before every day, and the sweep every minute"
@@ -210,4 +213,18 @@ for policy in day-late no-sweep verdict-incomplete dead-letters; do
     run gcloud monitoring policies create "${flags[@]}" ${channels:+--notification-channels="$channels"}
   fi
 done
+
+# It shows what OTEL_METRICS_EXPORTER exports. An update names the version that it is made of.
+say "dashboard"
+existing="" etag=""
+if [[ "$dry_run" == no ]]; then
+  read -r existing etag < <(gcloud monitoring dashboards list --project="$project" --filter='displayName="Daybook"' \
+    --format='value(name,etag)' --limit=1) || true
+fi
+if [[ -n "$existing" ]]; then
+  run gcloud monitoring dashboards update "$existing" --project="$project" \
+    --config="$(cat dashboard.yaml && echo "etag: '$etag'")"
+else
+  run gcloud monitoring dashboards create --project="$project" --config-from-file=dashboard.yaml
+fi
 say "done. Next: add the secret's first version, connect the repository to Cloud Build, push (see services/provision/README.md)"

@@ -32,6 +32,11 @@ google="GOOGLE_CLOUD_PROJECT=$PROJECT_ID,BUCKET=$_BUCKET"
 if [[ "$_TRACES_ENDPOINT" != none ]]; then
   google+=",OTEL_TRACES_EXPORTER=otlp,OTEL_EXPORTER_OTLP_ENDPOINT=$_TRACES_ENDPOINT"
 fi
+if [[ "$_METRICS_ENDPOINT" != none ]]; then
+  # Cloud Monitoring takes no metric without a place.
+  google+=",OTEL_METRICS_EXPORTER=otlp,OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=$_METRICS_ENDPOINT/v1/metrics"
+  google+=",OTEL_RESOURCE_ATTRIBUTES=cloud.region=$_REGION"
+fi
 job="WORKER_JOB=projects/$PROJECT_ID/locations/$_REGION/jobs/$_WORKER"
 
 # Cloud Run lets nobody in but by name, as bootstrap.sh has set it, and takes the signature off the tokens that it has

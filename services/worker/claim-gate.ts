@@ -2,6 +2,7 @@ import { setTimeout as wait } from "node:timers/promises"
 import type { Database } from "../../shared/database/open-database.ts"
 import { findPause, markRunPaused, noteThrottled } from "../../shared/ledger/pause.ts"
 import { type RetryOptions, retryTransient } from "../../shared/retry.ts"
+import { countThrottled } from "../../shared/telemetry/metrics.ts"
 import { findBusyReason, type ThrottleSettings } from "./find-busy-reason.ts"
 
 /** Asked before each claim of a shard that nobody has. */
@@ -18,6 +19,8 @@ interface GateContext extends RetryOptions {
   shop: Database
   runId: string
   throttle: ThrottleSettings
+  /** Exports the metrics, if it is time. */
+  flush: () => Promise<void>
 }
 
 // A shard takes as long or longer; looking more often would cost every small one a statement.
@@ -25,7 +28,7 @@ const LOOK_MS = 1_000
 
 /** Work that is begun is never broken off: only claims wait, or end. */
 export function openClaimGate(context: GateContext): ClaimGate {
-  const { db, runId, throttle, log, signal } = context
+  const { db, runId, throttle, flush, log, signal } = context
   let lookedAt = Number.NEGATIVE_INFINITY
   let isClosed = false
 
@@ -45,12 +48,15 @@ export function openClaimGate(context: GateContext): ClaimGate {
       const waitedMs = performance.now() - startedAt
       const isOver = reason === undefined || waitedMs > throttle.minutesMax * 60_000 || signal?.aborted === true
       if (isOver) break
-      if (reason !== told) {
-        log.warn({ reason }, "the database is busy, and the task waits")
-        await noteThrottled(db, runId, reason).catch(() => undefined)
-        told = reason
+      if (reason.text !== told) {
+        log.warn({ reason: reason.text }, "the database is busy, and the task waits")
+        await noteThrottled(db, runId, reason.text).catch(() => undefined)
+        told = reason.text
       }
+      const waitingSince = performance.now()
       await wait(LOOK_MS, undefined, signal ? { signal } : {}).catch(() => undefined)
+      countThrottled(performance.now() - waitingSince, reason.kind)
+      await flush()
     }
     if (told === undefined) return
     const ms = Math.round(performance.now() - startedAt)

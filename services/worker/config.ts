@@ -5,8 +5,9 @@ import {
   databaseSettings,
   googleSettings,
   logSettings,
+  metricSettings,
   sourceSettings,
-  tracingSettings,
+  telemetrySettings,
 } from "../../shared/config/settings.ts"
 import type { ThrottleSettings } from "./find-busy-reason.ts"
 
@@ -22,7 +23,8 @@ export function readWorkerConfig(env: NodeJS.ProcessEnv) {
       ...googleSettings,
       ...bucketSettings,
       ...logSettings,
-      ...tracingSettings,
+      ...telemetrySettings,
+      ...metricSettings,
       RUN_ID: form("the run, set by the planner", /^\d{4}-\d{2}-\d{2}-\S+$/, "a run's id"),
       DISPATCH: wholeNumber("the dispatch, set by the planner", 0, COUNT_MAX),
       TRACEPARENT: v.optional(text("the trace of the run, set by the planner")),

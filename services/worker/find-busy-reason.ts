@@ -14,24 +14,32 @@ export interface ThrottleSettings {
   minutesMax: number
 }
 
+/** Why a task should wait: of which kind it is, and a sentence. */
+export interface BusyReason {
+  kind: "threads_running" | "replica_lag" | "query"
+  text: string
+}
+
 /** Why a task should wait; undefined if it need not. As gh-ost asks: https://github.com/github/gh-ost/blob/master/doc/throttle.md */
-export async function findBusyReason(shop: Database, settings: ThrottleSettings): Promise<string | undefined> {
+export async function findBusyReason(shop: Database, settings: ThrottleSettings): Promise<BusyReason | undefined> {
   const { threadsRunning, replicaLagSeconds, query } = settings
   if (threadsRunning !== undefined) {
     const running = await countOthersRunning(shop)
-    if (running > threadsRunning) return `${running} threads are running, more than ${threadsRunning}`
+    if (running > threadsRunning) {
+      return { kind: "threads_running", text: `${running} threads are running, more than ${threadsRunning}` }
+    }
   }
   if (replicaLagSeconds !== undefined) {
     const lag = await readReplicaLag(shop)
-    if (lag.kind === "stopped") return "the replica gets nothing from its source"
+    if (lag.kind === "stopped") return { kind: "replica_lag", text: "the replica gets nothing from its source" }
     if (lag.kind === "seconds" && lag.seconds > replicaLagSeconds) {
-      return `the replica is ${lag.seconds} s behind, more than ${replicaLagSeconds}`
+      return { kind: "replica_lag", text: `the replica is ${lag.seconds} s behind, more than ${replicaLagSeconds}` }
     }
   }
   if (query !== undefined) {
     const [row] = allRows<Record<string, unknown>>(await shop.execute(sql.raw(query)))
     const [value] = Object.values(row ?? {})
-    if (Number(value) > 0) return `THROTTLE_QUERY says ${String(value)}`
+    if (Number(value) > 0) return { kind: "query", text: `THROTTLE_QUERY says ${String(value)}` }
   }
   return undefined
 }

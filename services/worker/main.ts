@@ -13,7 +13,7 @@ import { topics } from "../../shared/messages/topics.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import { errorFields } from "../../shared/telemetry/error-fields.ts"
 import { createLog, type Log } from "../../shared/telemetry/log.ts"
-import { openTracing } from "../../shared/telemetry/trace-exporter.ts"
+import { openTelemetry } from "../../shared/telemetry/open-telemetry.ts"
 import { parseTraceParent } from "../../shared/telemetry/trace-parent.ts"
 import { continueTrace, inSpan } from "../../shared/telemetry/tracing.ts"
 import { openClaimGate } from "./claim-gate.ts"
@@ -49,12 +49,12 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
     attempt: config.CLOUD_RUN_TASK_ATTEMPT,
   }
   const log = await createLog("worker", config.LOG_LEVEL, config.GOOGLE_CLOUD_PROJECT)
-  const tracing = await openTracing(config, "worker", log)
+  const telemetry = await openTelemetry(config, "worker", log)
   const fields = { runId: config.RUN_ID, dispatch: config.DISPATCH, ...task }
   const exitCode = await continueTrace(parseTraceParent(config.TRACEPARENT), () =>
     inSpan("task", fields, async () => {
       try {
-        return await runTask(config, task, log, signal)
+        return await runTask(config, task, log, signal, telemetry.flush)
       } catch (error) {
         const explain = () => explainDatabaseError(error, config.DATABASE_URL, config.SOURCE_DATABASE_URL)
         log.fatal(errorFields(error, explain), "a task cannot go on; its next attempt takes up its work")
@@ -62,11 +62,17 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
       }
     }),
   ).catch(() => EXIT_FAILED)
-  await tracing.close()
+  await telemetry.close()
   return exitCode
 }
 
-async function runTask(config: WorkerConfig, task: TaskAttempt, log: Log, signal: AbortSignal): Promise<number> {
+async function runTask(
+  config: WorkerConfig,
+  task: TaskAttempt,
+  log: Log,
+  signal: AbortSignal,
+  flush: () => Promise<void>,
+): Promise<number> {
   const { RUN_ID: runId, DISPATCH: dispatch } = config
   const database = openDatabase({
     ...(await routeDatabase(config)),
@@ -92,7 +98,7 @@ async function runTask(config: WorkerConfig, task: TaskAttempt, log: Log, signal
   const items = openItemSource(pubsub, runId, log)
   const itemsMax = countItemsAtOnce(shards, tasks)
   const isShared = shardCount === undefined || shards > tasks
-  const gate = openClaimGate({ db, shop: source.db, runId, throttle: readThrottle(config), log, signal })
+  const gate = openClaimGate({ db, shop: source.db, runId, throttle: readThrottle(config), flush, log, signal })
   const work = claimItems({ db, runId, dispatch, task, items, itemsMax, isShared, gate, signal, log })
   const context = {
     db,

@@ -66,10 +66,15 @@ export function pushSettings(env: NodeJS.ProcessEnv) {
   }
 }
 
-/** Further settings of the exporter it reads itself: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ */
-export const tracingSettings = {
+/** Further settings of the exporters they read themselves: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ */
+export const telemetrySettings = {
   OTEL_TRACES_EXPORTER: v.optional(v.picklist(["none", "otlp", "console"], "is not none, otlp or console"), "none"),
-  OTEL_SERVICE_NAME: v.optional(text("the name of this service in traces")),
+  OTEL_SERVICE_NAME: v.optional(text("the name of this service in traces and metrics")),
+}
+
+/** Of those that have numbers to tell. */
+export const metricSettings = {
+  OTEL_METRICS_EXPORTER: v.optional(v.picklist(["none", "otlp", "console"], "is not none, otlp or console"), "none"),
 }
 
 export const daySettings = {

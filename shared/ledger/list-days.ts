@@ -2,6 +2,7 @@ import { and, between, desc, eq, min, sql } from "drizzle-orm"
 import { days, type RunState, runs } from "../../schemas/database/ledger.ts"
 import { type DayState, publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../database/open-database.ts"
+import { addDays, findYesterday, listDates } from "../day/revenue-day.ts"
 import type { DayTotals } from "./day-changes.ts"
 import { isUnfinished } from "./find-runs.ts"
 import { toTotals } from "./published-days.ts"
@@ -17,6 +18,41 @@ export interface Day {
   /** When it was told that the day was late. */
   lateAt: Date | undefined
 }
+
+export interface Window {
+  from?: string | undefined
+  to?: string | undefined
+}
+
+const DAYS_DEFAULT = 35
+
+/**
+ * A line for each day of a window, the newest first, also for those that nobody ever asked for. By default the last five
+ * weeks until yesterday, but none before the first date that is known or wanted; `begun` is that date.
+ */
+export async function listWindow(
+  db: Database,
+  { timeZone, firstDate }: { timeZone: string; firstDate: string | undefined },
+  { from, to }: Window = {},
+  now = new Date(),
+): Promise<{ days: Day[]; begun: string | undefined }> {
+  const last = to ?? findYesterday(now, timeZone).date
+  const begun = [firstDate, await findFirstDate(db)].filter((date) => date !== undefined).toSorted()[0]
+  const first = from ?? laterOf(addDays(last, 1 - DAYS_DEFAULT), begun)
+  const known = new Map((await listDays(db, first, last)).map((day) => [day.date, day]))
+  const days = listDates(first, last).toReversed()
+  return { days: days.map((date) => known.get(date) ?? missing(date)), begun }
+}
+
+const laterOf = (date: string, other: string | undefined) => (other !== undefined && other > date ? other : date)
+
+const missing = (date: string): Day => ({
+  date,
+  state: "missing",
+  shown: undefined,
+  newest: undefined,
+  lateAt: undefined,
+})
 
 /** Days that anything is known of, the newest first: at most three statements, whatever the ledger holds. */
 export async function listDays(db: Database, from: string, to: string): Promise<Day[]> {
@@ -54,7 +90,7 @@ export async function listDays(db: Database, from: string, to: string): Promise<
 }
 
 /** The first date that was ever asked for; undefined where none was. */
-export async function findFirstDate(db: Database): Promise<string | undefined> {
+async function findFirstDate(db: Database): Promise<string | undefined> {
   const [row] = await db.select({ date: min(runs.revenueDate) }).from(runs)
   return row?.date ?? undefined
 }

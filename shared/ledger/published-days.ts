@@ -1,4 +1,4 @@
-import { eq } from "drizzle-orm"
+import { eq, max } from "drizzle-orm"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../database/open-database.ts"
 import { parseParts } from "../day/totals.ts"
@@ -10,6 +10,12 @@ export type PublishedDay = typeof publishedDays.$inferSelect
 export async function findPublishedDay(db: Database, date: string): Promise<PublishedDay | undefined> {
   const [day] = await db.select().from(publishedDays).where(eq(publishedDays.revenueDate, date))
   return day
+}
+
+/** The newest date of which readers see anything. */
+export async function findNewestShown(db: Database): Promise<string | undefined> {
+  const [row] = await db.select({ date: max(publishedDays.revenueDate) }).from(publishedDays)
+  return row?.date ?? undefined
 }
 
 /** The numbers of a published day; undefined for one that an older version of Daybook published. */

@@ -34,7 +34,7 @@ export interface PushServerOptions {
   verify?: VerifyToken | undefined
   /** Turns what people can put right into a sentence for them. */
   explain?: ExplainError
-  /** Sends the spans of a request before it is answered: afterwards Cloud Run gives the service no processor. */
+  /** Sends the spans and metrics of a request before it is answered: afterwards Cloud Run gives the service no processor. */
   flush?: () => Promise<void>
 }
 

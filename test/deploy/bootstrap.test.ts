@@ -147,9 +147,11 @@ describe("roles.txt", () => {
       "worker roles/cloudsql.client",
       "worker roles/pubsub.subscriber",
       "worker roles/telemetry.tracesWriter",
+      "worker roles/telemetry.metricsWriter",
       "finalizer roles/cloudsql.client",
       "finalizer custom/daybookSubscriptionRemover",
       "finalizer roles/telemetry.tracesWriter",
+      "finalizer roles/telemetry.metricsWriter",
       "migrate roles/cloudsql.client",
       "pubsub-agent roles/pubsub.subscriber",
       "build roles/logging.logWriter",
@@ -170,7 +172,7 @@ describe("bootstrap.sh", () => {
   async function bootstrapWith(found: boolean): Promise<string[]> {
     const log = join(folder, "log")
     await writeFile(log, "")
-    const answer = `case "$*" in *" describe "*) ${found ? "echo 42" : "exit 1"} ;; *"policies list"*) ${found ? "echo P1" : ":"} ;; esac`
+    const answer = `case "$*" in *" describe "*) ${found ? "echo 42" : "exit 1"} ;; *"policies list"*) ${found ? "echo P1" : ":"} ;; *"dashboards list"*) ${found ? "echo D1 E1" : ":"} ;; esac`
     const number = `if [[ "$*" == "projects describe"* ]]; then echo 42; exit; fi`
     await writeFile(join(folder, "gcloud"), `#!/bin/bash\necho "$*" >>"${log}"\n${number}\n${answer}\n`, {
       mode: 0o755,
@@ -204,6 +206,7 @@ describe("bootstrap.sh", () => {
       "scheduler jobs update pubsub",
       "scheduler jobs update http",
       ...Array.from({ length: 4 }, () => "monitoring policies update P1"),
+      "monitoring dashboards update D1",
     ])
   })
 

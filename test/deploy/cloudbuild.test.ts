@@ -192,13 +192,21 @@ describe("a build", () => {
     }
   })
 
-  it("has traces exported only where an endpoint is named, by the parts that make them", async () => {
+  it("has traces and metrics exported only where an endpoint is named, by the parts that make them", async () => {
     const endpoint = "https://telemetry.googleapis.com"
     for (const [runs, tracing] of [
       [await usual, {}] as const,
       [
         await runBuild({ _TRACES_ENDPOINT: endpoint }),
         { OTEL_TRACES_EXPORTER: "otlp", OTEL_EXPORTER_OTLP_ENDPOINT: endpoint },
+      ] as const,
+      [
+        await runBuild({ _METRICS_ENDPOINT: endpoint }),
+        {
+          OTEL_METRICS_EXPORTER: "otlp",
+          OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${endpoint}/v1/metrics`,
+          OTEL_RESOURCE_ATTRIBUTES: "cloud.region=europe-west1",
+        },
       ] as const,
     ]) {
       const deployed = runs.flatMap(gcloud).filter((call) => call.flags.image !== undefined)

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto"
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest"
 import { topics } from "../../shared/messages/topics.ts"
 import { date, type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
-import { type Collector, startCollector } from "../rooms/trace-collector.ts"
+import { type Collector, startCollector } from "../rooms/telemetry-collector.ts"
 
 type LogLine = Record<string, unknown>
 
@@ -159,6 +159,6 @@ describe("without an exporter", () => {
     // Node tells each module that it loads.
     expect(logs).toMatch(/MODULE \d+: .*worker\.bundle\.cjs/)
     expect(logs).not.toMatch(/opentelemetry/i)
-    expect(logs).not.toContain("spans cannot be exported")
+    expect(logs).not.toContain("telemetry cannot be exported")
   })
 })
