@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { createConnection } from "mysql2/promise"
 import type { TestProject } from "vitest/node"
 import { startDatabaseServer } from "../services/local/database/start-server.ts"
+import { findChromium } from "./rooms/find-chromium.ts"
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -11,11 +12,14 @@ declare module "vitest" {
     databaseServer: string
     /** Whether tests may make accounts of their own there. */
     mayCreateUsers: boolean
+    /** A browser's program; "" where there is none. */
+    chromium: string
   }
 }
 
 /** One database server for all tests; each test file makes a database of its own on it. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  project.provide("chromium", (await findChromium()) ?? "")
   const given = process.env.DATABASE_URL
   if (given) {
     const mayCreateUsers = await tryCreateUser(given)

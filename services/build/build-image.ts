@@ -3,7 +3,7 @@ import { chmod, cp, readdir, rm } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
-import { buildBundles, optionalPackages } from "./build-services.ts"
+import { buildBundles, copyBeside, optionalPackages } from "./build-services.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
@@ -13,6 +13,7 @@ const programs = {
   planner: "services/planner/main.ts",
   worker: "services/worker/main.ts",
   finalizer: "services/finalizer/main.ts",
+  page: "services/page/main.ts",
   migrate: "services/migrate/main.ts",
 }
 
@@ -30,8 +31,7 @@ export async function buildImage(outFolder: string): Promise<void> {
   await Promise.all(optionalPackages.map((name) => bundlePackage(name, folder)))
   // schemas/database/migrations-folder.ts looks for them beside itself, and in the image it is migrate.bundle.cjs.
   await cp(join(root, "schemas/database/migrations"), join(folder, "migrations"), { recursive: true })
-  // As those of the migrations, for the finalizer.
-  await cp(join(root, "schemas/database/checks"), join(folder, "checks"), { recursive: true })
+  await copyBeside(folder)
   const declaration = join(root, "schemas/shop.yaml")
   if (existsSync(declaration)) await cp(declaration, join(folder, "shop.yaml"))
   await openCompileCache(join(folder, "compile-cache"))

@@ -6,12 +6,14 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promise
 import { join, relative, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
 import { build } from "esbuild"
+import { findIdiomorph } from "../page/assets-folder.ts"
 
 /** What is deployed, and what the local cloud runs: for each service the file that `node` runs. */
 export interface BuiltServices {
   planner: string
   worker: string
   finalizer: string
+  page: string
 }
 
 /**
@@ -29,6 +31,8 @@ export const optionalPackages = [
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 
+const IDIOMORPH = "idiomorph.js"
+
 // A service without settings ends at once; far beyond that, something is wrong with it.
 const WARM_TIMEOUT_MS = 20_000
 
@@ -38,21 +42,31 @@ const WARM_TIMEOUT_MS = 20_000
  */
 export async function buildServices(outFolder = join(root, ".build")): Promise<BuiltServices> {
   const source = (service: keyof BuiltServices) => join(root, "services", service, "main.ts")
-  await copyChecks(resolve(outFolder, "checks"))
+  await copyBeside(outFolder)
   return buildBundles(
-    { planner: source("planner"), worker: source("worker"), finalizer: source("finalizer") },
+    { planner: source("planner"), worker: source("worker"), finalizer: source("finalizer"), page: source("page") },
     outFolder,
   )
 }
 
-/** The finalizer looks for its checks beside the bundle that it is part of. */
-async function copyChecks(folder: string): Promise<void> {
-  const checks = join(root, "schemas/database/checks")
+/** What a service reads at run time, by the folder in which it looks for it: beside the bundle that it is part of. */
+const foldersBeside = {
+  checks: join(root, "schemas/database/checks"),
+  assets: join(root, "services/page/assets"),
+}
+
+/** Puts it there. */
+export async function copyBeside(outFolder: string): Promise<void> {
+  for (const [name, source] of Object.entries(foldersBeside)) await copyFolder(source, resolve(outFolder, name))
+  await replaceFile(resolve(outFolder, "assets", IDIOMORPH), await readFile(findIdiomorph()))
+}
+
+async function copyFolder(source: string, folder: string): Promise<void> {
   await mkdir(folder, { recursive: true })
-  const names = await readdir(checks)
-  const gone = (await readdir(folder)).filter((name) => !names.includes(name))
+  const names = await readdir(source)
+  const gone = (await readdir(folder)).filter((name) => !names.includes(name) && name !== IDIOMORPH)
   await Promise.all(gone.map((name) => rm(join(folder, name), { force: true })))
-  for (const name of names) await replaceFile(join(folder, name), await readFile(join(checks, name)))
+  for (const name of names) await replaceFile(join(folder, name), await readFile(join(source, name)))
 }
 
 /** Bundles programs, by name, and returns the files to run: loaders that turn the compile cache on for the bundles. */

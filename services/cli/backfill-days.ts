@@ -19,13 +19,13 @@ import {
   listBackfillDays,
 } from "../../shared/ledger/backfills.ts"
 import { listDays } from "../../shared/ledger/list-days.ts"
+import { estimateTime, findPurchasesPerShard, listRunTimes } from "../../shared/ledger/run-times.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { createLog } from "../../shared/telemetry/log.ts"
 import { formatCount, formatDuration, formatNumberOf } from "../../shared/terminal/render-numbers.ts"
 import { renderTable } from "../../shared/terminal/render-table.ts"
 import type { SendOptions } from "./await-verdict.ts"
 import { readShopConfig, readWatchConfig } from "./config.ts"
-import { findPurchasesPerShard, listRunTimes } from "./run-history.ts"
 import { publish } from "./send-request.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
@@ -144,8 +144,7 @@ async function showDryRun(request: BackfillRequest, json: boolean, terminal: Ter
       return { date, state: known.get(date)?.state ?? "missing", purchases: estimate ?? null, shards: shards ?? null }
     })
     const times = await listRunTimes(database.db)
-    const total = (share: number) => ((times[Math.floor(times.length * share)] ?? 0) * dates.length) / runsAtOnce
-    const time = times.length === 0 ? undefined : { fromMs: Math.round(total(0.25)), toMs: Math.round(total(0.75)) }
+    const time = estimateTime(times, { runs: dates.length, atOnce: runsAtOnce })
     printResult(terminal, json, { days, runsAtOnce, estimate: time ?? null }, [
       ...renderTable(
         [

@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, gt, inArray, isNull, sql } from "drizzle-orm"
+import { and, asc, desc, eq, inArray, isNull, sql } from "drizzle-orm"
 import { dispatches, type RunState, runs, shards } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../../shared/database/open-database.ts"
@@ -63,33 +63,6 @@ export async function listNewestRuns(db: Database, limit: number): Promise<RunSu
     tookMs: Number(tookUs) / 1_000,
     ageMs: Number(ageUs) / 1_000,
   }))
-}
-
-const TIMES_MAX = 35
-
-/** What the newest complete runs took from their beginning to their verdict, ms, the shortest first. */
-export async function listRunTimes(db: Database): Promise<number[]> {
-  const rows = await db
-    .select({
-      us: sql<string>`TIMESTAMPDIFF(MICROSECOND, COALESCE(${runs.begunAt}, ${runs.requestedAt}), ${runs.decidedAt})`,
-    })
-    .from(runs)
-    .where(and(eq(runs.state, "complete"), eq(runs.dispatch, 0)))
-    .orderBy(desc(runs.decidedAt))
-    .limit(TIMES_MAX)
-  return rows.map(({ us }) => Number(us) / 1_000).toSorted((a, b) => a - b)
-}
-
-/** How many purchases a shard held, of the newest complete run of more than one shard; undefined: there is none. */
-export async function findPurchasesPerShard(db: Database): Promise<number | undefined> {
-  const [run] = await db
-    .select({ runId: runs.runId, shardCount: runs.shardCount })
-    .from(runs)
-    .where(and(eq(runs.state, "complete"), gt(runs.shardCount, 1)))
-    .orderBy(desc(runs.decidedAt))
-    .limit(1)
-  const totals = run && (await sumShards(db, [run.runId])).get(run.runId)
-  return totals && Number(totals.purchases) / (run.shardCount ?? 1)
 }
 
 /** The versions of a date whose rows are still there, the lowest first. A run at work has none yet, or not all. */

@@ -1,5 +1,6 @@
 import type { Database } from "../../shared/database/open-database.ts"
 import { listOpenBackfills } from "../../shared/ledger/backfills.ts"
+import { describeDay, describeWant } from "../../shared/ledger/describe-day.ts"
 import { type Day, listWindow, type Window } from "../../shared/ledger/list-days.ts"
 import { countTasksAtWork, findPause, type Pause } from "../../shared/ledger/pause.ts"
 import { formatAmount } from "../../shared/terminal/render-amount.ts"
@@ -30,7 +31,7 @@ export async function showDays(
           ...(pause ? [describePause(pause, tasks)] : []),
         ]
   const paused = pause ? { ...pause, tasksAtWork: tasks } : null
-  printResult(terminal, json, { days: days.map(toDocument), backfills, paused }, lines)
+  printResult(terminal, json, { days: days.map(describeDay), backfills, paused }, lines)
   return exitCodes.ok
 }
 
@@ -77,25 +78,3 @@ function describePause({ changedAt, untilAt, askedBy, note }: Pause, tasks: numb
 
 /** To the minute, in UTC. */
 const formatTime = (at: Date | undefined) => at?.toISOString().slice(0, 16).replace("T", " ") ?? ""
-
-/** The one thing that a person would do about a day; undefined where there is nothing to be done. */
-function describeWant({ date, state, newest, shown }: Day): string | undefined {
-  if (state === "missing" || state === "cancelled") return `start ${date}`
-  if (state === "drifted") return `start ${date}: the shop has other purchases by now`
-  if (newest?.state === "held")
-    return `release ${date}${shown ? `: version ${newest.version} is held` : ", or start it anew"}`
-  if (newest?.state === "incomplete") return `rerun ${date}${shown ? `: version ${newest.version} is incomplete` : ""}`
-  return undefined
-}
-
-function toDocument(day: Day) {
-  const { date, state, shown, newest, lateAt } = day
-  return {
-    date,
-    state,
-    shown: shown ? { version: shown.version, since: shown.since, ...shown.totals, auditedAt: shown.auditedAt } : null,
-    newest: newest ?? null,
-    lateAt: lateAt ?? null,
-    wants: describeWant(day) ?? null,
-  }
-}

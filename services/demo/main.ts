@@ -36,7 +36,7 @@ async function runCommand(args: string[]): Promise<number> {
     // Only now: what it loads takes most of a second, and help needs none of it.
     const { runDemo } = await import("./run-demo.ts")
     const isComplete = await runDemo(options, process.stdout, stopping.signal)
-    if (!stoppedBy) return isComplete ? exitCodes.complete : exitCodes.failed
+    if (!stoppedBy || options.keepRunning) return isComplete ? exitCodes.complete : exitCodes.failed
   } catch (error) {
     // Whatever was under way when the person interrupted has failed because of that.
     if (!stoppedBy) {

@@ -22,13 +22,16 @@ export interface DemoOptions {
   shardPurchases: number
   kill: number
   keep: boolean
+  /** The local cloud stays up afterwards, with the page of the days. */
+  keepRunning: boolean
   /** One of test/shops, instead of a shop of `users` and `purchases`. */
   shop: string | undefined
   database: DatabaseChoice
 }
 
-type Flags = Omit<DemoOptions, "keep" | "database" | "shop"> & {
+type Flags = Omit<DemoOptions, "keep" | "keepRunning" | "database" | "shop"> & {
   keep?: boolean
+  keepRunning?: boolean
   shop?: string
   database?: DatabaseChoice
 }
@@ -48,6 +51,7 @@ export function readDemoOptions(args: string[], env: NodeJS.ProcessEnv): DemoOpt
     .addOption(count("--shard-purchases <count>", "about how many purchases a shard holds", 10_000, 1, PURCHASES_MAX))
     .addOption(count("--kill <count>", "tasks to kill (SIGKILL) at random moments while they work", 0, 0, 10_000))
     .option("--keep", "keep the folder with plan, manifests, verdict and logs")
+    .option("--keep-running", "let the local cloud run afterwards, with the page of the days, until Ctrl-C")
     .addOption(
       new Option("--shop <name>", "a shop with the tables of real software, read as its SHOP_FILE declares")
         .choices(listRealShops())
@@ -56,7 +60,7 @@ export function readDemoOptions(args: string[], env: NodeJS.ProcessEnv): DemoOpt
     .addOption(databaseOption())
     .addHelpText("after", help)
     .parse(args, { from: "user" })
-  const { keep = false, shop, database, ...given } = command.opts<Flags>()
+  const { keep = false, keepRunning = false, shop, database, ...given } = command.opts<Flags>()
   const isShardSizeGiven = command.getOptionValueSource("shardPurchases") !== "default"
   const flags = {
     ...given,
@@ -65,7 +69,7 @@ export function readDemoOptions(args: string[], env: NodeJS.ProcessEnv): DemoOpt
   }
   const limit = killsMax(flags)
   if (flags.kill > limit.kills) command.error(`error: --kill ${flags.kill} cannot work: ${limit.reason}`)
-  return { ...flags, keep, shop, database: chooseDatabase(database, env) }
+  return { ...flags, keep, keepRunning, shop, database: chooseDatabase(database, env) }
 }
 
 const help = `
@@ -77,7 +81,7 @@ afterwards; nothing else there is touched. Whatever happens, nothing is left run
 A killed task is tried again by Cloud Run at most ${RETRIES_MAX} times, and its next attempt takes up the shard it had.
 
 Exit codes: 0 the verdict is complete, 1 it is not or the demo failed, 2 the command line cannot be understood,
-130 interrupted.
+130 interrupted. With --keep-running, Ctrl-C after the verdict is no interruption.
 
 Examples:
   npm run demo
@@ -85,4 +89,5 @@ Examples:
   npm run demo -- --kill 5
   npm run demo -- --shop woocommerce
   npm run demo -- --database mysql
-  npm run demo -- --keep`
+  npm run demo -- --keep
+  npm run demo -- --days 30 --keep-running`

@@ -15,6 +15,7 @@ import { type LineOutput, openProgressLine } from "../../shared/terminal/render-
 import { renderVerdict } from "../../shared/terminal/render-verdict.ts"
 import { type Cloud, startCloud } from "../local/cloud.ts"
 import { type DatabaseServer, type DatabaseServerOptions, startDatabaseServer } from "../local/database/start-server.ts"
+import { formatExports } from "../local/format-exports.ts"
 import { createShop } from "../local/shop/create-shop.ts"
 import { openCleanup } from "./cleanup.ts"
 import { createRealShop, declareShop } from "./create-real-shop.ts"
@@ -75,6 +76,7 @@ async function runSteps(options: DemoOptions, stage: Stage): Promise<boolean> {
       databaseUrl: serverUrl,
       parallelism: options.tasks,
       maxRetries: RETRIES_MAX,
+      ...(options.keepRunning ? { pagePort: 0 } : {}),
       settings: {
         SHARD_PURCHASES: String(options.shardPurchases),
         ...(options.shop === undefined
@@ -101,7 +103,17 @@ async function runSteps(options: DemoOptions, stage: Stage): Promise<boolean> {
     await step(stage, `shop (tables and rows of test/shops/${shop})`, () => createRealShop(database.db, shop))
     await step(stage, "what its declaration asks for", () => declareShop(database.db, log))
   }
-  return computeDate(options, stage, cloud, database.db)
+  const isComplete = await computeDate(options, stage, cloud, database.db)
+  if (options.keepRunning) await stayUp(cloud, output, signal)
+  else output.write("To see it on its page: npm run demo -- --keep-running\n")
+  return isComplete
+}
+
+/** Lets the cloud run until the person has seen enough. */
+async function stayUp({ page, env }: Cloud, output: LineOutput, signal: AbortSignal): Promise<void> {
+  output.write(`The days are at ${page?.url}. Everything runs until Ctrl-C; for npm run daybook in another shell:\n`)
+  writeLines(output, formatExports(env))
+  if (!signal.aborted) await new Promise((stopped) => signal.addEventListener("abort", stopped, { once: true }))
 }
 
 function describeShop({ shop, users, purchases, date }: DemoOptions): string {

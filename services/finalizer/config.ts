@@ -1,9 +1,10 @@
 import * as v from "valibot"
-import { form, readConfig, wholeNumber } from "../../shared/config/read-config.ts"
+import { readConfig, wholeNumber } from "../../shared/config/read-config.ts"
 import {
   bucketSettings,
   databaseSettings,
   daySettings,
+  deadlineSettings,
   firstDateSettings,
   googleSettings,
   jobSettings,
@@ -31,13 +32,7 @@ export function readFinalizerConfig(env: NodeJS.ProcessEnv) {
       ...retentionSettings,
       ...daySettings,
       ...firstDateSettings,
-      DEADLINE: v.optional(
-        form(
-          "by when readers see the day before, as HH:MM in REVENUE_TIME_ZONE: if not, it is told",
-          /^([01]\d|2[0-3]):[0-5]\d$/,
-          "a time such as 06:00",
-        ),
-      ),
+      ...deadlineSettings,
       AUDIT_DAYS: v.optional(wholeNumber("how many published days are audited each night; 0 for none", 0, 3_660), "7"),
       REPAIR_DAYS: v.optional(
         wholeNumber("how many of the newest dates are started anew where an audit finds drift; 0 for none", 0, 3_660),

@@ -55,6 +55,8 @@ export interface CloudOptions {
   settings?: Record<string, string>
   /** Deliveries of a message after which it is a dead letter; 30 by default, about two minutes. */
   deliveryAttemptsMax?: number
+  /** The page of the days as well; on a port of its own, or any with 0. */
+  pagePort?: number | undefined
   /** Between two sweeps; 5 by default, 0 for none. */
   sweepSeconds?: number
   /** What a service that keeps ending waits for at most before it is started again; 5,000 by default. */
@@ -75,6 +77,8 @@ export interface Cloud {
   /** Undefined if a `databaseUrl` was given. */
   databaseServer: DatabaseServer | undefined
   services: { planner: ServiceProcess; finalizer: ServiceProcess }
+  /** Undefined unless a `pagePort` was given. */
+  page: ServiceProcess | undefined
   /** Calls the finalizer's sweep now and waits for its end. */
   sweep(): Promise<void>
   /** Ends everything that was started; may be called again. */
@@ -103,6 +107,7 @@ interface Started extends Emulators {
   signer?: PushSigner
   planner?: ServiceProcess
   finalizer?: ServiceProcess
+  page?: ServiceProcess
   sweeper?: Sweeper
 }
 
@@ -149,7 +154,8 @@ async function start(options: CloudOptions, started: Started): Promise<Omit<Clou
     LOCAL_FOLDER: folder,
   }
   const settings = { ...env, REVENUE_TIME_ZONE: "UTC", LOG_LEVEL: "info", ...options.settings }
-  const services = await startServices(options, { programs, settings, signer, guard }, started)
+  const surroundings = { programs, settings, signer, guard }
+  const services = await startServices(options, surroundings, started)
   await connectServices(options, env, services)
   const { pubsub, storage, runJobs, databaseServer } = started
   if (!pubsub || !storage || !runJobs) throw new Error("an emulator is missing")
@@ -160,7 +166,9 @@ async function start(options: CloudOptions, started: Started): Promise<Omit<Clou
     log,
   })
   started.sweeper = sweeper
-  return { env, folder, pubsub, storage, runJobs, databaseServer, services, sweep: () => sweeper.sweep() }
+  const page = options.pagePort === undefined ? undefined : await startPage(options, options.pagePort, surroundings)
+  if (page) started.page = page
+  return { env, folder, pubsub, storage, runJobs, databaseServer, services, page, sweep: () => sweeper.sweep() }
 }
 
 interface ServiceSurroundings {
@@ -177,8 +185,6 @@ async function startServices(
   { programs, settings, signer, guard }: ServiceSurroundings,
   started: Started,
 ): Promise<Cloud["services"]> {
-  // All that a program of ours sees of this machine's environment is where to find things.
-  const { PATH = "", HOME = "" } = process.env
   const push = {
     PUSH_AUDIENCE: AUDIENCE,
     PUSH_ACCOUNTS: `${PUSH_ACCOUNT} ${SCHEDULER_ACCOUNT}`,
@@ -188,12 +194,8 @@ async function startServices(
     const service = await startService({
       name,
       command: [process.execPath, join(programs, `${name}.cjs`)],
-      env: { PATH, HOME, ...push, ...settings },
-      logFile: join(options.folder, "logs", `${name}.log`),
-      guard,
-      restartMaxMs: options.restartMaxMs,
-      log: options.log ?? (() => {}),
-      signal: options.signal,
+      env: { ...findThings(), ...push, ...settings },
+      ...processOptions(options, name, guard),
     })
     started[name] = service
     return service
@@ -210,6 +212,36 @@ async function startServices(
     }),
   ])
   return { planner, finalizer }
+}
+
+/** The page on which anybody on this machine may ask for what they like. */
+async function startPage(
+  options: CloudOptions,
+  port: number,
+  { programs, settings, guard }: ServiceSurroundings,
+): Promise<ServiceProcess> {
+  if (port) await requireFreePort(port, "the page")
+  return startService({
+    name: "page",
+    command: [process.execPath, join(programs, "page.cjs")],
+    env: { ...findThings(), ...settings, PAGE_ACTIONS: "publish" },
+    ...(port ? { port } : {}),
+    ...processOptions(options, "page", guard),
+  })
+}
+
+/** All that a program of ours sees of this machine's environment is where to find things. */
+function findThings() {
+  const { PATH = "", HOME = "" } = process.env
+  return { PATH, HOME }
+}
+
+function processOptions(
+  { folder, restartMaxMs, log = () => {}, signal }: CloudOptions,
+  name: string,
+  guard: OrphanGuard,
+) {
+  return { logFile: join(folder, "logs", `${name}.log`), guard, restartMaxMs, log, signal }
 }
 
 /** Creates topics and subscriptions, with pushes to the services. */
@@ -266,7 +298,7 @@ async function stopAll(started: Started): Promise<void> {
   const stages: (() => Promise<void> | undefined)[][] = [
     [() => started.sweeper?.stop()],
     // Before Cloud Run: a planner that finds none tries again, for longer than it is given to stop.
-    [() => started.planner?.stop(), () => started.finalizer?.stop()],
+    [() => started.planner?.stop(), () => started.finalizer?.stop(), () => started.page?.stop()],
     [() => started.runJobs?.stop()],
     [() => started.pubsub?.stop(), () => started.storage?.stop()],
     [

@@ -10,6 +10,7 @@ export interface LocalOptions {
   portStorage: number
   portRun: number
   portDatabase: number
+  portPage: number
   database: DatabaseChoice
   tasks: number
   set: Record<string, string>
@@ -39,6 +40,7 @@ export function readLocalOptions(args: string[]): LocalOptions {
     .addOption(port("storage", "Cloud Storage", 4443))
     .addOption(port("run", "Cloud Run", 8086))
     .addOption(port("database", "the database", 3307))
+    .addOption(port("page", "the page of the days", 8088))
     .addOption(databaseOption())
     .addOption(count("--tasks <count>", "tasks of an execution that run at once", availableParallelism(), 1, 1_000))
     .option("--set <NAME=value>", "a setting of services and tasks, such as SHARD_PURCHASES; repeatable", parseSetting)

@@ -1,7 +1,8 @@
 import { resolve } from "node:path"
 import { buildServices } from "../build/build-services.ts"
-import { startCloud } from "./cloud.ts"
+import { type Cloud, startCloud } from "./cloud.ts"
 import { lockFolder } from "./folder-lock.ts"
+import { formatExports } from "./format-exports.ts"
 import type { LocalOptions } from "./local-options.ts"
 import { createShop, hasShop } from "./shop/create-shop.ts"
 import { describeEmulators, type EmulatorName, type Emulators, startEmulators } from "./start-emulators.ts"
@@ -12,7 +13,8 @@ const log = (line: string) => console.error(line)
 export async function runLocal(options: LocalOptions, signal: AbortSignal): Promise<void> {
   const running = options.only ? await startOnly(options, options.only) : await startAll(options, signal)
   try {
-    for (const [name, value] of Object.entries(running.env)) console.log(`export ${name}=${quote(value)}`)
+    for (const line of formatExports(running.env)) console.log(line)
+    if (running.page) log(`The days are at ${running.page.url}`)
     log("The local cloud is up. Paste the lines above into another shell; Ctrl-C here ends it.")
     if (!signal.aborted) await new Promise((stopped) => signal.addEventListener("abort", stopped, { once: true }))
   } finally {
@@ -22,6 +24,7 @@ export async function runLocal(options: LocalOptions, signal: AbortSignal): Prom
 
 interface Running {
   env: Record<string, string>
+  page?: Cloud["page"]
   stop(): Promise<void>
 }
 
@@ -34,6 +37,7 @@ async function startAll(options: LocalOptions, signal: AbortSignal): Promise<Run
       run: options.portRun,
       database: options.portDatabase,
     },
+    pagePort: options.portPage,
     parallelism: options.tasks,
     settings: options.set,
     log,
@@ -82,9 +86,4 @@ async function startOnly(options: LocalOptions, only: EmulatorName[]): Promise<R
     await stop()
     throw error
   }
-}
-
-/** As a shell reads it back, whatever is in it. */
-function quote(value: string): string {
-  return `'${value.replaceAll("'", "'\\''")}'`
 }

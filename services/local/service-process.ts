@@ -30,6 +30,8 @@ export interface ServiceOptions {
   command: string[]
   /** The whole environment, but for PORT and HOST. */
   env: Record<string, string>
+  /** A free one by default. */
+  port?: number
   /** Its output is appended here. */
   logFile: string
   guard: OrphanGuard
@@ -54,7 +56,7 @@ const LOG_TAIL_LINES = 15
 export async function startService(options: ServiceOptions): Promise<ServiceProcess> {
   const { name, guard, log, signal } = options
   signal?.throwIfAborted()
-  const port = await findFreePort()
+  const port = options.port ?? (await findFreePort())
   const url = `http://127.0.0.1:${port}`
   const env = { ...options.env, PORT: String(port), HOST: "127.0.0.1" }
   const stopping = new AbortController()

@@ -18,6 +18,7 @@ Cloud Run services and jobs, scheduler jobs, alert policies and a dashboard. Nee
 Environment, with defaults; the names are those of the substitutions of cloudbuild.yaml:
   BUCKET=PROJECT-daybook  REPOSITORY=daybook  PLANNER=daybook-planner  FINALIZER=daybook-finalizer
   WORKER=daybook-worker  MIGRATE=daybook-migrate  DATABASE_SECRET=daybook-database-url
+  PAGE=daybook-page  DESK=daybook-desk  PAGE_DATABASE_SECRET=daybook-page-database-url
   SOURCE_DATABASE_SECRET=       where the shop is read on another server: the secret of SOURCE_DATABASE_URL
   REVENUE_TIME_ZONE=UTC   when a day ends, and for the daily run's schedule
   DAILY_SCHEDULE="30 0 * * *"   when the day before is computed, in that time zone
@@ -43,7 +44,10 @@ planner=${PLANNER:-daybook-planner}
 finalizer=${FINALIZER:-daybook-finalizer}
 worker=${WORKER:-daybook-worker}
 migrate=${MIGRATE:-daybook-migrate}
+page=${PAGE:-daybook-page}
+desk=${DESK:-daybook-desk}
 secret=${DATABASE_SECRET:-daybook-database-url}
+page_secret=${PAGE_DATABASE_SECRET:-daybook-page-database-url}
 source_secret=${SOURCE_DATABASE_SECRET:-}
 time_zone=${REVENUE_TIME_ZONE:-UTC}
 daily=${DAILY_SCHEDULE:-30 0 * * *}
@@ -77,18 +81,20 @@ else
   number=$(gcloud projects describe "$project" --format='value(projectNumber)')
 fi
 pubsub_agent="service-$number@gcp-sa-pubsub.iam.gserviceaccount.com"
+iap_agent="service-$number@gcp-sa-iap.iam.gserviceaccount.com"
 finalizer_url="https://$finalizer-$number.$region.run.app"
 
 say "APIs"
 run gcloud services enable --project="$project" \
   artifactregistry.googleapis.com cloudbuild.googleapis.com cloudscheduler.googleapis.com cloudtrace.googleapis.com \
-  iam.googleapis.com logging.googleapis.com monitoring.googleapis.com pubsub.googleapis.com run.googleapis.com \
+  iam.googleapis.com iap.googleapis.com logging.googleapis.com monitoring.googleapis.com pubsub.googleapis.com run.googleapis.com \
   secretmanager.googleapis.com sqladmin.googleapis.com storage.googleapis.com telemetry.googleapis.com
-# Pub/Sub's own account does not exist before it is asked for, and cannot be granted anything until then.
+# Their own accounts do not exist before they are asked for, and cannot be granted anything until then.
 run gcloud beta services identity create --service=pubsub.googleapis.com --project="$project"
+run gcloud beta services identity create --service=iap.googleapis.com --project="$project"
 
 say "service accounts: one for each part"
-for part in planner worker finalizer migrate push scheduler build; do
+for part in planner worker finalizer migrate page desk push scheduler build; do
   ensure gcloud iam service-accounts describe "$(account "$part")" --project="$project" -- \
     gcloud iam service-accounts create "daybook-$part" --project="$project" --display-name="Daybook: $part"
 done
@@ -113,13 +119,11 @@ ensure gcloud artifacts repositories describe "$repository" --project="$project"
   gcloud artifacts repositories create "$repository" --project="$project" --location="$region" \
   --repository-format=docker --description="Daybook's image"
 
-say "secret: it is empty until you add a version, see services/provision/README.md"
-ensure gcloud secrets describe "$secret" --project="$project" -- \
-  gcloud secrets create "$secret" --project="$project" --replication-policy=automatic
-if [[ -n "$source_secret" ]]; then
-  ensure gcloud secrets describe "$source_secret" --project="$project" -- \
-    gcloud secrets create "$source_secret" --project="$project" --replication-policy=automatic
-fi
+say "secrets: they are empty until you add a version, see services/provision/README.md"
+for name in "$secret" "$page_secret" ${source_secret:+"$source_secret"}; do
+  ensure gcloud secrets describe "$name" --project="$project" -- \
+    gcloud secrets create "$name" --project="$project" --replication-policy=automatic
+done
 
 say "topics: the build adds schemas and subscriptions"
 for topic in run-requests run-starts rerun-requests backfill-requests cancel-requests pause-requests release-requests audit-requests work-items shard-reports run-verdicts day-changes dead-letters; do
@@ -127,10 +131,10 @@ for topic in run-requests run-starts rerun-requests backfill-requests cancel-req
     gcloud pubsub topics create "$topic" --project="$project"
 done
 
-# The build may deploy to these four and to nothing else, and roles can be granted on what is there. A placeholder
+# The build may deploy to these six and to nothing else, and roles can be granted on what is there. A placeholder
 # has no address, because it would say 200 to everything: a message pushed to it would be lost.
 say "Cloud Run: placeholders, which the first build replaces"
-for service in "$planner:planner" "$finalizer:finalizer"; do
+for service in "$planner:planner" "$finalizer:finalizer" "$page:page" "$desk:desk"; do
   ensure gcloud run services describe "${service%:*}" --project="$project" --region="$region" -- \
     gcloud run deploy "${service%:*}" --project="$project" --region="$region" --quiet \
     --image=us-docker.pkg.dev/cloudrun/container/hello --service-account="$(account "${service#*:}")" \
@@ -158,10 +162,13 @@ grant() {
         run gcloud secrets add-iam-policy-binding "$source_secret" "${here[@]}" "${flags[@]}"
       fi
       ;;
+    page-secret) run gcloud secrets add-iam-policy-binding "$page_secret" "${here[@]}" "${flags[@]}" ;;
     secret) run gcloud secrets add-iam-policy-binding "$secret" "${here[@]}" "${flags[@]}" ;;
     topic:*) run gcloud pubsub topics add-iam-policy-binding "${on#*:}" "${here[@]}" "${flags[@]}" ;;
     service:planner) run gcloud run services add-iam-policy-binding "$planner" "${there[@]}" "${flags[@]}" ;;
     service:finalizer) run gcloud run services add-iam-policy-binding "$finalizer" "${there[@]}" "${flags[@]}" ;;
+    service:page) run gcloud run services add-iam-policy-binding "$page" "${there[@]}" "${flags[@]}" ;;
+    service:desk) run gcloud run services add-iam-policy-binding "$desk" "${there[@]}" "${flags[@]}" ;;
     job:worker) run gcloud run jobs add-iam-policy-binding "$worker" "${there[@]}" "${flags[@]}" ;;
     job:migrate) run gcloud run jobs add-iam-policy-binding "$migrate" "${there[@]}" "${flags[@]}" ;;
     account:*) run gcloud iam service-accounts add-iam-policy-binding "$(account "${on#*:}")" "${here[@]}" "${flags[@]}" ;;
@@ -173,7 +180,11 @@ say "roles: each line of roles.txt"
 while IFS='|' read -r on who role _why; do
   on=${on// /} who=${who// /} role=${role// /}
   if [[ -z "$on" || "$on" == \#* ]]; then continue; fi
-  if [[ "$who" == pubsub-agent ]]; then member="serviceAccount:$pubsub_agent"; else member="serviceAccount:$(account "$who")"; fi
+  case "$who" in
+    pubsub-agent) member="serviceAccount:$pubsub_agent" ;;
+    iap-agent) member="serviceAccount:$iap_agent" ;;
+    *) member="serviceAccount:$(account "$who")" ;;
+  esac
   # Commands must not read the table that is the loop's input.
   grant "$on" "$member" "${role/#custom\//projects/$project/roles/}" </dev/null
 done <roles.txt

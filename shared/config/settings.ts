@@ -97,6 +97,16 @@ export const firstDateSettings = {
   ),
 }
 
+export const deadlineSettings = {
+  DEADLINE: v.optional(
+    form(
+      "by when readers see the day before, as HH:MM in REVENUE_TIME_ZONE: if not, it is told",
+      /^([01]\d|2[0-3]):[0-5]\d$/,
+      "a time such as 06:00",
+    ),
+  ),
+}
+
 export const retentionSettings = {
   RETENTION_DAYS: v.optional(
     wholeNumber("days for which runs that readers do not see any more are kept; 0 for ever", 0, 100_000),

@@ -19,6 +19,25 @@ export interface Day {
   lateAt: Date | undefined
 }
 
+/** What a person would do about a day, and why, where that says more than its state. */
+export interface Want {
+  action: "start" | "release" | "rerun"
+  reason: string | undefined
+}
+
+/** The one thing that a day wants of a person; undefined where there is nothing to be done. */
+export function findWant({ state, newest, shown }: Day): Want | undefined {
+  if (state === "missing" || state === "cancelled") return { action: "start", reason: undefined }
+  if (state === "drifted") return { action: "start", reason: "the shop has other purchases by now" }
+  if (newest?.state === "held") {
+    return { action: "release", reason: shown ? `version ${newest.version} is held` : "or start it anew" }
+  }
+  if (newest?.state === "incomplete") {
+    return { action: "rerun", reason: shown ? `version ${newest.version} is incomplete` : undefined }
+  }
+  return undefined
+}
+
 export interface Window {
   from?: string | undefined
   to?: string | undefined
@@ -41,12 +60,13 @@ export async function listWindow(
   const first = from ?? laterOf(addDays(last, 1 - DAYS_DEFAULT), begun)
   const known = new Map((await listDays(db, first, last)).map((day) => [day.date, day]))
   const days = listDates(first, last).toReversed()
-  return { days: days.map((date) => known.get(date) ?? missing(date)), begun }
+  return { days: days.map((date) => known.get(date) ?? missingDay(date)), begun }
 }
 
 const laterOf = (date: string, other: string | undefined) => (other !== undefined && other > date ? other : date)
 
-const missing = (date: string): Day => ({
+/** A day of which nothing is known. */
+export const missingDay = (date: string): Day => ({
   date,
   state: "missing",
   shown: undefined,

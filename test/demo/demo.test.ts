@@ -67,6 +67,20 @@ test("from nothing to a complete verdict, though tasks are killed while they wor
   await expectNothingLeft()
 })
 
+test("--keep-running shows the day on a page until Ctrl-C, which is no failure, and leaves nothing", async () => {
+  const demo = startDemo([...small, "--date", "2026-11-22", "--keep-running"])
+  await vi.waitFor(() => expect(demo.seen()).toContain("Everything runs until Ctrl-C"), {
+    timeout: 50_000,
+    interval: 50,
+  })
+  const [, url = ""] = /The days are at (http:\S+)\. /.exec(demo.seen()) ?? []
+  expect(await (await fetch(`${url}/?day=2026-11-22`)).text()).toContain("The proof: complete")
+  expect(demo.seen()).toMatch(/^export DATABASE_URL='mysql:/m)
+  demo.process.kill("SIGINT")
+  expect((await demo.ended).code).toBe(0)
+  await expectNothingLeft()
+})
+
 test("--keep leaves plan, manifests and verdict as files; a given server is left as it was", async () => {
   // The server of the other tests has their databases too, which come and go.
   const serverFolder = await mkdtemp(join(tmpdir(), "daybook-given-server-"))

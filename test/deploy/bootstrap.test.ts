@@ -71,7 +71,11 @@ describe("bootstrap.sh --dry-run", () => {
       .filter((line) => line.includes("add-iam-policy-binding"))
     const grants = await readGrants()
     for (const { who, role } of grants) {
-      const member = who === "pubsub-agent" ? "service-PROJECT_NUMBER@gcp-sa-pubsub" : `daybook-${who}@shop`
+      const agents: Record<string, string> = {
+        "pubsub-agent": "service-PROJECT_NUMBER@gcp-sa-pubsub",
+        "iap-agent": "service-PROJECT_NUMBER@gcp-sa-iap",
+      }
+      const member = agents[who] ?? `daybook-${who}@shop`
       expect(
         bound.filter((line) => line.includes(member) && line.includes(role.replace("custom/", "roles/"))),
       ).not.toEqual([])
@@ -97,7 +101,7 @@ describe("bootstrap.sh --dry-run", () => {
   it("creates every topic and every account that a role is granted to", async () => {
     for (const topic of Object.values(topics)) expect(dryRun).toContain(`gcloud pubsub topics create ${topic} `)
     for (const { who } of await readGrants()) {
-      if (who !== "pubsub-agent") expect(dryRun).toContain(`gcloud iam service-accounts create daybook-${who} `)
+      if (!who.endsWith("-agent")) expect(dryRun).toContain(`gcloud iam service-accounts create daybook-${who} `)
     }
   })
 
@@ -122,6 +126,8 @@ describe("bootstrap.sh --dry-run", () => {
       "_FINALIZER",
       "_WORKER",
       "_MIGRATE",
+      "_PAGE",
+      "_DESK",
       "_DATABASE_SECRET",
       "_REPOSITORY",
       "_REGION",
@@ -153,6 +159,8 @@ describe("roles.txt", () => {
       "finalizer roles/telemetry.tracesWriter",
       "finalizer roles/telemetry.metricsWriter",
       "migrate roles/cloudsql.client",
+      "page roles/cloudsql.client",
+      "desk roles/cloudsql.client",
       "pubsub-agent roles/pubsub.subscriber",
       "build roles/logging.logWriter",
       "build roles/pubsub.editor",
@@ -198,6 +206,7 @@ describe("bootstrap.sh", () => {
     const calls = await bootstrapWith(true)
     expect(calls.filter(isCreate)).toEqual([
       "beta services identity create --service=pubsub.googleapis.com --project=shop",
+      "beta services identity create --service=iap.googleapis.com --project=shop",
     ])
     expect(
       calls.filter((call) => call.includes(" update ")).map((call) => call.split(" ").slice(0, 4).join(" ")),

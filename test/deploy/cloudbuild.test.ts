@@ -88,7 +88,7 @@ describe("cloudbuild.yaml", () => {
 
 describe("a build", () => {
   const usual = runBuild()
-  const order = ["check", "image", "migrate", "topology", "worker", "finalizer", "planner"]
+  const order = ["check", "image", "migrate", "topology", "worker", "finalizer", "planner", "page"]
 
   it("checks, builds, migrates, brings the topology up to date and deploys, in this order", async () => {
     const runs = await usual
@@ -214,6 +214,38 @@ describe("a build", () => {
       const exported = settings.map((env) => Object.fromEntries(env.filter(([name]) => name.startsWith("OTEL_"))))
       expect(exported).toEqual([{}, tracing, tracing, tracing])
     }
+  })
+
+  it("deploys the page only where its account is named: one that may look, one that may ask, both behind IAP", async () => {
+    expect((await usual).at(-1)).toMatchObject({ id: "page", status: 0, commands: [] })
+    const given = { _PAGE_DATABASE_SECRET: "daybook-page-database-url", _DEADLINE: "06:00", _CONNECTION_BUDGET: "41" }
+    const [page, desk, ...rest] = ((await runBuild(given)).at(-1) as StepRun).commands
+      .map(([, ...words]) => parseGcloud(words))
+      .filter(({ command }) => command === "run deploy")
+    expect(rest).toEqual([])
+    for (const [call, part, actions] of [
+      [page, "page", "none"],
+      [desk, "desk", "publish"],
+    ] as const) {
+      expect(call).toMatchObject({
+        names: [`daybook-${part}`],
+        flags: {
+          args: "page.cjs",
+          iap: "",
+          "max-instances": "1",
+          "service-account": `daybook-${part}@shop.iam.gserviceaccount.com`,
+          "set-secrets": "DATABASE_URL=daybook-page-database-url:latest",
+        },
+      })
+      expect(call?.flags).not.toHaveProperty("allow-unauthenticated")
+      expect(readEnv(call?.flags["set-env-vars"])).toMatchObject({
+        PAGE_ACTIONS: actions,
+        IAP_AUDIENCE: `/projects/123456789/locations/europe-west1/services/daybook-${part}`,
+        DATABASE_USER: `daybook-${part}`,
+        DEADLINE: "06:00",
+      })
+    }
+    expect((await runBuild({ _PAGE_DATABASE_SECRET: "url" })).at(-1)?.stderr).toContain("41 connections")
   })
 
   it("ends before anything else when it could need more connections than the database can spare", async () => {

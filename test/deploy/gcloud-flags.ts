@@ -9,7 +9,7 @@ const network = "network subnet network-tags vpc-egress vpc-connector"
 const job = "tasks parallelism max-retries task-timeout service-account execute-now wait async"
 const service =
   "allow-unauthenticated no-allow-unauthenticated default-url no-default-url ingress timeout concurrency " +
-  "min-instances max-instances cpu-boost cpu-throttling port service-account"
+  "iap no-iap min-instances max-instances cpu-boost cpu-throttling port service-account"
 const pubsubJob = "location schedule time-zone topic message-body description"
 const httpJob =
   "location schedule uri http-method attempt-deadline oidc-service-account-email oidc-token-audience description"

@@ -8,6 +8,8 @@ import { type DatabaseServer, startDatabaseServer } from "../../services/local/d
 import { migrateDatabase } from "../../services/migrate/migrate-database.ts"
 import { connectionOptions } from "../../shared/database/connection-options.ts"
 import { STATEMENT_TIME_UNLIMITED } from "../../shared/database/dialect.ts"
+import { openDatabase } from "../../shared/database/open-database.ts"
+import { startPage } from "../rooms/page-room.ts"
 import { type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
 import { asText, shopTables } from "../rooms/test-database.ts"
 
@@ -80,7 +82,7 @@ beforeAll(async () => {
   server = await startDatabaseServer({ folder, serverOptions: (kind) => [...common, ...settings[kind]] })
   await asRoot("CREATE DATABASE shop")
   await asRoot("USE shop", ...shopTables, ...purchasesOf(200, 5, date), ...purchasesOf(50, 3, "2026-11-23"))
-  for (const user of ["daybook_migrate", "daybook", "reader"]) {
+  for (const user of ["daybook_migrate", "daybook", "daybook_page", "reader"]) {
     await asRoot(`CREATE USER ${user}@'%' IDENTIFIED BY '${password}'`)
   }
 })
@@ -107,6 +109,20 @@ test("a server with settings of its own, and accounts that may do what the page 
     expect(asText(seen)).toEqual(asText(expected))
     // What comes afterwards is in the next version.
     await asRoot("USE shop", ...purchasesOf(10, 2, date))
+  }
+})
+
+test("the page shows the day to an account that may only read the ledger", async () => {
+  const url = urlOf("daybook_page", password)
+  const own = openDatabase({ url, connectionsMax: 2, readOnly: true })
+  const page = await startPage({ db: own.db, url })
+  try {
+    expect(await (await fetch(`${page.url}/?day=${date}&version=1`)).text()).toContain("complete")
+    expect((await fetch(`${page.url}/?day=${date}&do=start&date=${date}`)).status).toBe(200)
+    await expect(own.db.execute("UPDATE runs SET note = 'x'")).rejects.toThrow("UPDATE runs")
+  } finally {
+    await page.close()
+    await own.close()
   }
 })
 

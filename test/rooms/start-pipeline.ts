@@ -29,6 +29,8 @@ export interface PipelineOptions {
   settings?: Record<string, string>
   /** Another account on the server of the tests. */
   databaseServer?: string
+  /** With the page of the days, on any port with 0. */
+  pagePort?: number
   /** The programs of an image, instead of the sources' own. */
   programsFolder?: string
 }
@@ -44,6 +46,7 @@ export async function startPipeline(options: PipelineOptions = {}) {
     parallelism,
     maxRetries,
     sweepSeconds,
+    ...(options.pagePort === undefined ? {} : { pagePort: options.pagePort }),
     ...(options.deliveryAttemptsMax ? { deliveryAttemptsMax: options.deliveryAttemptsMax } : {}),
     settings: { SHARD_PURCHASES: String(shardPurchases), AUDIT_DAYS: "0", ...settings },
   })
