@@ -11,8 +11,6 @@ import {
   serverSettings,
 } from "../../shared/config/settings.ts"
 
-export type PageConfig = ReturnType<typeof readPageConfig>
-
 /** Who may look is asked wherever Pub/Sub is Google's: a page that asked nobody would show the shop's revenue to all. */
 export function readPageConfig(env: NodeJS.ProcessEnv) {
   const audience = text("the audience of IAP: /projects/NUMBER/locations/REGION/services/SERVICE")

@@ -73,10 +73,10 @@ export async function servePage(options: PageOptions): Promise<{ url: string; cl
 
   server.get<{ Querystring: Query }>("/", hidden, async (request, reply) => {
     const { query } = request
-    const mark = await readMark(db)
+    const [mark, asked] = await Promise.all([readMark(db), readAsked(options, query)])
     const minute = Math.floor(now().getTime() / 60_000)
     const etag = `"${createHash("sha256")
-      .update(JSON.stringify([mark, minute, query, request.viewer, assetsDigest]))
+      .update(JSON.stringify([mark, asked, minute, query, request.viewer, assetsDigest]))
       .digest("base64url")
       .slice(0, 22)}"`
     if (request.headers["if-none-match"] === etag) return reply.code(304).send()
@@ -89,7 +89,7 @@ export async function servePage(options: PageOptions): Promise<{ url: string; cl
       preview: action && (await previewAction(db, action)),
       form: randomUUID(),
       day: query.day || undefined,
-      asked: await readAsked(options, query),
+      asked,
       pollMs: isBusy ? POLL_BUSY_MS : POLL_IDLE_MS,
       etag,
       bucket: options.bucket.name,

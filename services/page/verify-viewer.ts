@@ -1,4 +1,5 @@
 import { OAuth2Client } from "google-auth-library"
+import { readTokenPart } from "../../shared/google/read-token-part.ts"
 
 // Identity-Aware Proxy signs who looks, for each request anew, and the service checks it itself: whoever found a way
 // round the proxy has no signature. https://cloud.google.com/iap/docs/signed-headers-howto
@@ -40,7 +41,7 @@ export function openViewerVerifier({ audience, keysUrl }: ViewerOptions): Verify
     if (assertion.length > ASSERTION_LENGTH_MAX || !/^[\w-]+\.[\w-]+\.[\w-]+$/.test(assertion)) {
       return { refused: "not an assertion" }
     }
-    const [header, claims] = assertion.split(".", 2).map(readPart)
+    const [header, claims] = assertion.split(".", 2).map(readTokenPart)
     if (header?.["alg"] !== "ES256" || typeof header["kid"] !== "string" || !claims) {
       return { refused: "not an assertion that IAP signs" }
     }
@@ -66,13 +67,4 @@ function checkClaims(claims: Record<string, unknown>, audience: string): Viewer 
   if (typeof email !== "string" || email === "") return { refused: "without an e-mail address" }
   // Of an external identity it begins with the name of the provider: https://cloud.google.com/iap/docs/identity-howto
   return { email: email.replace(/^[^:]+:/, "") }
-}
-
-function readPart(part: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(part, "base64url").toString("utf8"))
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined
-  } catch {
-    return undefined
-  }
 }

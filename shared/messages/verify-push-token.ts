@@ -1,5 +1,6 @@
 import { OAuth2Client } from "google-auth-library"
 import { ConfigurationError } from "../errors.ts"
+import { readTokenPart } from "../google/read-token-part.ts"
 
 // Pub/Sub and Cloud Scheduler prove who calls with an OpenID Connect token:
 // https://cloud.google.com/pubsub/docs/authenticate-push-subscriptions#validate_tokens
@@ -63,7 +64,7 @@ export function createTokenVerifier(options: TokenVerifierOptions): VerifyToken 
     if (!authorization) return { refused: "no token" }
     const token = /^Bearer ([\w-]+\.[\w-]+\.[\w-]*)$/i.exec(authorization)?.[1]
     if (!token || token.length > TOKEN_LENGTH_MAX) return { refused: "not a bearer token" }
-    const [header, claims] = token.split(".", 2).map(readPart)
+    const [header, claims] = token.split(".", 2).map(readTokenPart)
     if (header?.alg !== "RS256" || !claims) return { refused: "not a token that Google signs" }
     const trusted = options.mode === "trust-cloud-run" && token.endsWith(`.${SIGNATURE_REMOVED}`)
     if (!trusted && !(await isSigned(client, token))) return { refused: "the signature is not good" }
@@ -93,13 +94,4 @@ function checkClaims(claims: Record<string, unknown>, options: TokenVerifierOpti
   if (verified !== true || typeof email !== "string") return { refused: "without a verified account" }
   if (!options.accounts.includes(email)) return { refused: "from another account" }
   return { account: email }
-}
-
-function readPart(part: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(part, "base64url").toString("utf8"))
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : undefined
-  } catch {
-    return undefined
-  }
 }
