@@ -2,7 +2,10 @@ import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import * as grpc from "@grpc/grpc-js"
 import { fromJSON } from "@grpc/proto-loader"
+import type protobuf from "protobufjs"
 import { type Call, type Faults, InjectedError } from "./faults.ts"
+import { createRestServer, type RestOptions } from "./rest-server.ts"
+import { sharePort } from "./shared-port.ts"
 
 const require = createRequire(import.meta.url)
 
@@ -38,17 +41,23 @@ export interface ServiceMethods {
   streams?: StreamMethods
 }
 
+export type CallServer = Call["server"]
+
 export interface GrpcServerOptions {
-  server: Call["server"]
+  server: CallServer
   /** The package file that holds the service descriptors, such as `@google-cloud/run/build/protos/protos.json`. */
   descriptors: string
   services: ServiceMethods[]
   faults: Faults
+  /** Answers over HTTP/1.1 what is at no method's address. */
+  others?: RestOptions["others"]
   /** 0 picks a free port. */
   port: number
+  /** The address to listen on; by default this machine alone can reach it. */
+  host?: string | undefined
 }
 
-/** Starts a gRPC server on the loopback interface and returns its address and the way to stop it. */
+/** Starts a server of gRPC, and of the same as JSON over HTTP/1.1 on the same port. */
 export async function startGrpcServer(
   options: GrpcServerOptions,
 ): Promise<{ port: number; stop: () => Promise<void> }> {
@@ -56,7 +65,8 @@ export async function startGrpcServer(
     "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
     "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
   })
-  const descriptors = fromJSON(JSON.parse(readFileSync(require.resolve(options.descriptors), "utf8")), {
+  const json = JSON.parse(readFileSync(require.resolve(options.descriptors), "utf8")) as protobuf.INamespace
+  const descriptors = fromJSON(json, {
     longs: String,
     enums: String,
     defaults: true,
@@ -74,14 +84,18 @@ export async function startGrpcServer(
     }
     server.addService(definition, handlers)
   }
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync(`127.0.0.1:${options.port}`, grpc.ServerCredentials.createInsecure(), (error, bound) =>
-      error ? reject(error) : resolve(bound),
-    )
-  })
+  const { host = "127.0.0.1" } = options
+  const injector = server.createConnectionInjector(grpc.ServerCredentials.createInsecure())
+  const rest = createRestServer({ ...options, descriptors: json, isOpen: host !== "127.0.0.1" })
+  const shared = await sharePort({ host, port: options.port }, rest, (connection) =>
+    injector.injectConnection(connection),
+  )
   return {
-    port,
-    stop: async () => server.forceShutdown(),
+    port: shared.port,
+    stop: async () => {
+      server.forceShutdown()
+      await shared.stop()
+    },
   }
 }
 
@@ -107,7 +121,8 @@ function serveUnary(options: GrpcServerOptions, method: string, serve: UnaryMeth
   }
 }
 
-function resourceOf(request: Record<string, unknown>): string {
+/** What a request is about. */
+export function resourceOf(request: Record<string, unknown>): string {
   for (const field of ["topic", "subscription", "name", "parent", "project"]) {
     const value = request[field]
     if (typeof value === "string" && value !== "") return value
