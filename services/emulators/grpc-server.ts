@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
 import * as grpc from "@grpc/grpc-js"
 import { fromJSON } from "@grpc/proto-loader"
-import type protobuf from "protobufjs"
+import protobuf from "protobufjs"
 import { type Call, type Faults, InjectedError } from "./faults.ts"
 import { createRestServer, type RestOptions } from "./rest-server.ts"
 import { sharePort } from "./shared-port.ts"
@@ -13,14 +13,23 @@ const require = createRequire(import.meta.url)
 // the client's retries.
 const MESSAGE_BYTES_MAX = 20 * 1024 * 1024
 
+/** What a client's program can go by: https://cloud.google.com/apis/design/errors#error_info */
+export interface ErrorInfo {
+  reason: string
+  domain: string
+  metadata: Record<string, string>
+}
+
 /** An error with a gRPC status, as a handler throws it. */
 export class StatusError extends Error {
   override readonly name = "StatusError"
   readonly code: grpc.status
+  readonly info: ErrorInfo | undefined
 
-  constructor(code: grpc.status, message: string) {
+  constructor(code: grpc.status, message: string, info?: ErrorInfo) {
     super(message)
     this.code = code
+    this.info = info
   }
 }
 
@@ -130,8 +139,25 @@ export function resourceOf(request: Record<string, unknown>): string {
   return ""
 }
 
+// https://github.com/googleapis/googleapis/blob/master/google/rpc/status.proto, and error_details.proto beside it
+const details = protobuf.parse(`syntax = "proto3"; package google.rpc;
+message Any { string type_url = 1; bytes value = 2; }
+message Status { int32 code = 1; string message = 2; repeated Any details = 3; }
+message ErrorInfo { string reason = 1; string domain = 2; map<string, string> metadata = 3; }`).root
+
+function detailsOf(code: grpc.status, message: string, info: ErrorInfo): grpc.Metadata {
+  const value = details.lookupType("google.rpc.ErrorInfo").encode(info).finish()
+  const status = { code, message, details: [{ typeUrl: "type.googleapis.com/google.rpc.ErrorInfo", value }] }
+  const metadata = new grpc.Metadata()
+  metadata.set("grpc-status-details-bin", Buffer.from(details.lookupType("google.rpc.Status").encode(status).finish()))
+  return metadata
+}
+
 function toServiceError(error: unknown): Partial<grpc.ServiceError> {
-  if (error instanceof StatusError) return { code: error.code, message: error.message, details: error.message }
+  if (error instanceof StatusError) {
+    const { code, message, info } = error
+    return { code, message, details: message, ...(info ? { metadata: detailsOf(code, message, info) } : {}) }
+  }
   if (error instanceof InjectedError) {
     return { code: grpc.status[error.status], message: error.message, details: error.message }
   }

@@ -103,9 +103,10 @@ async function serve(
     }
     answer(200, await callRoute(options, route, { verb, path, query: searchParams, body }, request, response))
   } catch (error) {
-    const { code, message } = toStatus(error)
+    const { code, message, info } = toStatus(error)
     const http = httpStatuses[code] ?? 500
-    answer(http, { error: { code: http, message, status: status[code] } })
+    const details = info && [{ "@type": "type.googleapis.com/google.rpc.ErrorInfo", ...info }]
+    answer(http, { error: { code: http, message, status: status[code], details } })
   }
 }
 
@@ -164,6 +165,10 @@ function setField(type: protobuf.Type, json: Record<string, JSONValue>, name: st
 
 /** Names as the descriptor has them, whether they came as `ack_ids` or `ackIds`; what it does not know is refused, as Google does. */
 function normalize(type: protobuf.Type, json: JSONValue): JSONValue {
+  // In JSON a mask's paths are written as the fields are, and in the message as the descriptor has them.
+  if (type.fullName === ".google.protobuf.FieldMask" && typeof json === "string") {
+    return json.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+  }
   if (type.fullName.startsWith(".google.protobuf.") || typeof json !== "object" || json === null) return json
   if (Array.isArray(json)) throw invalid(`Invalid value for ${type.name}: an object was expected.`)
   return Object.fromEntries(
@@ -223,7 +228,7 @@ function parseBody(bytes: Buffer): unknown {
   }
 }
 
-function toStatus(error: unknown): { code: status; message: string } {
+function toStatus(error: unknown): Pick<StatusError, "code" | "message"> & { info?: StatusError["info"] } {
   if (error instanceof StatusError) return error
   if (error instanceof InjectedError) return { code: status[error.status], message: error.message }
   if (error instanceof URIError) return { code: status.INVALID_ARGUMENT, message: "The address is malformed." }

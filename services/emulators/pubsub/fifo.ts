@@ -15,8 +15,10 @@ export class Fifo<T> {
     this.#items.push(item)
   }
 
-  peek(): T | undefined {
-    return this.#items[this.#head]
+  /** Puts items before all others, in their order. */
+  unshift(items: readonly T[]): void {
+    this.#items = [...items, ...this.#items.slice(this.#head)]
+    this.#head = 0
   }
 
   shift(): T | undefined {

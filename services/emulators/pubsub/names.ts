@@ -2,7 +2,7 @@ import { status } from "@grpc/grpc-js"
 import { StatusError } from "../grpc-server.ts"
 import { refuse } from "./refusals.ts"
 
-export type Collection = "topics" | "subscriptions" | "schemas"
+export type Collection = "topics" | "subscriptions" | "schemas" | "snapshots"
 
 // https://cloud.google.com/pubsub/docs/pubsub-basics#resource_names
 const RESOURCE_ID = /^(?!goog)[A-Za-z][A-Za-z0-9\-_.~+%]{2,254}$/

@@ -2,8 +2,10 @@ import type { protos } from "@google-cloud/pubsub"
 import type { UnaryCall } from "../grpc-server.ts"
 import { matchesFilter } from "./filter.ts"
 import { countBytes, type NewMessage, type PublishedMessage } from "./messages.ts"
-import { notFound } from "./names.ts"
+import { checkName, notFound } from "./names.ts"
 import { refuse } from "./refusals.ts"
+import { keepYounger } from "./retention.ts"
+import { topicSnapshots } from "./snapshots.ts"
 import type { Store, Topic } from "./store.ts"
 import { checkAgainstSchema } from "./topic-schema.ts"
 
@@ -27,7 +29,7 @@ export function publish(
   request: protos.google.pubsub.v1.IPublishRequest,
   call: UnaryCall,
 ): protos.google.pubsub.v1.IPublishResponse {
-  const topic = store.topics.get(request.topic ?? "")
+  const topic = store.topics.get(checkName("topics", request.topic))
   if (!topic) throw notFound(request.topic ?? "")
   const { messages, distribute } = acceptMessages(store, topic, checkMessages(topic, store, request.messages ?? []))
   call.onEnd(() => setTimeout(distribute, ANSWER_GRACE_MS))
@@ -53,6 +55,7 @@ export function acceptMessages(
   for (const message of messages) topic.published.push(message)
   // Cut at twice the limit, so that the cost per message stays constant.
   if (topic.published.length > 2 * PUBLISHED_KEPT_MAX) topic.published = topic.published.slice(-PUBLISHED_KEPT_MAX)
+  keepForSeek(store, topic, messages)
   const announced = [...topic.subscriptions].map(({ filter, backlog }) =>
     backlog.announce(filter ? messages.filter((message) => matchesFilter(filter, message.attributes)) : messages),
   )
@@ -60,6 +63,17 @@ export function acceptMessages(
     for (const release of announced) release()
   }
   return { messages, distribute }
+}
+
+function keepForSeek(store: Store, topic: Topic, messages: PublishedMessage[]): void {
+  for (const snapshot of topicSnapshots(store, topic.resource.name)) snapshot.messages.push(...messages)
+  const { messageRetentionDuration } = topic.resource
+  if (!messageRetentionDuration) {
+    topic.retained = []
+    return
+  }
+  topic.retained.push(...messages)
+  topic.retained = keepYounger(topic.retained, store.clock.now(), messageRetentionDuration)
 }
 
 function checkMessages(topic: Topic, store: Store, messages: protos.google.pubsub.v1.IPubsubMessage[]): NewMessage[] {

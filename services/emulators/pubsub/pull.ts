@@ -6,7 +6,7 @@ import { toPubsubMessage } from "./messages.ts"
 import { refuse } from "./refusals.ts"
 import type { Store, Subscription } from "./store.ts"
 import { ACK_DEADLINE_MAX_S } from "./subscription-settings.ts"
-import { findSubscription, pushOnly } from "./subscriptions.ts"
+import { findPullSubscription, findSubscription } from "./subscriptions.ts"
 
 // A pull returns at most this many, whatever it asks for: https://cloud.google.com/pubsub/quotas#resource_limits
 export const PULL_MESSAGES_MAX = 1000
@@ -14,8 +14,9 @@ export const PULL_MESSAGES_MAX = 1000
 export const PULL_BYTES_MAX = 9_000_000
 // "The maximum size of an acknowledge request is 512 KiB."
 const ACK_REQUEST_BYTES_MAX = 512 * 1024
-// A pull that finds nothing comes back empty after this long; the documentation only says "a bounded amount of time".
-const LONG_POLL_MS = 90_000
+// A pull that finds nothing comes back empty after this long; the documentation only says "a bounded amount of time", and
+// Google's clients give up after a minute.
+const LONG_POLL_MS = 30_000
 
 const ACK_ID = /^\d+-[0-9a-z]+$/
 
@@ -24,16 +25,33 @@ export function pullMethods(store: Store): UnaryMethods {
     Pull: (request: protos.google.pubsub.v1.IPullRequest, call) => pull(store, request, call),
     Acknowledge: (request: protos.google.pubsub.v1.IAcknowledgeRequest) => {
       const subscription = findSubscription(store, request.subscription)
-      subscription.backlog.acknowledge(checkAckIds(request.ackIds))
+      tellUnknown(subscription, subscription.backlog.acknowledge(checkAckIds(request.ackIds)))
       return {}
     },
     ModifyAckDeadline: (request: protos.google.pubsub.v1.IModifyAckDeadlineRequest) => {
       const subscription = findSubscription(store, request.subscription)
       const seconds = checkExtension(request.ackDeadlineSeconds ?? 0)
-      subscription.backlog.modifyDeadline(checkAckIds(request.ackIds), seconds * 1000)
+      tellUnknown(subscription, subscription.backlog.modifyDeadline(checkAckIds(request.ackIds), seconds * 1000))
       return {}
     },
   }
+}
+
+/**
+ * With exactly-once delivery who acknowledges too late is told so, for each id:
+ * https://cloud.google.com/pubsub/docs/exactly-once-delivery
+ */
+function tellUnknown({ resource }: Subscription, ackIds: string[]): void {
+  if (!resource.enableExactlyOnceDelivery || ackIds.length === 0) return
+  throw new StatusError(
+    status.FAILED_PRECONDITION,
+    "Some acknowledgement ids in the request were invalid. This could be because the acknowledgement ids have expired.",
+    {
+      reason: "EXACTLY_ONCE_ACKID_FAILURE",
+      domain: "pubsub.googleapis.com",
+      metadata: Object.fromEntries(ackIds.map((ackId) => [ackId, "PERMANENT_FAILURE_INVALID_ACK_ID"])),
+    },
+  )
 }
 
 /** What a subscriber gets; only a dead-letter policy makes Google count the attempts. */
@@ -74,14 +92,13 @@ async function pull(
   request: protos.google.pubsub.v1.IPullRequest,
   call: UnaryCall,
 ): Promise<protos.google.pubsub.v1.IPullResponse> {
-  const subscription = findSubscription(store, request.subscription)
+  const subscription = findPullSubscription(store, request.subscription)
   const maxMessages = request.maxMessages ?? 0
   if (maxMessages <= 0) {
     throw refuse(
       `The value for max_messages is too small. You passed ${maxMessages} in the request, but the minimum value is 1.`,
     )
   }
-  if (subscription.push) throw pushOnly()
   const deliveries = await takeOnce(store, subscription, {
     messages: Math.min(maxMessages, PULL_MESSAGES_MAX),
     waitMs: request.returnImmediately ? 0 : LONG_POLL_MS,

@@ -24,6 +24,7 @@ export function startPush(store: Store, subscription: Subscription, config: prot
   let retired = false
 
   const consumer: Consumer = {
+    oneOfKey: true,
     room: () => ({
       messages: retired || backoff.holds() ? 0 : PUSHES_IN_FLIGHT_MAX - inFlight.size,
       bytes: Number.POSITIVE_INFINITY,

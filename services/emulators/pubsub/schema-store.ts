@@ -1,16 +1,22 @@
 import { randomBytes } from "node:crypto"
-import type { DescMessage } from "@bufbuild/protobuf"
+import { readAvro } from "./avro-definition.ts"
 import { checkName, notFound } from "./names.ts"
-import { exhausted, refuse, unimplemented } from "./refusals.ts"
-import { readDefinition } from "./schema-definition.ts"
+import { exhausted, refuse } from "./refusals.ts"
+import { checkMessage, readDefinition } from "./schema-definition.ts"
 
 // https://cloud.google.com/pubsub/docs/schemas#schema_quotas_and_limits
 const REVISIONS_MAX = 20
 
+export type SchemaType = "PROTOCOL_BUFFER" | "AVRO"
+
+/** Throws unless the data is a message of the schema. */
+export type CheckMessage = (encoding: "JSON" | "BINARY", data: Uint8Array) => void
+
 export interface Revision {
   id: string
   definition: string
-  message: DescMessage
+  type: SchemaType
+  check: CheckMessage
   /** Milliseconds since the epoch. */
   createdAt: number
 }
@@ -43,7 +49,7 @@ export function createRevision(
   now: number,
 ): Revision {
   const definition = given?.definition ?? ""
-  return { id: randomBytes(4).toString("hex"), definition, message: compile(given?.type, definition), createdAt: now }
+  return { id: randomBytes(4).toString("hex"), definition, ...compile(given?.type, definition), createdAt: now }
 }
 
 export function addRevision(schema: Schema, revision: Revision): void {
@@ -52,12 +58,16 @@ export function addRevision(schema: Schema, revision: Revision): void {
 }
 
 /** Reads a definition of a type, or refuses the call with the reason. */
-export function compile(type: unknown, definition: string): DescMessage {
-  if (type === "AVRO") throw unimplemented("The schema type AVRO")
-  if (type !== "PROTOCOL_BUFFER") throw refuse("The schema's type must be set.")
+export function compile(type: unknown, definition: string): Pick<Revision, "type" | "check"> {
+  if (type !== "PROTOCOL_BUFFER" && type !== "AVRO") throw refuse("The schema's type must be set.")
   try {
-    return readDefinition(definition)
+    return { type, check: type === "AVRO" ? readAvro(definition) : readProtobuf(definition) }
   } catch (error) {
     throw refuse(`Invalid schema definition: ${error instanceof Error ? error.message : String(error)}`)
   }
+}
+
+function readProtobuf(definition: string): CheckMessage {
+  const message = readDefinition(definition)
+  return (encoding, data) => checkMessage(message, encoding, data)
 }

@@ -3,7 +3,6 @@ import type { ServiceMethods } from "../grpc-server.ts"
 import { alreadyExists, checkName, checkProject, idOf } from "./names.ts"
 import { pageOf } from "./pages.ts"
 import { failedPrecondition, refuse } from "./refusals.ts"
-import { checkMessage } from "./schema-definition.ts"
 import {
   addRevision,
   compile,
@@ -57,7 +56,7 @@ export function schemaService(store: Store): ServiceMethods {
       RollbackSchema: (request: protos.google.pubsub.v1.IRollbackSchemaRequest) => {
         const [name] = splitRevision(request.name)
         const { schema, revision } = find(`${name}@${request.revisionId}`)
-        addRevision(schema, createRevision({ type: "PROTOCOL_BUFFER", definition: revision.definition }, clock.now()))
+        addRevision(schema, createRevision(revision, clock.now()))
         return newest(schema)
       },
       DeleteSchemaRevision: (request: protos.google.pubsub.v1.IDeleteSchemaRevisionRequest) => {
@@ -84,12 +83,12 @@ export function schemaService(store: Store): ServiceMethods {
 function validateMessage(store: Store, request: protos.google.pubsub.v1.IValidateMessageRequest): object {
   checkProject(request.parent)
   const schema = request.name
-    ? findRevision(store.schemas, request.name).revision.message
+    ? findRevision(store.schemas, request.name).revision
     : compile(request.schema?.type, request.schema?.definition ?? "")
   const { encoding } = request
   if (encoding !== "JSON" && encoding !== "BINARY") throw refuse("The encoding must be JSON or BINARY.")
   try {
-    checkMessage(schema, encoding, Buffer.from(request.message ?? ""))
+    schema.check(encoding, Buffer.from(request.message ?? ""))
   } catch (error) {
     throw refuse(`Invalid data in message: Message failed schema validation. ${String(error)}`)
   }
@@ -105,7 +104,7 @@ function newest(schema: Schema, view: View = "FULL"): ISchema {
 function toResource({ name }: Schema, revision: Revision, view: View = "FULL"): ISchema {
   return {
     name,
-    type: "PROTOCOL_BUFFER",
+    type: revision.type,
     definition: view === "BASIC" ? "" : revision.definition,
     revisionId: revision.id,
     revisionCreateTime: timestampOf(revision.createdAt),

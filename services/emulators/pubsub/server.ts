@@ -1,19 +1,22 @@
-// Pub/Sub v1 on one machine, over gRPC: topics, subscriptions, publish, pull, streaming pull, push, schemas.
+// Pub/Sub v1 on one machine, over gRPC and as JSON over HTTP: topics, subscriptions, publish, pull, streaming pull, push,
+// snapshots and seek, schemas.
 //
 // Where it differs from Google:
 // - Everything is in memory and ends with the process. No authentication, no permissions, no quotas of rate.
-// - Retention and expiration are stored and given back; nothing is deleted by age, acknowledged messages are not kept.
-// - Of an ordering key only one message is outstanding at a time, for every kind of subscriber. Google delivers several
-//   in order to one stream or in one pull. So when a message is redelivered, the later ones follow by themselves.
+// - Expiration is stored and given back. Messages that a retention keeps for a seek go when they are too old; one that
+//   nobody acknowledges stays for ever.
+// - When a message of an ordering key is redelivered, those after it that are outstanding come again after it; those that
+//   were acknowledged meanwhile do not.
 // - A message is deliverable 2 ms after its publish was answered: a pull that returns immediately may miss it till then.
 // - An acknowledgement that comes after the deadline is ignored, where Google may still honour it.
 // - A message is redelivered when its backoff is over; Google's times are best effort.
 // - Push: http endpoints are allowed. No slow start, a fixed number of requests at a time. Without a retry policy a
 //   failing endpoint is held back from 100 ms, doubling up to 60 s.
 // - Streams are not closed every half hour. Nested paths in field masks are refused.
-// - Schemas: a new revision need not be compatible with the last; BINARY checks unknown fields at the top level only.
-// - UNIMPLEMENTED: snapshots, seek, detach, exactly-once delivery, AVRO, unwrapped push, BigQuery, Cloud Storage and
-//   Bigtable subscriptions, ingestion, message transforms, storage policies, customer-managed keys, IAM.
+// - Schemas: a new revision need not be compatible with the last; BINARY checks unknown fields of protocol buffers at the top level only.
+// - Exactly-once delivery is for streams and pulls of this one server, which has no regions.
+// - UNIMPLEMENTED: unwrapped push, BigQuery, Cloud Storage and Bigtable subscriptions, ingestion, message transforms,
+//   storage policies, customer-managed keys, IAM.
 
 import type { protos } from "@google-cloud/pubsub"
 import { status } from "@grpc/grpc-js"
@@ -24,6 +27,7 @@ import type { PublishedMessage } from "./messages.ts"
 import { notFound } from "./names.ts"
 import { pullMethods } from "./pull.ts"
 import { schemaService } from "./schemas.ts"
+import { snapshotMethods } from "./snapshots.ts"
 import type { Log, PushClaims, Store } from "./store.ts"
 import { serveStreamingPull } from "./streaming-pull.ts"
 import { closeSubscription, subscriptionMethods } from "./subscriptions.ts"
@@ -60,6 +64,7 @@ export async function startPubSub(options: PubSubOptions = {}): Promise<PubSubSe
     topics: new Map(),
     subscriptions: new Map(),
     schemas: new Map(),
+    snapshots: new Map(),
     // What outlives this server, such as a database, may remember ids of an earlier one: they must not come again.
     lastMessageId: Math.floor(clock.now()) * 1000,
   }
@@ -70,7 +75,7 @@ export async function startPubSub(options: PubSubOptions = {}): Promise<PubSubSe
       publisherService(store),
       {
         name: "google.pubsub.v1.Subscriber",
-        unary: { ...subscriptionMethods(store), ...pullMethods(store) },
+        unary: { ...subscriptionMethods(store), ...pullMethods(store), ...snapshotMethods(store) },
         streams: { StreamingPull: (stream) => serveStreamingPull(store, stream) },
       },
       schemaService(store),

@@ -29,6 +29,8 @@ export interface Topic {
   subscriptions: Set<Subscription>
   /** The newest messages, oldest first, for tests and people to look at. */
   published: PublishedMessage[]
+  /** Those that its retention keeps for a seek, oldest first. */
+  retained: PublishedMessage[]
 }
 
 export interface Subscription {
@@ -37,10 +39,18 @@ export interface Subscription {
   topic: Topic | undefined
   filter: Filter | undefined
   backlog: Backlog
+  /** Those that it has acknowledged and keeps for a seek, if it does. */
+  acknowledged: PublishedMessage[]
   /** Runs while the subscription has a push endpoint. */
   push: Push | undefined
   /** Calls that wait for messages; each is called when the subscription is deleted or becomes a push subscription. */
   waiting: Set<(reason: Error) => void>
+}
+
+/** What was not acknowledged when it was made, and all that was published since. */
+export interface Snapshot {
+  resource: protos.google.pubsub.v1.ISnapshot & { name: string; topic: string }
+  messages: PublishedMessage[]
 }
 
 /** All that the server knows. It lives in memory and ends with the process. */
@@ -52,6 +62,7 @@ export interface Store {
   topics: Map<string, Topic>
   subscriptions: Map<string, Subscription>
   schemas: Map<string, Schema>
+  snapshots: Map<string, Snapshot>
   lastMessageId: number
 }
 

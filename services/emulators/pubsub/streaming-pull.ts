@@ -7,7 +7,7 @@ import { checkAckIds, checkExtension, PULL_BYTES_MAX, PULL_MESSAGES_MAX, toRecei
 import { refuse } from "./refusals.ts"
 import type { Store, Subscription } from "./store.ts"
 import { checkAckDeadline } from "./subscription-settings.ts"
-import { findSubscription, pushOnly } from "./subscriptions.ts"
+import { findPullSubscription } from "./subscriptions.ts"
 
 type Request = protos.google.pubsub.v1.IStreamingPullRequest
 type Response = protos.google.pubsub.v1.IStreamingPullResponse
@@ -46,8 +46,7 @@ interface OpenStream {
  * acknowledge it on another stream.
  */
 function openStream(store: Store, stream: PullStream, first: Request): OpenStream {
-  const subscription = findSubscription(store, first.subscription)
-  if (subscription.push) throw pushOnly()
+  const subscription = findPullSubscription(store, first.subscription)
   checkAckDeadline(first.streamAckDeadlineSeconds ?? 0)
   // From this version on a client takes silence of the server for a dead connection.
   const answersEach = Number(first.protocolVersion ?? 0) >= 1
@@ -90,8 +89,10 @@ function openStream(store: Store, stream: PullStream, first: Request): OpenStrea
       checkAckDeadline(request.streamAckDeadlineSeconds)
       consumer.ackDeadlineMs = request.streamAckDeadlineSeconds * 1000
     }
-    applyAcknowledgements(subscription, request)
-    if (answersEach) stream.write({ receivedMessages: [], subscriptionProperties: propertiesOf(subscription) })
+    const confirmations = applyAcknowledgements(subscription, request)
+    if (answersEach || confirmations) {
+      stream.write({ receivedMessages: [], ...confirmations, subscriptionProperties: propertiesOf(subscription) })
+    }
   }
 
   receive({ ...first, streamAckDeadlineSeconds: 0 })
@@ -160,23 +161,36 @@ function drained(stream: PullStream): Promise<void> {
   })
 }
 
-function applyAcknowledgements({ backlog }: Subscription, request: Request): void {
-  if (request.ackIds?.length) backlog.acknowledge(checkAckIds(request.ackIds))
+/** With exactly-once delivery each acknowledgement is confirmed, or told to be of no use. */
+function applyAcknowledgements({ backlog, resource }: Subscription, request: Request): Response | undefined {
+  const ackIds = request.ackIds?.length ? checkAckIds(request.ackIds) : []
+  const unknown = new Set(ackIds.length > 0 ? backlog.acknowledge(ackIds) : [])
   const modified = request.modifyDeadlineAckIds ?? []
   const seconds = request.modifyDeadlineSeconds ?? []
   if (modified.length !== seconds.length) {
     throw refuse("modify_deadline_seconds and modify_deadline_ack_ids must have the same length.")
   }
-  if (modified.length === 0) return
-  for (const [index, ackId] of checkAckIds(modified).entries()) {
-    backlog.modifyDeadline([ackId], checkExtension(seconds[index] ?? 0) * 1000)
+  const unknownModified = new Set<string>()
+  for (const [index, ackId] of modified.length > 0 ? checkAckIds(modified).entries() : []) {
+    const [failed] = backlog.modifyDeadline([ackId], checkExtension(seconds[index] ?? 0) * 1000)
+    if (failed !== undefined) unknownModified.add(failed)
+  }
+  if (!resource.enableExactlyOnceDelivery) return undefined
+  const confirm = (ids: string[], failed: Set<string>) =>
+    ids.length > 0 ? { ackIds: ids.filter((ackId) => !failed.has(ackId)), invalidAckIds: [...failed] } : null
+  return {
+    acknowledgeConfirmation: confirm(ackIds, unknown),
+    modifyAckDeadlineConfirmation: confirm(modified, unknownModified),
   }
 }
 
 function propertiesOf({
   resource,
 }: Subscription): protos.google.pubsub.v1.StreamingPullResponse.ISubscriptionProperties {
-  return { exactlyOnceDeliveryEnabled: false, messageOrderingEnabled: resource.enableMessageOrdering ?? false }
+  return {
+    exactlyOnceDeliveryEnabled: resource.enableExactlyOnceDelivery ?? false,
+    messageOrderingEnabled: resource.enableMessageOrdering ?? false,
+  }
 }
 
 function endWithError(stream: PullStream, error: unknown): void {

@@ -22,7 +22,7 @@ const ATTEMPTS_DEFAULT = 5
 const ATTEMPTS_MIN = 5
 const ATTEMPTS_MAX = 100
 
-const NOT_DONE_FIELDS = ["bigqueryConfig", "cloudStorageConfig", "bigtableConfig", "enableExactlyOnceDelivery"] as const
+const NOT_DONE_FIELDS = ["bigqueryConfig", "cloudStorageConfig", "bigtableConfig"] as const
 
 /** Fills in Google's defaults, and refuses what Google refuses or what this server does not do. */
 export function checkSettings(store: Store, given: ISubscription): ISubscription {
@@ -31,7 +31,10 @@ export function checkSettings(store: Store, given: ISubscription): ISubscription
   const ackDeadlineSeconds = given.ackDeadlineSeconds || ACK_DEADLINE_DEFAULT_S
   checkAckDeadline(ackDeadlineSeconds)
   const messageRetentionDuration = given.messageRetentionDuration ?? durationOf(RETENTION_DEFAULT_S)
-  checkSeconds("message_retention_duration", messageRetentionDuration, RETENTION_MIN_S, RETENTION_MAX_S)
+  checkRetention(messageRetentionDuration)
+  if (given.enableExactlyOnceDelivery && given.pushConfig?.pushEndpoint) {
+    throw refuse("Exactly-once delivery is for pull subscriptions only.")
+  }
   const expirationPolicy = given.expirationPolicy ?? { ttl: durationOf(EXPIRATION_DEFAULT_S) }
   // A policy without a time to live means that the subscription never expires.
   if (expirationPolicy.ttl) {
@@ -47,6 +50,11 @@ export function checkSettings(store: Store, given: ISubscription): ISubscription
     pushConfig: given.pushConfig?.pushEndpoint ? checkPushConfig(given.pushConfig) : null,
     state: "ACTIVE",
   }
+}
+
+/** Of a topic or of a subscription. */
+export function checkRetention(duration: protos.google.protobuf.IDuration): void {
+  checkSeconds("message_retention_duration", duration, RETENTION_MIN_S, RETENTION_MAX_S)
 }
 
 export function checkAckDeadline(seconds: number): void {

@@ -4,10 +4,12 @@ import { Backlog, type DeliveryPolicy } from "./backlog.ts"
 import { forwardDeadLetter } from "./dead-letter.ts"
 import { readFieldMask } from "./field-mask.ts"
 import { parseFilter } from "./filter.ts"
+import type { PublishedMessage } from "./messages.ts"
 import { alreadyExists, checkName, checkProject, notFound } from "./names.ts"
 import { pageOf } from "./pages.ts"
 import { startPush } from "./push.ts"
 import { exhausted, failedPrecondition } from "./refusals.ts"
+import { keepYounger } from "./retention.ts"
 import type { Store, Subscription } from "./store.ts"
 import { checkSettings } from "./subscription-settings.ts"
 import { millisecondsOf } from "./time.ts"
@@ -55,6 +57,28 @@ export function findSubscription(store: Store, name: string | null | undefined):
   return subscription
 }
 
+/** Nothing comes to it any more, and what it has is dropped. */
+export function detachSubscription(subscription: Subscription): void {
+  subscription.topic?.subscriptions.delete(subscription)
+  subscription.topic = undefined
+  subscription.push?.stop()
+  subscription.push = undefined
+  subscription.acknowledged = []
+  subscription.backlog.replace([])
+  subscription.resource = { ...subscription.resource, detached: true }
+  endWaiting(subscription, detached())
+}
+
+const detached = () => failedPrecondition("The subscription is detached from its topic.")
+
+/** A subscription that messages can be pulled of. */
+export function findPullSubscription(store: Store, name: string | null | undefined): Subscription {
+  const subscription = findSubscription(store, name)
+  if (subscription.resource.detached) throw detached()
+  if (subscription.push) throw pushOnly()
+  return subscription
+}
+
 /** Stops everything of a subscription: deliveries, and with `reason` the calls that wait for them. */
 export function closeSubscription(subscription: Subscription, reason: Error): void {
   subscription.push?.stop()
@@ -78,12 +102,21 @@ function createSubscription(store: Store, request: ISubscription): ISubscription
     clock: store.clock,
     ordered: resource.enableMessageOrdering ?? false,
     policy: { ackDeadlineMs: 0 },
+    onAcknowledged: (message) => keepAcknowledged(store, subscription, message),
   })
-  const subscription: Subscription = { resource, topic, filter, backlog, push: undefined, waiting: new Set() }
+  const waiting: Subscription["waiting"] = new Set()
+  const subscription: Subscription = { resource, topic, filter, backlog, acknowledged: [], push: undefined, waiting }
   applySettings(store, subscription)
   store.subscriptions.set(name, subscription)
   topic.subscriptions.add(subscription)
   return resource
+}
+
+function keepAcknowledged(store: Store, subscription: Subscription, message: PublishedMessage): void {
+  const { retainAckedMessages, messageRetentionDuration } = subscription.resource
+  if (!retainAckedMessages || !messageRetentionDuration) return
+  subscription.acknowledged.push(message)
+  subscription.acknowledged = keepYounger(subscription.acknowledged, store.clock.now(), messageRetentionDuration)
 }
 
 function updateSubscription(store: Store, request: protos.google.pubsub.v1.IUpdateSubscriptionRequest): ISubscription {
@@ -132,7 +165,7 @@ function deliveryPolicy(store: Store, subscription: Subscription): DeliveryPolic
   }
 }
 
-export function pushOnly(): Error {
+function pushOnly(): Error {
   return failedPrecondition("This method is not supported for this subscription type.")
 }
 

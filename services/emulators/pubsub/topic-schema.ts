@@ -2,7 +2,6 @@ import type { protos } from "@google-cloud/pubsub"
 import type { NewMessage } from "./messages.ts"
 import { idOf } from "./names.ts"
 import { refuse } from "./refusals.ts"
-import { checkMessage } from "./schema-definition.ts"
 import { findRevision, type Revision } from "./schema-store.ts"
 import type { Store, Topic } from "./store.ts"
 
@@ -31,7 +30,7 @@ export function checkAgainstSchema(store: Store, topic: Topic, message: NewMessa
   let reason: unknown
   for (const revision of acceptedRevisions(schema.revisions, settings)) {
     try {
-      checkMessage(revision.message, encoding, message.data)
+      revision.check(encoding, message.data)
     } catch (error) {
       reason ??= error
       continue

@@ -5,7 +5,10 @@ import { alreadyExists, checkName, checkProject, notFound } from "./names.ts"
 import { pageOf } from "./pages.ts"
 import { publish } from "./publish.ts"
 import { unimplemented } from "./refusals.ts"
+import { topicSnapshots } from "./snapshots.ts"
 import { DELETED_TOPIC, type Store, type Topic } from "./store.ts"
+import { checkRetention } from "./subscription-settings.ts"
+import { detachSubscription, findSubscription } from "./subscriptions.ts"
 import { checkSchemaSettings } from "./topic-schema.ts"
 
 type ITopic = protos.google.pubsub.v1.ITopic
@@ -26,6 +29,17 @@ export function publisherService(store: Store): ServiceMethods {
         const { page, nextPageToken } = pageOf(names, (name) => name, request)
         return { subscriptions: page, nextPageToken }
       },
+      ListTopicSnapshots: (request: protos.google.pubsub.v1.IListTopicSnapshotsRequest) => {
+        const names = topicSnapshots(store, findTopic(store, request.topic).resource.name).map(
+          ({ resource }) => resource.name,
+        )
+        const { page, nextPageToken } = pageOf(names, (name) => name, request)
+        return { snapshots: page, nextPageToken }
+      },
+      DetachSubscription: (request: protos.google.pubsub.v1.IDetachSubscriptionRequest) => {
+        detachSubscription(findSubscription(store, request.subscription))
+        return {}
+      },
       DeleteTopic: (request: protos.google.pubsub.v1.IDeleteTopicRequest) => deleteTopic(store, request.topic),
       Publish: (request: protos.google.pubsub.v1.IPublishRequest, call) => publish(store, request, call),
     },
@@ -43,7 +57,7 @@ function createTopic(store: Store, request: ITopic): ITopic {
   if (store.topics.has(name)) throw alreadyExists(name)
   checkTopic(store, request)
   const resource = { ...request, name, state: "ACTIVE" as const }
-  store.topics.set(name, { resource, subscriptions: new Set(), published: [] })
+  store.topics.set(name, { resource, subscriptions: new Set(), published: [], retained: [] })
   return resource
 }
 
@@ -60,6 +74,7 @@ function updateTopic(store: Store, request: protos.google.pubsub.v1.IUpdateTopic
 function checkTopic(store: Store, topic: ITopic): void {
   for (const field of NOT_DONE_FIELDS) if (topic[field]) throw unimplemented(`The topic's ${field}`)
   if (topic.messageTransforms?.length) throw unimplemented("The topic's messageTransforms")
+  if (topic.messageRetentionDuration) checkRetention(topic.messageRetentionDuration)
   if (topic.schemaSettings) checkSchemaSettings(store, topic.schemaSettings)
 }
 
@@ -79,5 +94,6 @@ function deleteTopic(store: Store, name: string | null | undefined): object {
     subscription.topic = undefined
     subscription.resource = { ...subscription.resource, topic: DELETED_TOPIC }
   }
+  for (const { resource } of topicSnapshots(store, topic.resource.name)) resource.topic = DELETED_TOPIC
   return {}
 }

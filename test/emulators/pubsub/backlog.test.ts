@@ -63,35 +63,24 @@ it("whatever happens, each message is delivered until it is acknowledged, and ea
       for (const stream of streams) backlog.attach(stream)
       const published: PublishedMessage[] = []
       const acknowledged: PublishedMessage[] = []
-      const owners = new Map<string, Consumer>()
 
       const held = () => streams.flatMap((stream) => [...stream.held.values()])
       const check = () => {
-        const keys = held()
-          .map(({ message }) => message.orderingKey)
-          .filter(Boolean)
-        expect(new Set(keys).size).toBe(keys.length)
         const { undelivered, outstanding } = backlog.counts()
         expect(undelivered + outstanding).toBe(published.length - acknowledged.length)
-        for (const stream of streams) {
-          for (const { message } of stream.held.values()) {
-            const owner = owners.get(message.orderingKey)
-            if (message.orderingKey && owner && streams.includes(owner as (typeof streams)[number])) {
-              expect(owner).toBe(stream)
-            }
-            owners.set(message.orderingKey, stream)
-          }
+        for (const key of ["a", "b", "c"]) {
+          const ofKey = ({ orderingKey }: PublishedMessage) => orderingKey === key
+          const holders = streams.filter((stream) => [...stream.held.values()].some(({ message }) => ofKey(message)))
+          expect(holders.length).toBeLessThanOrEqual(1)
+          // What is held of a key are its oldest, handed out in their order.
+          const handed = [...(holders[0]?.held.values() ?? [])].map(({ message }) => message).filter(ofKey)
+          const left = published.filter((message) => ofKey(message) && !acknowledged.includes(message))
+          expect(handed).toEqual(left.slice(0, handed.length))
         }
       }
       const acknowledge = (delivery: Delivery) => {
         backlog.acknowledge([delivery.ackId])
         acknowledged.push(delivery.message)
-        const { orderingKey } = delivery.message
-        // A key without messages belongs to nobody.
-        const left = published.filter(
-          (message) => message.orderingKey === orderingKey && !acknowledged.includes(message),
-        )
-        if (left.length === 0) owners.delete(orderingKey)
       }
 
       for (const step of history) {
@@ -127,10 +116,6 @@ it("whatever happens, each message is delivered until it is acknowledged, and ea
         check()
       }
       expect(new Set(acknowledged).size).toBe(published.length)
-      for (const key of ["a", "b", "c"]) {
-        const inOrder = (messages: PublishedMessage[]) => messages.filter(({ orderingKey }) => orderingKey === key)
-        expect(inOrder(acknowledged)).toEqual(inOrder(published))
-      }
       expect(backlog.counts()).toEqual({ undelivered: 0, outstanding: 0 })
       expect(clock.running).toBe(0)
       backlog.close()

@@ -113,9 +113,25 @@ describe("a definition", () => {
     await expect(createSchema(definition)).rejects.toMatchObject({ code: 3 })
   })
 
-  it("in AVRO is not done", async () => {
+  it("in AVRO must be a record, and its messages records of it, as JSON and in binary", async () => {
     const made = local().pubsub.createSchema("avro", SchemaTypes.Avro, '{"type":"string"}')
-    await expect(made).rejects.toMatchObject({ code: 12 })
+    await expect(made).rejects.toMatchObject({ code: 3, details: expect.stringContaining("must be a record") })
+    const record = { type: "record", name: "Request", fields: [{ name: "date", type: "string" }] }
+    const schema = await local().pubsub.createSchema("avro", SchemaTypes.Avro, JSON.stringify(record))
+    expect(await schema.get()).toMatchObject({ type: "AVRO", definition: JSON.stringify(record) })
+    const name = await schema.getName()
+    for (const [encoding, good, bad] of [
+      ["JSON", '{"date":"2026-11-22"}', '{"day":"2026-11-22"}'],
+      ["BINARY", "\u00142026-11-22", "\u00142026"],
+    ] as const) {
+      const topic = await local().createTopic()
+      await local().publisher.updateTopic({
+        topic: { name: topic, schemaSettings: { schema: name, encoding } },
+        updateMask: { paths: ["schema_settings"] },
+      })
+      expect(await local().publish(topic, [good])).toHaveLength(1)
+      await expect(local().publish(topic, [bad])).rejects.toMatchObject({ code: 3 })
+    }
   })
 })
 
