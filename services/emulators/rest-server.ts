@@ -19,13 +19,14 @@ export interface RestOptions {
   descriptors: protobuf.INamespace
   services: ServiceMethods[]
   faults: Faults
-  /** Answers what is at no method's address; false if it is not its either. */
-  others?:
-    | ((request: RestRequest, answer: (status: number, json: object) => void) => boolean | Promise<boolean>)
-    | undefined
+  /** Answers what is at no method's address; undefined if it is not its either. */
+  others?: ((request: RestRequest, invoke: Invoke) => Promise<object | undefined>) | undefined
   /** Others than this machine's programs may come. */
   isOpen: boolean
 }
+
+/** Calls a method by its name, with its request and its answer as JSON. */
+export type Invoke = (method: string, request: Record<string, unknown>) => Promise<object>
 
 export interface RestRequest {
   verb: string
@@ -85,7 +86,9 @@ async function serve(
     response.writeHead(code, { "content-type": "application/json; charset=UTF-8" }).end(JSON.stringify(json, null, 2))
   }
   try {
-    const stranger = findStranger(request.headers, options.isOpen)
+    // gcloud makes names of regions out of the server's, and finds it as its proxy: no web page can send such a request.
+    const isProxied = /^https?:/.test(request.url ?? "")
+    const stranger = findStranger(request.headers, options.isOpen || isProxied)
     if (stranger !== undefined) throw new StatusError(status.PERMISSION_DENIED, stranger)
     const { pathname, searchParams } = new URL(request.url ?? "/", "http://local")
     const verb = request.method ?? "GET"
@@ -94,14 +97,20 @@ async function serve(
     const body = parseBody(await readBody(request))
     const route = routes.find((one) => one.verb === verb && one.path.test(path))
     if (!route) {
-      if (await options.others?.({ verb, path, query: searchParams, body }, answer)) return undefined
+      const invoke: Invoke = async (method, json) => {
+        const called = routes.find((one) => one.method === method)
+        if (!called) throw new StatusError(status.UNIMPLEMENTED, `The method ${method} is not offered here.`)
+        return callMethod(options, called, json as Record<string, JSONValue>, request, response)
+      }
+      const answered = await options.others?.({ verb, path, query: searchParams, body }, invoke)
+      if (answered) return answer(200, answered)
       const known = routes.some((one) => one.path.test(path))
       throw new StatusError(
         status.NOT_FOUND,
         known ? `${verb} is not a method of ${path}.` : `There is nothing at ${path}.`,
       )
     }
-    answer(200, await callRoute(options, route, { verb, path, query: searchParams, body }, request, response))
+    answer(200, await callMethod(options, route, readRequest(route, path, searchParams, body), request, response))
   } catch (error) {
     const { code, message, info } = toStatus(error)
     const http = httpStatuses[code] ?? 500
@@ -110,14 +119,13 @@ async function serve(
   }
 }
 
-async function callRoute(
+async function callMethod(
   { server, faults }: RestOptions,
   route: ServedRoute,
-  { path, query, body }: RestRequest,
+  json: Record<string, JSONValue>,
   connection: IncomingMessage,
   response: ServerResponse,
 ): Promise<object> {
-  const json = readRequest(route, path, query, body)
   // As the gRPC server hands it to the same method.
   const request = route.request.toObject(fromJson(route.request, json), loaderOptions)
   const onEnd = (callback: () => void) => {
@@ -180,7 +188,7 @@ function normalize(type: protobuf.Type, json: JSONValue): JSONValue {
       if (field instanceof protobuf.MapField && typeof value === "object" && value !== null) {
         return [
           field.name,
-          Object.fromEntries(Object.entries(value).map(([key, one]) => [key, normalize(nested, one as JSONValue)])),
+          Object.fromEntries(Object.entries(value).map(([key, one]) => [key, normalize(nested, one)])),
         ]
       }
       return [field.name, normalize(nested, value)]

@@ -21,7 +21,7 @@ import { requireFreePort } from "./free-port.ts"
 import { type ServiceProcess, startService } from "./service-process.ts"
 import { describeEmulators, type EmulatorName, type Emulators, settleAll, startEmulators } from "./start-emulators.ts"
 import { type Sweeper, startSweeper } from "./sweeper.ts"
-import { createWorkerJob } from "./worker-job.ts"
+import { createWorkerJob, WORKER_JOB } from "./worker-job.ts"
 
 /*
  * Daybook's cloud on one machine: Pub/Sub, Cloud Storage and Cloud Run Jobs in this process, a database, the planner and
@@ -149,6 +149,7 @@ async function start(options: CloudOptions, started: Started): Promise<Omit<Clou
 
   const env: Record<string, string> = {
     ...describeEmulators(started),
+    WORKER_JOB,
     DATABASE_URL: databaseUrl,
     // So that the command line can say where documents and logs are.
     LOCAL_FOLDER: folder,

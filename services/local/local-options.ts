@@ -11,6 +11,9 @@ export interface LocalOptions {
   portRun: number
   portDatabase: number
   portPage: number
+  host: string
+  /** What further images run, by name. */
+  image: Record<string, string>
   database: DatabaseChoice
   tasks: number
   set: Record<string, string>
@@ -22,7 +25,7 @@ export interface LocalOptions {
   date: string | undefined
 }
 
-type Defaulted = Omit<LocalOptions, "only" | "database" | "date" | "set">
+type Defaulted = Omit<LocalOptions, "only" | "database" | "date" | "set" | "image">
 
 const emulators = ["pubsub", "storage", "run"] as const
 
@@ -36,6 +39,12 @@ export function readLocalOptions(args: string[]): LocalOptions {
     .exitOverride()
     .option("--data <folder>", "where bucket, database and logs are kept from run to run", ".data")
     .option("--only <servers>", "some of pubsub,storage,run, without database and services", parseOnly)
+    .option("--host <address>", "with --only: the address to listen on, such as 0.0.0.0 in a container", "127.0.0.1")
+    .option(
+      "--image <NAME=command>",
+      "with --only run: what the tasks of jobs with this image run; repeatable",
+      parseImage,
+    )
     .addOption(port("pubsub", "Pub/Sub", 8085))
     .addOption(port("storage", "Cloud Storage", 4443))
     .addOption(port("run", "Cloud Run", 8086))
@@ -51,8 +60,18 @@ export function readLocalOptions(args: string[]): LocalOptions {
     .option("--date <date>", "the last day, YYYY-MM-DD in UTC (default: yesterday)", parseDate)
     .addHelpText("after", help)
     .parse(args, { from: "user" })
-  const { only, database, date, set = {}, ...rest } = command.opts<Partial<LocalOptions> & Required<Defaulted>>()
-  return { ...rest, only, database: chooseDatabase(database, process.env), date, set }
+  const {
+    only,
+    database,
+    date,
+    set = {},
+    image = {},
+    ...rest
+  } = command.opts<Partial<LocalOptions> & Required<Defaulted>>()
+  if (only === undefined && (rest.host !== "127.0.0.1" || Object.keys(image).length > 0)) {
+    command.error("error: --host and --image are for --only: planner, finalizer and page are for this machine alone")
+  }
+  return { ...rest, only, image, database: chooseDatabase(database, process.env), date, set }
 }
 
 function port(server: string, what: string, value: number): Option {
@@ -64,6 +83,12 @@ function parseOnly(text: string): LocalOptions["only"] {
   const known = emulators.filter((name) => names.includes(name))
   if (known.length === new Set(names).size) return known
   throw new InvalidArgumentError(`It is not a list of ${emulators.join(", ")}.`)
+}
+
+function parseImage(text: string, images: Record<string, string> = {}): Record<string, string> {
+  const [, name, command] = /^([^=]+)=(.+)$/s.exec(text) ?? []
+  if (name === undefined || command === undefined) throw new InvalidArgumentError("It is not of the form NAME=command.")
+  return { ...images, [name]: command }
 }
 
 function parseSetting(text: string, settings: Record<string, string> = {}): Record<string, string> {
@@ -85,4 +110,5 @@ Exit codes: 0 ended by Ctrl-C or SIGTERM, 1 it could not start, 2 the command li
 Examples:
   npm run local
   npm run local -- --purchases 1000000 --set SHARD_PURCHASES=10000 --set REVENUE_TIME_ZONE=Europe/Berlin
-  npm run local -- --only pubsub,storage --port-pubsub 0 --port-storage 0`
+  npm run local -- --only pubsub,storage --port-pubsub 0 --port-storage 0
+  npm run local -- --only run --image report="python3 report.py"`

@@ -62,6 +62,15 @@ async function ensureShop(databaseUrl: string, options: LocalOptions): Promise<v
   log(`… took ${((performance.now() - startedAt) / 1000).toFixed(1)} s.`)
 }
 
+/** Where images are named those alone are run, and nothing has to be built. */
+async function findWorker({ image }: LocalOptions, only: EmulatorName[]): Promise<string[] | undefined> {
+  if (!only.includes("run") || Object.keys(image).length > 0) return undefined
+  return [process.execPath, (await buildServices()).worker]
+}
+
+/** As a shell reads it, with the arguments of the job after those that it has. */
+const toCommand = (command: string) => ["/bin/sh", "-c", `exec ${command} "$@"`, command]
+
 async function startOnly(options: LocalOptions, only: EmulatorName[]): Promise<Running> {
   const folder = resolve(options.data)
   const unlock = await lockFolder(folder)
@@ -76,7 +85,9 @@ async function startOnly(options: LocalOptions, only: EmulatorName[]): Promise<R
         folder,
         only,
         ports: { pubsub: options.portPubsub, storage: options.portStorage, run: options.portRun },
-        workerCommand: only.includes("run") ? [process.execPath, (await buildServices()).worker] : [],
+        host: options.host,
+        images: Object.fromEntries(Object.entries(options.image).map(([name, command]) => [name, toCommand(command)])),
+        workerCommand: await findWorker(options, only),
         log,
       },
       started,

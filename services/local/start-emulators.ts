@@ -1,10 +1,9 @@
 import { join } from "node:path"
-import { Storage } from "@google-cloud/storage"
 import { type PubSubOptions, type PubSubServer, startPubSub } from "../emulators/pubsub/server.ts"
 import { type RunJobsServer, startRunJobs } from "../emulators/run-jobs/server.ts"
 import { type StorageServer, startStorage } from "../emulators/storage/server.ts"
 import { requireFreePort } from "./free-port.ts"
-import { WORKER_IMAGE, WORKER_JOB } from "./worker-job.ts"
+import { WORKER_IMAGE } from "./worker-job.ts"
 
 /** The servers that stand for Google's. */
 export interface Emulators {
@@ -22,54 +21,80 @@ export interface EmulatorOptions {
   only?: readonly EmulatorName[]
   /** What is not given, or 0, gets a free one. */
   ports?: Partial<Record<EmulatorName, number>>
+  /** The address to listen on; by default this machine alone can reach it. */
+  host?: string | undefined
+  /** Further images, by name, and what each runs: the program and its arguments. */
+  images?: Record<string, string[]> | undefined
   /** What runs a task of the worker: the program and its arguments. */
-  workerCommand: string[]
+  workerCommand?: string[] | undefined
   /** Makes the tokens of push subscriptions that have an identity; else they push without one. */
   pushTokens?: PubSubOptions["pushTokens"]
   log: (line: string) => void
 }
 
 const BUCKET = "daybook"
+const PROJECT = "local"
 
 /**
  * Starts the servers at once. Each is put into `started` as soon as it runs, so that it can be stopped whatever becomes
  * of the others.
  */
 export async function startEmulators(options: EmulatorOptions, started: Emulators): Promise<void> {
-  const { folder, ports = {}, log } = options
+  const { folder, ports = {}, host, log } = options
   const starts: Record<EmulatorName, () => Promise<void>> = {
     pubsub: async () => {
       started.pubsub = await startPubSub({
         port: await checkPort(ports.pubsub, "Pub/Sub"),
+        host,
         ...(options.pushTokens ? { pushTokens: options.pushTokens } : {}),
         log: (message, fields) => log(`Pub/Sub: ${message} ${JSON.stringify(fields)}`),
       })
     },
     storage: async () => {
       const port = await checkPort(ports.storage, "Cloud Storage")
-      started.storage = await startStorage({ port, folder: join(folder, "bucket") })
+      started.storage = await startStorage({ port, host, folder: join(folder, "bucket") })
       await createBucket(started.storage)
     },
     run: async () => {
       started.runJobs = await startRunJobs({
         port: await checkPort(ports.run, "Cloud Run"),
+        host,
         folder: join(folder, "logs"),
-        images: { [WORKER_IMAGE]: { command: options.workerCommand } },
+        images: readImages(options),
       })
     },
   }
   await settleAll((options.only ?? emulatorNames).map((name) => starts[name]()))
 }
 
-/** What a client needs in its environment to talk to them. */
+function readImages({ workerCommand, images = {} }: EmulatorOptions): Record<string, { command: string[] }> {
+  const all = { ...(workerCommand ? { [WORKER_IMAGE]: workerCommand } : {}), ...images }
+  return Object.fromEntries(Object.entries(all).map(([name, command]) => [name, { command }]))
+}
+
+/** What a client, or gcloud, needs in its environment to talk to them. */
 export function describeEmulators({ pubsub, storage, runJobs }: Emulators): Record<string, string> {
   return {
-    GOOGLE_CLOUD_PROJECT: "local",
+    GOOGLE_CLOUD_PROJECT: PROJECT,
+    CLOUDSDK_CORE_PROJECT: PROJECT,
+    // gcloud has no account here, and needs none.
+    CLOUDSDK_AUTH_DISABLE_CREDENTIALS: "true",
     // Google's clients look for a metadata server even then, which takes seconds where there is none.
     METADATA_SERVER_DETECTION: "none",
-    ...(pubsub ? { PUBSUB_EMULATOR_HOST: `127.0.0.1:${pubsub.port}` } : {}),
-    ...(storage ? { STORAGE_EMULATOR_HOST: storage.url, BUCKET } : {}),
-    ...(runJobs ? { RUN_EMULATOR_HOST: `127.0.0.1:${runJobs.port}`, WORKER_JOB } : {}),
+    ...(pubsub
+      ? {
+          PUBSUB_EMULATOR_HOST: `127.0.0.1:${pubsub.port}`,
+          CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB: `http://127.0.0.1:${pubsub.port}/`,
+        }
+      : {}),
+    ...(storage
+      ? {
+          STORAGE_EMULATOR_HOST: storage.url,
+          BUCKET,
+          CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE: `${storage.url}/storage/v1/`,
+        }
+      : {}),
+    ...(runJobs ? { RUN_EMULATOR_HOST: `127.0.0.1:${runJobs.port}` } : {}),
   }
 }
 
@@ -84,9 +109,10 @@ async function checkPort(port: number | undefined, what: string): Promise<number
   return port ?? 0
 }
 
-/** An earlier cloud on this folder may have made it. */
-async function createBucket(storage: StorageServer): Promise<void> {
-  const client = new Storage({ apiEndpoint: storage.url, projectId: "local" })
-  const [exists] = await client.bucket(BUCKET).exists()
-  if (!exists) await client.createBucket(BUCKET)
+/** An earlier cloud on this folder may have made it. Without a client: that would go where the environment says. */
+async function createBucket({ url }: StorageServer): Promise<void> {
+  const body = JSON.stringify({ name: BUCKET })
+  const answer = await fetch(`${url}/storage/v1/b?project=${PROJECT}`, { method: "POST", body })
+  if (!answer.ok && answer.status !== 409)
+    throw new Error(`the bucket ${BUCKET} cannot be made: ${await answer.text()}`)
 }

@@ -23,6 +23,10 @@ test("some servers alone: the lines that it prints make clients find them, and C
   const env = await readExports(local.stdout())
   expect(Object.keys(env).toSorted()).toEqual([
     "BUCKET",
+    "CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB",
+    "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE",
+    "CLOUDSDK_AUTH_DISABLE_CREDENTIALS",
+    "CLOUDSDK_CORE_PROJECT",
     "GOOGLE_CLOUD_PROJECT",
     "METADATA_SERVER_DETECTION",
     "PUBSUB_EMULATOR_HOST",

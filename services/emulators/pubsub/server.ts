@@ -36,6 +36,8 @@ import { publisherService } from "./topics.ts"
 export interface PubSubOptions {
   /** 0, the default, picks a free port. */
   port?: number
+  /** The address to listen on; by default this machine alone can reach it. */
+  host?: string | undefined
   clock?: Clock
   faults?: Faults
   /** Makes the OpenID Connect token of a push whose subscription asks for one; without it none is sent. */
@@ -82,6 +84,7 @@ export async function startPubSub(options: PubSubOptions = {}): Promise<PubSubSe
     ],
     faults: store.faults,
     port: options.port ?? 0,
+    host: options.host,
   })
   return {
     port,

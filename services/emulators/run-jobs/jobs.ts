@@ -11,7 +11,7 @@ import { completeTemplate, type Image, refuse } from "./job-template.ts"
 import type { Operations } from "./operations.ts"
 import { applyOverrides } from "./overrides.ts"
 import { keyOfToken, takePage } from "./pages.ts"
-import { checkJobId, checkName, lastSegment, locationOf } from "./resource-names.ts"
+import { checkJobId, checkName, isBelow, lastSegment } from "./resource-names.ts"
 import { timestampOf } from "./timestamps.ts"
 
 type JobResource = protos.google.cloud.run.v2.IJob
@@ -89,7 +89,7 @@ export function jobsMethods({ images, clock, executions, operations }: JobsOptio
     ListJobs(request: protos.google.cloud.run.v2.IListJobsRequest) {
       const parent = checkName("location", request.parent)
       const after = keyOfToken(request, /^projects\//) ?? ""
-      const names = [...jobs.keys()].filter((name) => locationOf(name) === parent && name > after).toSorted()
+      const names = [...jobs.keys()].filter((name) => isBelow(parent, name) && name > after).toSorted()
       const { items, nextPageToken } = takePage(names, request, (name) => name)
       return { jobs: items.map((name) => jobResource(find(name))), nextPageToken }
     },

@@ -1,5 +1,6 @@
 /**
- * Cloud Run Jobs on one machine: the API v2 over gRPC for the official clients, with tasks as real processes.
+ * Cloud Run Jobs on one machine: the API v2 over gRPC and as JSON over HTTP, and as much of v1 as `gcloud run jobs` asks
+ * for, with tasks as real processes.
  *
  * Where it differs from Google:
  * - The name of an image stands for a command on this machine (`images`). There is no isolation: tasks share the file
@@ -28,6 +29,7 @@ import type { Image } from "./job-template.ts"
 import { jobsMethods } from "./jobs.ts"
 import { Operations } from "./operations.ts"
 import { tasksMethods } from "./tasks.ts"
+import { serveV1 } from "./v1.ts"
 
 // "Cloud Run sends a SIGTERM signal to all containers … a grace period of 10 seconds … then SIGKILL":
 // https://cloud.google.com/run/docs/container-contract#jobs-shutdown
@@ -42,6 +44,8 @@ export interface RunJobsOptions {
   images: Record<string, Image>
   /** How many tasks of an execution run at once when its job's parallelism is 0; the number of processors by default. */
   slots?: number
+  /** The address to listen on; by default this machine alone can reach it. */
+  host?: string | undefined
   clock?: Clock
   faults?: Faults
   /** From SIGTERM to SIGKILL; 10 s by default. */
@@ -92,8 +96,10 @@ export async function startRunJobs(options: RunJobsOptions): Promise<RunJobsServ
       { name: "google.cloud.run.v2.Tasks", unary: tasksMethods(executions) },
       { name: "google.longrunning.Operations", unary: operations.methods() },
     ],
+    others: serveV1,
     faults,
     port: options.port ?? 0,
+    host: options.host,
   }).catch(async (error: unknown) => {
     await guard.stop()
     throw error

@@ -11,54 +11,80 @@ export interface StoredBucket {
   fields: BucketFields
 }
 
-const anything = v.optional(v.record(v.string(), v.unknown()))
+const anything = v.optional(v.nullable(v.record(v.string(), v.unknown())))
 
-// Kept and shown, but without effect here: nobody is refused, nothing expires, and there is one place to be in.
+// Kept and shown. Versioning has its effect; the others have none here: nobody is refused, nothing expires, and there is
+// one place to be in.
 const FIELDS = {
-  location: v.optional(v.string()),
-  storageClass: v.optional(v.string()),
+  location: v.optional(v.nullable(v.string())),
+  storageClass: v.optional(v.nullable(v.string())),
+  rpo: v.optional(v.nullable(v.string())),
+  defaultEventBasedHold: v.optional(v.nullable(v.boolean())),
+  cors: v.optional(v.nullable(v.array(v.unknown()))),
+  versioning: v.optional(v.nullable(v.object({ enabled: v.optional(v.nullable(v.boolean())) }))),
+  labels: v.optional(v.nullable(v.record(v.string(), v.nullable(v.string())))),
   iamConfiguration: anything,
   lifecycle: anything,
   softDeletePolicy: anything,
+  website: anything,
+  logging: anything,
+  billing: anything,
+  autoclass: anything,
+  customPlacementConfig: anything,
+  hierarchicalNamespace: anything,
 }
 
-const INSERTED = v.strictObject({
-  name: v.string(),
-  ...FIELDS,
-  labels: v.optional(v.record(v.string(), v.string())),
-})
+// What is not in the table is output alone, and Google ignores it.
+const FIELDS_GIVEN = v.object(FIELDS)
+const INSERTED = v.object({ name: v.string(), ...FIELDS })
 
-const PATCHED = v.strictObject({
-  ...FIELDS,
-  labels: v.optional(v.record(v.string(), v.nullable(v.string()))),
-})
+// Promises that this server would not keep.
+const REFUSED = ["encryption", "retentionPolicy", "objectRetention", "ipFilter"]
 
-export type BucketFields = Omit<v.InferOutput<typeof INSERTED>, "name">
-export type BucketPatch = v.InferOutput<typeof PATCHED>
+export type BucketFields = v.InferOutput<typeof FIELDS_GIVEN>
+export type BucketPatch = BucketFields
 
 export const parseInsertedBucket = (json: unknown) => parse(INSERTED, json)
 
-export const parseBucketPatch = (json: unknown): BucketPatch => parse(PATCHED, json)
+export const parseBucketPatch = (json: unknown): BucketPatch => parse(FIELDS_GIVEN, json)
 
 function parse<S extends v.GenericSchema>(schema: S, json: unknown): v.InferOutput<S> {
   const parsed = v.safeParse(schema, json)
-  if (parsed.success) return parsed.output
-  const issue = parsed.issues[0]
-  const field = v.getDotPath(issue)
-  if (issue.type === "strict_object") throw notImplemented(`The bucket field ${field ?? issue.received}`)
-  throw invalid(`Invalid bucket resource: ${field ?? "body"}: ${issue.message}`)
+  if (!parsed.success) {
+    const [issue] = parsed.issues
+    throw invalid(`Invalid bucket resource: ${v.getDotPath(issue) ?? "body"}: ${issue.message}`)
+  }
+  const refused = REFUSED.find((field) => (json as Record<string, unknown>)[field])
+  if (refused) throw notImplemented(`The bucket field ${refused}`)
+  return parsed.output
 }
 
-/** The fields after a patch: a label of null is removed, the others are merged. */
+/** The fields after a patch: null removes what it stands for, objects are merged, all else is replaced. */
 export function patchBucketFields(fields: BucketFields, patch: BucketPatch): BucketFields {
-  const labels = Object.entries({ ...fields.labels, ...patch.labels }).flatMap(([key, value]) =>
-    value === null ? [] : [[key, value] as const],
-  )
-  return { ...fields, ...patch, labels: Object.fromEntries(labels) }
+  return merge(fields, patch) as BucketFields
 }
+
+/** https://www.rfc-editor.org/rfc/rfc7396 */
+function merge(before: unknown, patch: unknown): unknown {
+  if (!isObject(patch)) return patch
+  const merged = new Map(Object.entries(isObject(before) ? before : {}))
+  for (const [name, value] of Object.entries(patch)) {
+    if (value === null) merged.delete(name)
+    else if (value !== undefined) merged.set(name, merge(merged.get(name), value))
+  }
+  return Object.fromEntries(merged)
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+}
+
+// https://cloud.google.com/storage/docs/locations
+const MULTI_REGIONS = new Set(["US", "EU", "ASIA"])
 
 /** https://cloud.google.com/storage/docs/json_api/v1/buckets#resource */
 export function bucketResource(bucket: StoredBucket, origin: string) {
+  const location = bucket.fields.location?.toUpperCase() ?? "US"
   return {
     kind: "storage#bucket",
     id: bucket.name,
@@ -68,9 +94,27 @@ export function bucketResource(bucket: StoredBucket, origin: string) {
     metageneration: String(bucket.metageneration),
     storageClass: "STANDARD",
     ...bucket.fields,
-    location: bucket.fields.location?.toUpperCase() ?? "US",
+    location,
+    locationType: locationTypeOf(location),
     etag: entityTag({ generation: "0", metageneration: bucket.metageneration }),
     timeCreated: bucket.createdAt,
     updated: bucket.updatedAt,
   }
+}
+
+export function storageLayout({ name, fields }: StoredBucket) {
+  const location = fields.location?.toUpperCase() ?? "US"
+  const { hierarchicalNamespace } = fields
+  return {
+    kind: "storage#storageLayout",
+    bucket: name,
+    location,
+    locationType: locationTypeOf(location),
+    ...(hierarchicalNamespace ? { hierarchicalNamespace } : {}),
+  }
+}
+
+function locationTypeOf(location: string): string {
+  if (MULTI_REGIONS.has(location)) return "multi-region"
+  return /^[A-Z]+\d$/.test(location) ? "dual-region" : "region"
 }

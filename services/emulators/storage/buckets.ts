@@ -1,4 +1,4 @@
-import { bucketResource, parseBucketPatch, parseInsertedBucket } from "./bucket-resource.ts"
+import { bucketResource, parseBucketPatch, parseInsertedBucket, storageLayout } from "./bucket-resource.ts"
 import { checkConditions, parseConditions } from "./conditions.ts"
 import { invalid } from "./errors.ts"
 import { type Answer, type ApiCall, ok, readJson } from "./http.ts"
@@ -11,9 +11,9 @@ export async function insertBucket({ store, query, body, origin }: ApiCall): Pro
   return ok(bucketResource(store.createBucket(name, fields), origin))
 }
 
-export function getBucket({ store, bucket, query, origin }: ApiCall): Answer {
+export function getBucket({ store, bucket, query, headers, origin }: ApiCall): Answer {
   const stored = store.getBucket(bucket)
-  checkConditions(parseConditions(query), { generation: "0", metageneration: stored.metageneration }, "read")
+  checkConditions(parseConditions(query, headers), { generation: "0", metageneration: stored.metageneration }, "read")
   return ok(bucketResource(stored, origin))
 }
 
@@ -29,13 +29,27 @@ export function listBuckets({ store, query, origin }: ApiCall): Answer {
   })
 }
 
-export async function patchBucket({ store, bucket, query, body, origin }: ApiCall): Promise<Answer> {
+export async function patchBucket({ store, bucket, query, headers, body, origin }: ApiCall): Promise<Answer> {
   const patch = parseBucketPatch(await readJson(body))
-  return ok(bucketResource(store.patchBucket(bucket, patch, parseConditions(query)), origin))
+  return ok(bucketResource(store.patchBucket(bucket, patch, parseConditions(query, headers)), origin))
 }
 
-export function deleteBucket({ store, bucket, query }: ApiCall): Answer {
-  store.deleteBucket(bucket, parseConditions(query))
+/** What is not given goes, but for where it is. */
+export async function updateBucket({ store, bucket, query, headers, body, origin }: ApiCall): Promise<Answer> {
+  const given = parseBucketPatch(await readJson(body))
+  const { location: _, ...fields } = store.getBucket(bucket).fields
+  const nothing = Object.fromEntries(Object.keys(fields).map((field) => [field, null]))
+  return ok(
+    bucketResource(store.patchBucket(bucket, { ...nothing, ...given }, parseConditions(query, headers)), origin),
+  )
+}
+
+export function getStorageLayout({ store, bucket }: ApiCall): Answer {
+  return ok(storageLayout(store.getBucket(bucket)))
+}
+
+export function deleteBucket({ store, bucket, query, headers }: ApiCall): Answer {
+  store.deleteBucket(bucket, parseConditions(query, headers))
   return { status: 204 }
 }
 

@@ -32,8 +32,9 @@ export const conditionNotMet = () =>
     location: { locationType: "header", location: "If-Match" },
   })
 
+/** With a status that no client tries again. */
 export const notImplemented = (what: string) =>
-  new ApiError(501, "notImplemented", `${what} is not implemented by the local Cloud Storage.`)
+  new ApiError(400, "notImplemented", `${what} is not implemented by the local Cloud Storage.`)
 
 export function errorBody(error: ApiError) {
   const { code, message, reason, location } = error

@@ -1,5 +1,16 @@
 import { createHash, randomUUID } from "node:crypto"
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs"
+import {
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs"
 import { dirname, join } from "node:path"
 import type { StoredBucket } from "./bucket-resource.ts"
 import { isPlainPath } from "./names.ts"
@@ -12,6 +23,7 @@ import type { StoredObject } from "./object-resource.ts"
  *   .metadata/<bucket>/bucket.json              the bucket
  *   .metadata/<bucket>/<encoded name>~<hash>.json   the object's metadata, its record
  *   .metadata/<bucket>/<encoded name>~<hash>.data   the content, where the name cannot be a path
+ *   .metadata/<bucket>/<encoded name>~<hash>@<generation>.json, .data   a version that is not live any more
  *   .uploads/<id>                               content that is on its way
  *
  * A bucket's name never starts with a dot, and an encoded name always ends in a tilde and a hash: nothing collides.
@@ -36,7 +48,12 @@ export function readFolder(folder: string): Map<string, { bucket: StoredBucket; 
     const bucket = readRecord(join(records, "bucket.json")) as StoredBucket
     const files = readdirSync(records).filter((file) => file.endsWith(".json") && file.includes("~"))
     const objects = files.map((file) => readRecord(join(records, file)) as StoredObject)
-    buckets.set(name, { bucket, objects: objects.filter((object) => recoverObject(folder, object)) })
+    const found = objects.filter((object) => recoverObject(folder, object))
+    // A version is kept before another takes its place: a server that died in between has it twice.
+    const live = new Set(found.filter(({ deletedAt }) => deletedAt === undefined).map(({ generation }) => generation))
+    const isTwice = ({ deletedAt, generation }: StoredObject) => deletedAt !== undefined && live.has(generation)
+    for (const object of found.filter(isTwice)) removeObject(folder, object)
+    buckets.set(name, { bucket, objects: found.filter((object) => !isTwice(object)) })
   }
   for (const upload of readdirSync(join(folder, UPLOADS))) rmSync(uploadPath(folder, upload), { force: true })
   return buckets
@@ -93,6 +110,18 @@ export function writeObject(folder: string, object: StoredObject, before: Stored
   }
 }
 
+/** Keeps the content of a live version under a name of its own, and returns the version as it is kept. */
+export function writeVersion(folder: string, object: StoredObject): StoredObject {
+  const version = {
+    ...object,
+    file: join(METADATA, object.bucket, `${recordName(object.name)}@${object.generation}.data`),
+  }
+  rmSync(join(folder, version.file), { force: true })
+  copyFileSync(join(folder, object.file), join(folder, version.file), constants.COPYFILE_FICLONE)
+  writeObjectRecord(folder, version)
+  return version
+}
+
 export function writeObjectRecord(folder: string, object: StoredObject): void {
   writeAtomically(folder, objectRecordPath(folder, object), object)
 }
@@ -133,8 +162,10 @@ function writeAtomically(folder: string, path: string, json: object): void {
   }
 }
 
-const objectRecordPath = (folder: string, { bucket, name }: { bucket: string; name: string }) =>
-  join(folder, METADATA, bucket, `${recordName(name)}.json`)
+function objectRecordPath(folder: string, { bucket, name, generation, deletedAt }: StoredObject): string {
+  const version = deletedAt === undefined ? "" : `@${generation}`
+  return join(folder, METADATA, bucket, `${recordName(name)}${version}.json`)
+}
 
 /** Readable, and by its hash unique: also where it is cut off, and on file systems that ignore case. */
 function recordName(name: string): string {

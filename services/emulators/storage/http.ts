@@ -11,6 +11,8 @@ export interface ApiCall {
   folder: string
   bucket: string
   object: string
+  /** Where a copy goes. */
+  destination?: { bucket: string; object: string } | undefined
   query: Record<string, string | undefined>
   headers: IncomingHttpHeaders
   body: AsyncIterableIterator<Buffer>
@@ -45,6 +47,16 @@ export function errorAnswer(error: ApiError, isMedia = false): Answer {
   return { status: error.code, headers, content: Readable.from([Buffer.from(error.message)]) }
 }
 
+/** https://cloud.google.com/storage/docs/xml-api/reference-status */
+export function xmlErrorAnswer(error: ApiError): Answer {
+  if (error.code === 304) return { status: 304 }
+  const code = { 404: "NoSuchKey", 412: "PreconditionFailed", 416: "InvalidRange" }[error.code] ?? "InvalidArgument"
+  const message = error.message.replaceAll("&", "&amp;").replaceAll("<", "&lt;")
+  const text = `<?xml version='1.0' encoding='UTF-8'?><Error><Code>${code}</Code><Message>${message}</Message></Error>`
+  const headers = { "content-type": "application/xml; charset=UTF-8" }
+  return { status: error.code, headers, content: Readable.from([Buffer.from(text)]) }
+}
+
 // An object's custom metadata may be 8 KiB in Google: https://cloud.google.com/storage/quotas#objects
 const JSON_BYTES_MAX = 1024 * 1024
 
@@ -64,7 +76,8 @@ export function parseJson(bytes: Buffer): unknown {
   const text = bytes.toString("utf8").trim()
   if (text === "") return {}
   try {
-    return JSON.parse(text)
+    // Some clients write nothing as null.
+    return JSON.parse(text) ?? {}
   } catch (error) {
     throw invalid(`Parse Error: ${(error as Error).message}`)
   }

@@ -1,5 +1,5 @@
 import { invalid } from "./errors.ts"
-import { compareNames } from "./names.ts"
+import { compareNames, isTrue } from "./names.ts"
 
 // https://cloud.google.com/storage/docs/json_api/v1/objects/list
 const PAGE_ENTRIES_MAX = 1000
@@ -33,9 +33,10 @@ export function parseListOptions(query: Record<string, string | undefined>): Lis
     delimiter: query.delimiter ?? "",
     startOffset: query.startOffset ?? "",
     endOffset: query.endOffset ?? "",
-    includeTrailingDelimiter: query.includeTrailingDelimiter === "true",
+    includeTrailingDelimiter: isTrue(query.includeTrailingDelimiter),
     maxResults: maxResults === 0 ? PAGE_ENTRIES_MAX : Math.min(maxResults, PAGE_ENTRIES_MAX),
-    pageToken: query.pageToken,
+    // An empty one is none.
+    pageToken: query.pageToken || undefined,
   }
 }
 

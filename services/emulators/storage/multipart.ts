@@ -18,19 +18,22 @@ export async function readMultipart(
   contentType: string | undefined,
   body: AsyncIterator<Buffer>,
 ): Promise<MultipartUpload> {
-  const boundary = /^multipart\/related\b.*;\s*boundary=(?:"([^"]+)"|([^\s;"]+))/i.exec(contentType ?? "")
+  // gcloud quotes it with single quotes, as Python writes a text.
+  const boundary = /^multipart\/related\b.*;\s*boundary=(?:"([^"]+)"|'([^']+)'|([^\s;"']+))/i.exec(contentType ?? "")
   if (!boundary) throw invalid("A multipart upload needs the content type multipart/related with a boundary.")
-  const delimiter = `\r\n--${boundary[1] ?? boundary[2]}`
+  const mark = `--${boundary[1] ?? boundary[2] ?? boundary[3]}`
   // The first delimiter has no line break before it unless there is a preamble.
-  let read: Buffer = Buffer.from("\r\n")
+  let read: Buffer = Buffer.from("\n")
 
-  const readUntil = async (mark: string): Promise<Buffer> => {
+  // Lines end in CRLF, or as gcloud has them in LF alone.
+  const readUntil = async (...marks: string[]): Promise<{ before: Buffer; found: string }> => {
     for (;;) {
-      const at = read.indexOf(mark)
-      if (at >= 0) {
-        const before = read.subarray(0, at)
-        read = read.subarray(at + mark.length)
-        return before
+      const places = marks.map((found) => ({ found, at: read.indexOf(found) })).filter(({ at }) => at >= 0)
+      const [first] = places.toSorted((a, b) => a.at - b.at)
+      if (first) {
+        const before = read.subarray(0, first.at)
+        read = read.subarray(first.at + first.found.length)
+        return { before, found: first.found }
       }
       if (read.length > PREAMBLE_BYTES_MAX) {
         throw new ApiError(413, "uploadTooLarge", "The metadata is larger than 1 MiB.")
@@ -41,10 +44,13 @@ export async function readMultipart(
     }
   }
 
-  await readUntil(delimiter)
-  await readUntil("\r\n\r\n")
-  const metadata = parseJson(await readUntil(delimiter))
-  const headers = (await readUntil("\r\n\r\n")).toString("latin1")
+  await readUntil(`\n${mark}`)
+  await readUntil("\r\n\r\n", "\n\n")
+  const metadata = parseJson((await readUntil(`\n${mark}`)).before)
+  const { before, found } = await readUntil("\r\n\r\n", "\n\n")
+  const headers = before.toString("latin1")
+  // How the headers' lines end is how the content's last one does.
+  const delimiter = `${found === "\n\n" ? "\n" : "\r\n"}${mark}`
   return {
     metadata,
     contentType: /^content-type:[ \t]*(.+?)[ \t]*$/im.exec(headers)?.[1],

@@ -41,6 +41,9 @@ export function isPlainPath(name: string): boolean {
   )
 }
 
+/** A boolean parameter, in whatever case a client writes it. */
+export const isTrue = (text: string | undefined) => text?.toLowerCase() === "true"
+
 /** Cloud Storage lists names by their UTF-8 bytes, which is the order of code points and not JavaScript's of UTF-16 units. */
 export function compareNames(a: string, b: string): number {
   return Buffer.compare(Buffer.from(a), Buffer.from(b))

@@ -1,7 +1,7 @@
 import * as v from "valibot"
 import { invalid, notImplemented } from "./errors.ts"
 
-/** An object's live version, as it is kept beside its file. */
+/** A version of an object, as it is kept beside its file. */
 export interface StoredObject {
   bucket: string
   name: string
@@ -10,7 +10,12 @@ export interface StoredObject {
   metageneration: number
   sizeBytes: number
   crc32c: string
-  md5Hash: string
+  /** Of what was composed there is none. */
+  md5Hash?: string | undefined
+  /** Of how many objects it was composed; undefined for one that was not. */
+  componentCount?: number | undefined
+  /** When another version took its place, or it was deleted; undefined of the live version. */
+  deletedAt?: string | undefined
   /** Of the content, relative to the server's folder. */
   file: string
   /** The name the content had while it was uploaded. */
@@ -21,6 +26,20 @@ export interface StoredObject {
 }
 
 const text = v.optional(v.string())
+
+/** A map by names of anybody's choice, `__proto__` and `constructor` among them, which valibot's own would drop. */
+function texts<S extends v.GenericSchema<unknown, string | null>>(value: S) {
+  return v.pipe(
+    v.custom<Record<string, v.InferOutput<S>>>(
+      (given) =>
+        typeof given === "object" &&
+        given !== null &&
+        !Array.isArray(given) &&
+        Object.values(given).every((one) => v.is(value, one)),
+      "Invalid value: expected texts by name",
+    ),
+  )
+}
 
 const INSERTED = v.object({
   name: text,
@@ -33,7 +52,7 @@ const INSERTED = v.object({
   cacheControl: text,
   customTime: text,
   storageClass: text,
-  metadata: v.optional(v.record(v.string(), v.string())),
+  metadata: v.optional(texts(v.string())),
 })
 
 const clearable = v.optional(v.nullable(v.string()))
@@ -45,7 +64,7 @@ const PATCHED = v.object({
   contentLanguage: clearable,
   cacheControl: clearable,
   customTime: clearable,
-  metadata: v.optional(v.nullable(v.record(v.string(), v.nullable(v.string())))),
+  metadata: v.optional(v.nullable(texts(v.nullable(v.string())))),
 })
 
 /** What a client says of an object when it uploads it. */
@@ -77,8 +96,13 @@ function parse<S extends v.GenericSchema>(schema: S, json: unknown): v.InferOutp
 /** The fields after a patch: null removes a field or one entry of the custom metadata, the rest is merged. */
 export function patchFields(fields: ObjectFields, patch: ObjectPatch): ObjectFields {
   const { metadata, ...plain } = patch
-  const merged = metadata === null ? {} : withoutNulls({ ...fields.metadata, ...metadata })
+  // Through entries: spread would take `__proto__` for what an object inherits.
+  const merged = metadata === null ? {} : withoutNulls(mergeOwn(fields.metadata ?? {}, metadata ?? {}))
   return { ...withoutNulls({ ...fields, ...plain }), metadata: merged }
+}
+
+function mergeOwn<T>(before: Record<string, T>, after: Record<string, T | null>): Record<string, T | null> {
+  return Object.fromEntries(new Map<string, T | null>([...Object.entries(before), ...Object.entries(after)]))
 }
 
 function withoutNulls<T extends object>(values: T) {
@@ -107,6 +131,8 @@ export function objectResource(object: StoredObject, origin: string) {
     size: String(object.sizeBytes),
     crc32c: object.crc32c,
     md5Hash: object.md5Hash,
+    componentCount: object.componentCount,
+    timeDeleted: object.deletedAt,
     etag: entityTag(object),
     timeCreated: object.createdAt,
     updated: object.updatedAt,

@@ -1,40 +1,57 @@
 import { checkConditions, parseConditions } from "./conditions.ts"
 import { downloadObject } from "./download.ts"
 import { notImplemented } from "./errors.ts"
+import { readGlob } from "./glob.ts"
 import { type Answer, type ApiCall, ok, readJson } from "./http.ts"
 import { listNames, parseListOptions } from "./list-names.ts"
+import { isTrue } from "./names.ts"
 import { objectResource, parseObjectPatch } from "./object-resource.ts"
 
-/** The verbs of `storage.objects` but for uploads: https://cloud.google.com/storage/docs/json_api/v1/objects */
+/** The verbs of `storage.objects` but for uploads and copies: https://cloud.google.com/storage/docs/json_api/v1/objects */
 export function getObject(call: ApiCall): Answer {
-  const { store, bucket, object, query, origin } = call
-  if (query.softDeleted === "true") throw notImplemented("softDeleted")
+  const { store, bucket, object, query, headers, origin } = call
+  if (isTrue(query.softDeleted)) throw notImplemented("softDeleted")
   const stored = store.getObject(bucket, object, query.generation)
-  checkConditions(parseConditions(query), stored, "read")
+  checkConditions(parseConditions(query, headers), stored, "read")
   return query.alt === "media" ? downloadObject(call, stored) : ok(objectResource(stored, origin))
 }
 
 export function listObjects({ store, bucket, query, origin }: ApiCall): Answer {
-  if (query.matchGlob !== undefined) throw notImplemented("matchGlob")
-  if (query.softDeleted === "true") throw notImplemented("softDeleted")
-  const page = listNames(store.objectNames(bucket), parseListOptions(query))
-  const items = page.names.map((name) => objectResource(store.getObject(bucket, name), origin))
+  if (isTrue(query.softDeleted)) throw notImplemented("softDeleted")
+  const matches = query.matchGlob === undefined ? () => true : readGlob(query.matchGlob)
+  const page = listNames(store.objectNames(bucket, isTrue(query.versions)).filter(matches), parseListOptions(query))
+  const items = page.names.flatMap((name) =>
+    isTrue(query.versions) ? store.versionsOf(bucket, name) : [store.getObject(bucket, name)],
+  )
   return ok({
     kind: "storage#objects",
     // Google leaves empty lists out.
-    items: items.length > 0 ? items : undefined,
+    items: items.length > 0 ? items.map((object) => objectResource(object, origin)) : undefined,
     prefixes: page.prefixes.length > 0 ? page.prefixes : undefined,
     nextPageToken: page.nextPageToken,
   })
 }
 
-export async function patchObject({ store, bucket, object, query, body, origin }: ApiCall): Promise<Answer> {
+export async function patchObject({ store, bucket, object, query, headers, body, origin }: ApiCall): Promise<Answer> {
   const patch = parseObjectPatch(await readJson(body))
   const stored = store.getObject(bucket, object, query.generation)
-  return ok(objectResource(store.patchObject(stored, patch, parseConditions(query)), origin))
+  return ok(objectResource(store.patchObject(stored, patch, parseConditions(query, headers)), origin))
 }
 
-export function deleteObject({ store, bucket, object, query }: ApiCall): Answer {
-  store.deleteObject(store.getObject(bucket, object, query.generation), parseConditions(query))
+/** What is not given goes. */
+export async function updateObject(call: ApiCall): Promise<Answer> {
+  const { store, bucket, object, query, headers, body, origin } = call
+  const given = parseObjectPatch(await readJson(body))
+  const stored = store.getObject(bucket, object, query.generation)
+  const nothing = Object.fromEntries(Object.keys(stored.fields).map((field) => [field, null]))
+  return ok(
+    objectResource(store.patchObject(stored, { ...nothing, ...given }, parseConditions(query, headers)), origin),
+  )
+}
+
+export function deleteObject({ store, bucket, object, query, headers }: ApiCall): Answer {
+  const { generation } = query
+  const stored = store.getObject(bucket, object, generation)
+  store.deleteObject(stored, parseConditions(query, headers), generation !== undefined)
   return { status: 204 }
 }

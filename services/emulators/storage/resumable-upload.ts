@@ -80,8 +80,9 @@ export class ResumableUploads {
       upload.totalBytes ??= range.totalBytes
       const { file } = upload
       if (range.firstByte !== undefined) {
-        checkChunk(range, range.firstByte, file.receivedBytes)
-        await file.receive(limitBytes(skipBytes(body, file.receivedBytes - range.firstByte), upload, range))
+        checkChunk(range.firstByte, file.receivedBytes)
+        const fresh = skipBytes(body, file.receivedBytes - range.firstByte)
+        await file.receive(limitBytes(wholeChunks(fresh, range, file.receivedBytes), upload, range))
       }
       const isWhole = upload.totalBytes === undefined ? range.isOpenEnded : file.receivedBytes === upload.totalBytes
       if (!isWhole) return { receivedBytes: file.receivedBytes }
@@ -130,14 +131,24 @@ export class ResumableUploads {
   }
 }
 
-function checkChunk(range: ContentRange, firstByte: number, receivedBytes: number): void {
+function checkChunk(firstByte: number, receivedBytes: number): void {
   if (firstByte > receivedBytes) {
     throw invalid(`The content range starts at ${firstByte}, but only ${receivedBytes} bytes have been received.`)
   }
-  if (range.lastByte === undefined) return
-  const bytes = range.lastByte - firstByte + 1
-  if (range.lastByte + 1 !== range.totalBytes && bytes % CHUNK_MULTIPLE_BYTES !== 0) {
-    throw invalid(`A chunk that is not the last must be a multiple of 256 KiB, not ${bytes} bytes.`)
+}
+
+/** Of a chunk that is not the last Google keeps multiples of 256 KiB, and says in its answer how far it has come. */
+async function* wholeChunks(
+  body: AsyncIterable<Buffer>,
+  { lastByte, totalBytes }: ContentRange,
+  receivedBytes: number,
+) {
+  const isLast = lastByte === undefined || lastByte + 1 === totalBytes
+  const end = isLast ? Infinity : Math.floor((lastByte + 1) / CHUNK_MULTIPLE_BYTES) * CHUNK_MULTIPLE_BYTES
+  let at = receivedBytes
+  for await (const chunk of body) {
+    if (at < end) yield chunk.subarray(0, Math.min(chunk.length, end - at))
+    at += chunk.length
   }
 }
 

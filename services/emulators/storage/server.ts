@@ -1,8 +1,11 @@
+import type { IncomingHttpHeaders } from "node:http"
 import Fastify, { type FastifyReply, type FastifyRequest } from "fastify"
 import { type Clock, systemClock } from "../clock.ts"
 import { Faults } from "../faults.ts"
-import { ApiError, toApiError } from "./errors.ts"
-import { type Answer, errorAnswer, type StorageRequest } from "./http.ts"
+import { CONNECTIONS_MAX, findStranger, slownessLimits } from "../local-callers.ts"
+import { ApiError, notImplemented, toApiError } from "./errors.ts"
+import { type Answer, errorAnswer, type StorageRequest, xmlErrorAnswer } from "./http.ts"
+import { selectFields } from "./partial-response.ts"
 import { ResumableUploads } from "./resumable-upload.ts"
 import { ROUTES, type Route } from "./routes.ts"
 import { ObjectStore } from "./store.ts"
@@ -19,14 +22,13 @@ import { sendTruncated } from "./truncate-download.ts"
  *
  * Where it differs from Google:
  * - Nobody is asked for credentials, and the project of a bucket is not kept: all buckets are in one list.
- * - There are no old generations, no soft delete, holds, retention, access control, notifications or encryption keys;
- *   copy, rewrite, compose and update answer 501 like everything else that is not in the table of routes but is the API's.
+ * - There is no soft delete, holds, retention, access control, notifications or encryption keys: what is the API's and not
+ *   in the table of routes answers 400 `notImplemented`, which no client tries again; encryption keys are refused.
  * - A bucket's location, class, lifecycle and access configuration are kept and shown, and have no effect.
- * - `fields`, `projection` and `userProject` are ignored: the whole resource is answered.
- * - gzip content is served as it is stored, never decompressed on the way.
- * - A resumable upload keeps every byte it got, not only multiples of 256 KiB, and is lost when the server stops.
- *   Its preconditions are checked at its start too, not only at its end.
- * - The XML API and the batch endpoint do not exist.
+ * - `projection` and `userProject` are ignored.
+ * - A rewrite is done in one call, however big the object is.
+ * - A resumable upload is lost when the server stops. Its preconditions are checked at its start too, not only at its end.
+ * - Of the XML API there are the reads of objects, GET and HEAD, alone. The batch endpoint does not exist.
  * - Every change is durable against the death of the process, but not of the machine: nothing is fsynced.
  */
 
@@ -43,6 +45,8 @@ export interface StorageOptions {
   port?: number
   /** Holds the buckets; made if it does not exist. */
   folder: string
+  /** The address to listen on; by default this machine alone can reach it. */
+  host?: string | undefined
   clock?: Clock
   faults?: Faults
 }
@@ -50,12 +54,20 @@ export interface StorageOptions {
 // 1,024 bytes of UTF-8, each written as %XX.
 const OBJECT_PARAMETER_LENGTH_MAX = 3 * 1024
 
+// A client that sends nothing and reads nothing for so long is given up.
+const SILENCE_MS_MAX = 60_000
+
 export async function startStorage(options: StorageOptions): Promise<StorageServer> {
   const { folder, clock = systemClock, faults = new Faults() } = options
   const store = new ObjectStore(folder, clock)
   const uploads = new ResumableUploads(folder, store, clock)
 
+  const { host = "127.0.0.1" } = options
   const app = Fastify({
+    ...slownessLimits,
+    // An upload takes as long as it takes: what is too slow is what sends nothing.
+    requestTimeout: 0,
+    connectionTimeout: SILENCE_MS_MAX,
     forceCloseConnections: true,
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength: OBJECT_PARAMETER_LENGTH_MAX },
@@ -67,23 +79,37 @@ export async function startStorage(options: StorageOptions): Promise<StorageServ
   app.setErrorHandler((error, _request, reply) => send(reply, errorAnswer(toApiError(error))))
   app.setNotFoundHandler((_request, reply) => send(reply, errorAnswer(new ApiError(404, "notFound", "Not Found"))))
 
+  // A content's type is whatever its client says, and none for Fastify to read a body by.
+  app.addHook("onRequest", async (request) => {
+    const { headers } = request.raw
+    contentTypes.set(request, headers["content-type"])
+    if (headers["content-type"] !== undefined) headers["content-type"] = "application/octet-stream"
+    const stranger = findStranger(headers, host !== "127.0.0.1")
+    if (stranger !== undefined) throw new ApiError(403, "forbidden", stranger)
+  })
+  app.get("/healthz", () => ({ status: "ok" }))
+
   for (const route of ROUTES) {
     // With STORAGE_EMULATOR_HOST the official client leaves `/storage/v1` out of all calls but uploads.
-    for (const version of ["/storage/v1", ""]) {
+    for (const version of route.isXml ? [""] : ["/storage/v1", ""]) {
       app.route({ method: route.method, url: `${route.base}${version}${route.path}`, handler: serveRoute(route) })
     }
   }
-  await app.listen({ host: "127.0.0.1", port: options.port ?? 0 })
+  app.server.maxConnections = CONNECTIONS_MAX
+  await app.listen({ host, port: options.port ?? 0 })
   const { port } = app.server.address() as { port: number }
   return { port, url: `http://127.0.0.1:${port}`, faults, stop: () => app.close() }
 
   function serveRoute(route: Route) {
     return async (request: FastifyRequest, reply: FastifyReply) => {
-      const { bucket = "", object = "" } = request.params as { bucket?: string; object?: string }
+      const params = request.params as Record<string, string | undefined>
+      const { bucket = "", toBucket = bucket, toObject } = params
+      const object = params["object"] ?? params["*"] ?? ""
+      const destination = toObject === undefined ? undefined : { bucket: toBucket, object: toObject }
       const query = singleValues(request.query as Record<string, string | string[]>)
       const name = object || (uploads.find(query.upload_id)?.name ?? query.name ?? "")
       const resource = name === "" ? bucket : `${bucket}/${name}`
-      const { headers } = request
+      const headers = { ...request.headers, "content-type": contentTypes.get(request) }
       const seen: StorageRequest = { query, headers }
       // Not destroyed when a verb gives up on it: that would cut the connection off before the error is answered.
       const body = request.raw.iterator({ destroyOnReturn: false }) as AsyncIterableIterator<Buffer>
@@ -92,12 +118,25 @@ export async function startStorage(options: StorageOptions): Promise<StorageServ
       try {
         const clientPort = request.raw.socket.remotePort
         await faults.around({ server: "storage", method: route.id, resource, request: seen, clientPort }, async () => {
-          answer = await route.serve({ store, uploads, folder, bucket, object, query, headers, body, origin })
+          refuseKeys(headers, query)
+          answer = await route.serve({
+            store,
+            uploads,
+            folder,
+            bucket,
+            object,
+            destination,
+            query,
+            headers,
+            body,
+            origin,
+          })
+          if (answer.json) answer = { ...answer, json: selectFields(answer.json, query.fields) }
         })
       } catch (error) {
         answer?.content?.destroy()
         const isMedia = route.id === "storage.objects.get" && (query.alt === "media" || route.base === "/download")
-        answer = errorAnswer(toApiError(error), isMedia)
+        answer = route.isXml ? xmlErrorAnswer(toApiError(error)) : errorAnswer(toApiError(error), isMedia)
       }
       // What nobody wanted of the body is taken off the connection, so that its next request is not stuck behind it.
       await body.return?.()
@@ -107,6 +146,16 @@ export async function startStorage(options: StorageOptions): Promise<StorageServ
       return sendTruncated(reply.raw, answer!, seen.truncateAtBytes)
     }
   }
+}
+
+/** The header as it came; Fastify has seen another. */
+const contentTypes = new WeakMap<FastifyRequest, string | undefined>()
+
+/** Who asks for their own key must not believe that the content is encrypted with it. */
+function refuseKeys(headers: IncomingHttpHeaders, query: StorageRequest["query"]): void {
+  const header = Object.keys(headers).find((name) => /^x-goog-(copy-source-)?encryption-/.test(name))
+  const parameter = ["kmsKeyName", "destinationKmsKeyName"].find((name) => query[name])
+  if (header ?? parameter) throw notImplemented(`Encryption by a key of one's own (${header ?? parameter})`)
 }
 
 function send(reply: FastifyReply, answer: Answer): FastifyReply {

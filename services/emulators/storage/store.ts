@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync } from "node:fs"
+import { closeSync, createReadStream, fstatSync, openSync } from "node:fs"
 import { join } from "node:path"
 import type { Clock } from "../clock.ts"
 import { type BucketFields, type BucketPatch, patchBucketFields, type StoredBucket } from "./bucket-resource.ts"
@@ -12,6 +12,7 @@ import {
   writeBucket,
   writeObject,
   writeObjectRecord,
+  writeVersion,
 } from "./folder.ts"
 import { checkBucketName, checkObjectName, compareNames } from "./names.ts"
 import { type ObjectFields, type ObjectPatch, patchFields, type StoredObject } from "./object-resource.ts"
@@ -27,14 +28,19 @@ import type { UploadedContent } from "./upload-file.ts"
 export class ObjectStore {
   readonly #folder: string
   readonly #clock: Clock
-  readonly #buckets = new Map<string, { bucket: StoredBucket; objects: Map<string, StoredObject> }>()
+  readonly #buckets = new Map<string, Entry>()
   #lastGeneration = 0
 
   constructor(folder: string, clock: Clock) {
     this.#folder = folder
     this.#clock = clock
     for (const [name, { bucket, objects }] of readFolder(folder)) {
-      this.#buckets.set(name, { bucket, objects: new Map(objects.map((object) => [object.name, object])) })
+      const entry: Entry = { bucket, objects: new Map(), noncurrent: new Map() }
+      for (const object of objects) {
+        if (object.deletedAt === undefined) entry.objects.set(object.name, object)
+        else addVersion(entry, object)
+      }
+      this.#buckets.set(name, entry)
       for (const { generation } of objects) this.#lastGeneration = Math.max(this.#lastGeneration, Number(generation))
     }
   }
@@ -56,7 +62,7 @@ export class ObjectStore {
     const now = this.#now()
     const bucket: StoredBucket = { name, metageneration: 1, createdAt: now, updatedAt: now, fields }
     writeBucket(this.#folder, bucket)
-    this.#buckets.set(name, { bucket, objects: new Map() })
+    this.#buckets.set(name, { bucket, objects: new Map(), noncurrent: new Map() })
     return bucket
   }
 
@@ -76,27 +82,51 @@ export class ObjectStore {
   }
 
   deleteBucket(name: string, conditions: Conditions): void {
-    const { bucket, objects } = this.#get(name)
+    const { bucket, objects, noncurrent } = this.#get(name)
     checkConditions(conditions, asVersion(bucket), "write")
-    if (objects.size > 0 || !removeBucket(this.#folder, name)) {
+    if (objects.size > 0 || noncurrent.size > 0 || !removeBucket(this.#folder, name)) {
       throw new ApiError(409, "conflict", "The bucket you tried to delete is not empty.")
     }
     this.#buckets.delete(name)
   }
 
-  objectNames(bucket: string): string[] {
-    return [...this.#get(bucket).objects.keys()].toSorted(compareNames)
+  /** Of those that have a live version, or any. */
+  objectNames(bucket: string, withVersions = false): string[] {
+    const { objects, noncurrent } = this.#get(bucket)
+    const names = new Set([...objects.keys(), ...(withVersions ? noncurrent.keys() : [])])
+    return [...names].toSorted(compareNames)
   }
 
   findObject(bucket: string, name: string): StoredObject | undefined {
     return this.#get(bucket).objects.get(name)
   }
 
-  /** The live version; with `generation`, only that one: older ones are not kept. */
+  /** Every version of an object, the oldest first. */
+  versionsOf(bucket: string, name: string): StoredObject[] {
+    const { objects, noncurrent } = this.#get(bucket)
+    const live = objects.get(name)
+    return [...(noncurrent.get(name) ?? []), ...(live ? [live] : [])].toSorted((a, b) =>
+      Number(BigInt(a.generation) - BigInt(b.generation)),
+    )
+  }
+
+  /** The content of a version, piece by piece. */
+  readObject(object: StoredObject): AsyncIterable<Buffer> {
+    const { descriptor } = this.openObject(object)
+    return createReadStream("", { fd: descriptor })
+  }
+
+  /** The live version; with `generation`, that one, whether it is live or not. */
   getObject(bucket: string, name: string, generation?: string): StoredObject {
-    const object = this.findObject(bucket, name)
-    if (!object || (generation !== undefined && generation !== object.generation)) throw noSuchObject(bucket, name)
-    return object
+    const live = this.findObject(bucket, name)
+    const found =
+      generation === undefined || generation === live?.generation
+        ? live
+        : this.#get(bucket)
+            .noncurrent.get(name)
+            ?.find((version) => version.generation === generation)
+    if (!found) throw noSuchObject(bucket, name)
+    return found
   }
 
   /**
@@ -127,10 +157,12 @@ export class ObjectStore {
     conditions: Conditions,
   ): StoredObject {
     checkObjectName(name)
-    const { objects } = this.#get(bucket)
+    const entry = this.#get(bucket)
+    const { objects } = entry
     const before = objects.get(name)
     checkConditions(conditions, before, "write")
     const now = this.#now()
+    if (before) this.#keepVersion(entry, before, now)
     const object: StoredObject = {
       bucket,
       name,
@@ -156,14 +188,32 @@ export class ObjectStore {
       fields: patchFields(object.fields, patch),
     }
     writeObjectRecord(this.#folder, patched)
-    this.#get(object.bucket).objects.set(object.name, patched)
+    const entry = this.#get(object.bucket)
+    if (object.deletedAt === undefined) entry.objects.set(object.name, patched)
+    else addVersion(entry, patched)
     return patched
   }
 
-  deleteObject(object: StoredObject, conditions: Conditions): void {
+  deleteObject(object: StoredObject, conditions: Conditions, isForGood = false): void {
     checkConditions(conditions, object, "write")
+    const entry = this.#get(object.bucket)
+    if (object.deletedAt === undefined) {
+      // Named by its generation it is gone for good, whatever the bucket keeps.
+      if (!isForGood) this.#keepVersion(entry, object, this.#now())
+      removeObject(this.#folder, object)
+      entry.objects.delete(object.name)
+      return
+    }
     removeObject(this.#folder, object)
-    this.#get(object.bucket).objects.delete(object.name)
+    const left = (entry.noncurrent.get(object.name) ?? []).filter(({ generation }) => generation !== object.generation)
+    if (left.length === 0) entry.noncurrent.delete(object.name)
+    else entry.noncurrent.set(object.name, left)
+  }
+
+  /** Where the bucket has versioning: what is about to be replaced or deleted stays, as a version that is not live. */
+  #keepVersion(entry: Entry, object: StoredObject, now: string): void {
+    const { versioning } = entry.bucket.fields
+    if (versioning?.enabled === true) addVersion(entry, writeVersion(this.#folder, { ...object, deletedAt: now }))
   }
 
   #get(name: string) {
@@ -181,6 +231,18 @@ export class ObjectStore {
     this.#lastGeneration = Math.max(this.#clock.now() * 1000, this.#lastGeneration + 1)
     return String(this.#lastGeneration)
   }
+}
+
+/** A bucket with its objects, and of each the versions that are not live. */
+interface Entry {
+  bucket: StoredBucket
+  objects: Map<string, StoredObject>
+  noncurrent: Map<string, StoredObject[]>
+}
+
+function addVersion({ noncurrent }: Entry, object: StoredObject): void {
+  const others = (noncurrent.get(object.name) ?? []).filter(({ generation }) => generation !== object.generation)
+  noncurrent.set(object.name, [...others, object])
 }
 
 const asVersion = ({ metageneration }: StoredBucket) => ({ generation: "0", metageneration })

@@ -9,7 +9,8 @@ export interface UploadedContent {
   upload: string
   sizeBytes: number
   crc32c: string
-  md5Hash: string
+  md5Hash?: string | undefined
+  componentCount?: number | undefined
 }
 
 /** Hashes, base64 as the API writes them, that a client says the content must have. */

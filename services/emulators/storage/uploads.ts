@@ -77,8 +77,14 @@ export async function continueResumable(call: ApiCall): Promise<Answer> {
   const progress = await call.uploads.receive(id, range, call.body, expectedHashes(call))
   if (progress.object) return answer(call, progress.object)
   const { receivedBytes } = progress
-  return { status: 308, headers: receivedBytes > 0 ? { range: `bytes=0-${receivedBytes - 1}` } : {} }
+  const range308: Record<string, string> = receivedBytes > 0 ? { range: `bytes=0-${receivedBytes - 1}` } : {}
+  // Some HTTP clients take a 308 for a redirect: they ask for another way to be told.
+  if (!isTrue308(call)) return { status: 308, headers: range308 }
+  return { status: 200, headers: { ...range308, "x-http-status-code-override": "308" } }
 }
+
+const isTrue308 = ({ headers }: ApiCall) =>
+  ["yes", "true"].includes(String(headers["x-guploader-no-308"]).toLowerCase())
 
 export async function cancelResumable(call: ApiCall): Promise<Answer> {
   await call.uploads.cancel(call.query.upload_id)
@@ -93,13 +99,13 @@ interface Described {
   fields: ObjectFields
 }
 
-function describe({ query }: ApiCall, metadata: InsertedObject, contentType: string | undefined): Described {
+function describe({ query, headers }: ApiCall, metadata: InsertedObject, contentType: string | undefined): Described {
   const { name: nameInBody, crc32c, md5Hash, ...rest } = metadata
   const name = query.name ?? nameInBody ?? ""
   checkObjectName(name)
   const fields: ObjectFields = { contentType: contentType ?? "application/octet-stream", ...rest }
   if (query.contentEncoding !== undefined) fields.contentEncoding = query.contentEncoding
-  return { name, conditions: parseConditions(query), hashes: { crc32c, md5Hash }, fields }
+  return { name, conditions: parseConditions(query, headers), hashes: { crc32c, md5Hash }, fields }
 }
 
 /** `X-Goog-Hash: crc32c=…,md5=…` of the request that ends the content. */

@@ -1,0 +1,253 @@
+import { status } from "@grpc/grpc-js"
+import { StatusError } from "../grpc-server.ts"
+import type { Invoke, RestRequest } from "../rest-server.ts"
+
+/*
+ * What `gcloud run jobs` still asks of the API v1, in the form of Knative, answered out of v2: reading jobs, executions and
+ * tasks, executing and cancelling. Making jobs is for v2 alone.
+ * https://cloud.google.com/run/docs/reference/rest/v1/namespaces.jobs
+ */
+
+type Json = Record<string, unknown>
+
+interface V2Condition {
+  type?: string
+  state?: string
+  message?: string
+  reason?: string
+  lastTransitionTime?: string
+}
+
+interface V2Resource extends Json {
+  name: string
+  uid?: string
+  generation?: string
+  observedGeneration?: string
+  etag?: string
+  createTime?: string
+  startTime?: string
+  completionTime?: string
+  labels?: Record<string, string>
+  annotations?: Record<string, string>
+  conditions?: V2Condition[]
+  terminalCondition?: V2Condition
+}
+
+const ADDRESS =
+  /^\/apis\/run\.googleapis\.com\/v1\/namespaces\/([^/]+)\/(jobs|executions|tasks)(?:\/([^/:]+))?(?::(run|cancel))?$/
+
+const JOB_LABEL = "run.googleapis.com/job"
+const EXECUTION_LABEL = "run.googleapis.com/execution"
+const LOCATION_LABEL = "cloud.googleapis.com/location"
+
+/** Answers an address of v1; undefined for one that is none. */
+export async function serveV1(request: RestRequest, invoke: Invoke): Promise<object | undefined> {
+  const [, project, kind, name, verb] = ADDRESS.exec(request.path) ?? []
+  if (project === undefined) return undefined
+  const parent = `projects/${project}/locations/-`
+  const call = `${request.verb} ${kind}${name === undefined ? "" : "/"}${verb === undefined ? "" : `:${verb}`}`
+  const labels = readSelector(request.query.get("labelSelector"))
+  const limit = Number(request.query.get("limit") ?? 0) || 100
+  const listOf = (all: V2Resource[], toV1: (resource: V2Resource) => Json, listKind: string) => ({
+    apiVersion: "run.googleapis.com/v1",
+    kind: listKind,
+    metadata: { resourceVersion: "" },
+    items: all.slice(0, limit).map(toV1),
+  })
+  const jobs = async () =>
+    ((await invoke("ListJobs", { parent, pageSize: 1_000 })) as { jobs?: V2Resource[] }).jobs ?? []
+  const executions = async (job: string) =>
+    (
+      (await invoke("ListExecutions", { parent: `${parent}/jobs/${job}`, pageSize: 1_000 })) as {
+        executions?: V2Resource[]
+      }
+    ).executions ?? []
+  const tasks = async (execution: string) =>
+    (
+      (await invoke("ListTasks", { parent: `${parent}/jobs/-/executions/${execution}`, pageSize: 1_000 })) as {
+        tasks?: V2Resource[]
+      }
+    ).tasks ?? []
+  const find = async (all: Promise<V2Resource[]>) => {
+    const found = (await all).find((resource) => idOf(resource.name) === name)
+    if (!found)
+      throw new StatusError(
+        status.NOT_FOUND,
+        `Resource '${name}' of kind '${kind?.slice(0, -1).toUpperCase()}' does not exist.`,
+      )
+    return found
+  }
+  switch (call) {
+    case "GET jobs":
+      return listOf(await jobs(), toJob, "JobList")
+    case "GET jobs/":
+      return toJob(await find(jobs()))
+    case "POST jobs/:run": {
+      const { name: job } = await find(jobs())
+      const operation = (await invoke("RunJob", { name: job, ...toOverrides(request.body) })) as {
+        metadata: V2Resource
+      }
+      return toExecution(operation.metadata)
+    }
+    case "DELETE jobs/": {
+      await invoke("DeleteJob", { name: (await find(jobs())).name })
+      return { status: "Success" }
+    }
+    case "GET executions":
+      return listOf(await executions(labels[JOB_LABEL] ?? "-"), toExecution, "ExecutionList")
+    case "GET executions/":
+      return toExecution(await find(executions("-")))
+    case "POST executions/:cancel": {
+      const operation = (await invoke("CancelExecution", { name: (await find(executions("-"))).name })) as {
+        metadata: V2Resource
+      }
+      return toExecution(operation.metadata)
+    }
+    case "DELETE executions/": {
+      await invoke("DeleteExecution", { name: (await find(executions("-"))).name })
+      return { status: "Success" }
+    }
+    case "GET tasks":
+      return listOf(await tasks(labels[EXECUTION_LABEL] ?? "-"), toTask, "TaskList")
+    case "GET tasks/":
+      return toTask(await find(tasks("-")))
+    default:
+      throw new StatusError(
+        status.UNIMPLEMENTED,
+        `${request.verb} ${request.path} is not offered here: use the API v2.`,
+      )
+  }
+}
+
+/** `run.googleapis.com/job = w` */
+function readSelector(selector: string | null): Record<string, string> {
+  const parts = (selector ?? "").split(",").map((part) => part.split("=").map((side) => side.trim()))
+  return Object.fromEntries(parts.flatMap(([key, value]) => (key && value ? [[key, value]] : [])))
+}
+
+function toOverrides(body: unknown): Json {
+  const { overrides } = body as {
+    overrides?: { containerOverrides?: Json[]; taskCount?: number; timeoutSeconds?: number }
+  }
+  if (!overrides) return {}
+  const { containerOverrides, taskCount, timeoutSeconds } = overrides
+  return {
+    overrides: {
+      ...(containerOverrides ? { containerOverrides } : {}),
+      ...(taskCount === undefined ? {} : { taskCount }),
+      ...(timeoutSeconds === undefined ? {} : { timeout: `${timeoutSeconds}s` }),
+    },
+  }
+}
+
+const idOf = (name: string) => name.slice(name.lastIndexOf("/") + 1)
+const part = (name: string, at: number) => name.split("/")[at] ?? ""
+
+function toMetadata(resource: V2Resource, labels: Record<string, string>): Json {
+  const { name, uid, generation, etag, createTime, annotations } = resource
+  return {
+    name: idOf(name),
+    namespace: part(name, 1),
+    uid,
+    generation: Number(generation ?? 1),
+    resourceVersion: etag,
+    creationTimestamp: createTime,
+    selfLink: `/apis/run.googleapis.com/v1/namespaces/${part(name, 1)}/${idOf(name)}`,
+    labels: { ...resource.labels, ...labels, [LOCATION_LABEL]: part(name, 3) },
+    annotations: annotations ?? {},
+  }
+}
+
+function toJob(job: V2Resource): Json {
+  const { template, executionCount, latestCreatedExecution } = job as V2Resource & {
+    template?: Json
+    executionCount?: number
+    latestCreatedExecution?: { name: string; createTime?: string; completionTime?: string }
+  }
+  return {
+    apiVersion: "run.googleapis.com/v1",
+    kind: "Job",
+    metadata: toMetadata(job, {}),
+    spec: { template: { metadata: { labels: {}, annotations: {} }, spec: toExecutionSpec(template ?? {}) } },
+    status: {
+      observedGeneration: Number(job.observedGeneration ?? 1),
+      conditions: toConditions([job.terminalCondition ?? {}]),
+      executionCount: executionCount ?? 0,
+      ...(latestCreatedExecution
+        ? {
+            latestCreatedExecution: {
+              name: idOf(latestCreatedExecution.name),
+              creationTimestamp: latestCreatedExecution.createTime,
+              completionTimestamp: latestCreatedExecution.completionTime,
+            },
+          }
+        : {}),
+    },
+  }
+}
+
+function toExecution(execution: V2Resource): Json {
+  const counts = ["runningCount", "succeededCount", "failedCount", "cancelledCount", "retriedCount"]
+  return {
+    apiVersion: "run.googleapis.com/v1",
+    kind: "Execution",
+    metadata: toMetadata(execution, { [JOB_LABEL]: part(execution.name, 5) }),
+    spec: toExecutionSpec(execution),
+    status: {
+      observedGeneration: Number(execution.observedGeneration ?? 1),
+      startTime: execution.startTime,
+      completionTime: execution.completionTime,
+      ...Object.fromEntries(counts.flatMap((name) => (execution[name] ? [[name, execution[name]]] : []))),
+      conditions: toConditions(execution.conditions ?? []),
+      logUri: execution["logUri"],
+    },
+  }
+}
+
+function toTask(task: V2Resource): Json {
+  const { index, retried, lastAttemptResult } = task as V2Resource & {
+    index?: number
+    retried?: number
+    lastAttemptResult?: Json
+  }
+  return {
+    apiVersion: "run.googleapis.com/v1",
+    kind: "Task",
+    metadata: toMetadata(task, { [JOB_LABEL]: part(task.name, 5), [EXECUTION_LABEL]: part(task.name, 7) }),
+    spec: toTaskSpec(task),
+    status: {
+      observedGeneration: Number(task.observedGeneration ?? 1),
+      index: index ?? 0,
+      retried: retried ?? 0,
+      startTime: task.startTime,
+      completionTime: task.completionTime,
+      conditions: toConditions(task.conditions ?? []),
+      ...(lastAttemptResult ? { lastAttemptResult } : {}),
+    },
+  }
+}
+
+function toExecutionSpec({ taskCount, parallelism, template }: Json): Json {
+  return { taskCount, parallelism, template: { spec: toTaskSpec((template ?? {}) as Json) } }
+}
+
+function toTaskSpec({ containers, maxRetries, timeout, serviceAccount }: Json): Json {
+  return {
+    containers,
+    maxRetries: maxRetries ?? 0,
+    timeoutSeconds: typeof timeout === "string" ? timeout.replace(/(\.\d+)?s$/, "") : undefined,
+    serviceAccountName: serviceAccount,
+  }
+}
+
+const states: Record<string, string> = { CONDITION_SUCCEEDED: "True", CONDITION_FAILED: "False" }
+
+function toConditions(conditions: V2Condition[]): Json[] {
+  return conditions.map(({ type, state, message, reason, lastTransitionTime }) => ({
+    type,
+    status: states[state ?? ""] ?? "Unknown",
+    ...(message ? { message } : {}),
+    ...(reason ? { reason } : {}),
+    lastTransitionTime,
+  }))
+}
