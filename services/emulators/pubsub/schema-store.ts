@@ -7,7 +7,7 @@ import { checkMessage, readDefinition } from "./schema-definition.ts"
 // https://cloud.google.com/pubsub/docs/schemas#schema_quotas_and_limits
 const REVISIONS_MAX = 20
 
-export type SchemaType = "PROTOCOL_BUFFER" | "AVRO"
+type SchemaType = "PROTOCOL_BUFFER" | "AVRO"
 
 /** Throws unless the data is a message of the schema. */
 export type CheckMessage = (encoding: "JSON" | "BINARY", data: Uint8Array) => void

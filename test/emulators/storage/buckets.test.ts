@@ -40,8 +40,33 @@ test.each(["ab", "Shop", "-shop", "shop_", "goog-shop", "my.google.shop", "10.0.
   },
 )
 
-test("what a bucket cannot do here is refused, not ignored", async () => {
+test("what a bucket cannot do here is refused, not ignored, and nobody tries it again", async () => {
   const { client } = await startTestStorage()
-  const versioned = client().createBucket("versioned", { versioning: { enabled: true } })
-  await expect(versioned).rejects.toMatchObject({ code: 501, message: expect.stringContaining("versioning") })
+  const retained = client().createBucket("retained", { retentionPolicy: { retentionPeriod: 100 } })
+  await expect(retained).rejects.toMatchObject({ code: 400, message: expect.stringContaining("retentionPolicy") })
+})
+
+test("a patch merges objects, takes null for nothing, and passes over what is output alone", async () => {
+  const { server } = await startTestStorage()
+  const patch = async (body: object) => {
+    const answer = await fetch(`${server.url}/storage/v1/b/shop`, { method: "PATCH", body: JSON.stringify(body) })
+    return (await answer.json()) as Record<string, unknown>
+  }
+  await patch({ labels: { a: "1", b: "2" }, iamConfiguration: { uniformBucketLevelAccess: { enabled: true } } })
+  const after = await patch({
+    kind: "storage#bucket",
+    timeCreated: "2001-01-01T00:00:00Z",
+    labels: { a: null, c: "3" },
+    iamConfiguration: { publicAccessPrevention: "enforced" },
+    versioning: { enabled: true },
+  })
+  expect(after).toMatchObject({
+    labels: { b: "2", c: "3" },
+    iamConfiguration: { uniformBucketLevelAccess: { enabled: true }, publicAccessPrevention: "enforced" },
+    versioning: { enabled: true },
+    locationType: "multi-region",
+  })
+  expect(after["timeCreated"]).not.toContain("2001")
+  const layout = await fetch(`${server.url}/storage/v1/b/shop/storageLayout`)
+  expect(await layout.json()).toMatchObject({ kind: "storage#storageLayout", location: "US" })
 })

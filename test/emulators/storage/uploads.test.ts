@@ -102,8 +102,9 @@ test("a resumable upload tells how far it has come and goes on from there", asyn
   expect([first.status, first.headers.get("range")]).toEqual([308, `bytes=0-${CHUNK - 1}`])
   const gap = await put(`bytes ${CHUNK + 5}-${CHUNK + 9}/${CHUNK + 10}`, content.subarray(CHUNK + 5))
   expect(gap.status).toBe(400)
+  // Of a chunk that is not the last only multiples of 256 KiB are kept.
   const odd = await put(`bytes ${CHUNK}-${CHUNK + 4}/*`, content.subarray(CHUNK, CHUNK + 5))
-  expect([odd.status, await odd.text()]).toEqual([400, expect.stringContaining("256 KiB")])
+  expect([odd.status, odd.headers.get("range")]).toEqual([308, `bytes=0-${CHUNK - 1}`])
   // Overlaps with what the server has.
   const last = await put(`bytes ${CHUNK - 6}-${CHUNK + 9}/${CHUNK + 10}`, content.subarray(CHUNK - 6))
   expect(await last.json()).toMatchObject({ size: String(CHUNK + 10), crc32c: crc32cOf(content) })
