@@ -29,7 +29,8 @@ import { createWorkerJob, WORKER_JOB } from "./worker-job.ts"
  *
  * Where it differs from Google: each service has one instance, kept running and started again when it ends, and no
  * limits of memory or time; who pushes and sweeps proves it with a key of this cloud's own, the same to both services;
- * refused messages come again within seconds; nothing but the bucket, the logs and the private database outlives it.
+ * refused messages come again within seconds; nothing but the bucket, the logs and the private database outlives it, and
+ * messages where `keepState` says so.
  */
 
 export interface CloudOptions {
@@ -55,6 +56,8 @@ export interface CloudOptions {
   settings?: Record<string, string>
   /** Deliveries of a message after which it is a dead letter; 30 by default, about two minutes. */
   deliveryAttemptsMax?: number
+  /** Topics, subscriptions and messages are there again when a cloud is started on the folder. */
+  keepState?: boolean
   /** The page of the days as well; on a port of its own, or any with 0. */
   pagePort?: number | undefined
   /** Between two sweeps; 5 by default, 0 for none. */
@@ -142,7 +145,10 @@ async function start(options: CloudOptions, started: Started): Promise<Omit<Clou
   const workerCommand = [process.execPath, join(programs, "worker.cjs")]
   const [, , databaseUrl] = await settleAll([
     options.programsFolder ? Promise.resolve() : buildServices(buildFolder),
-    startEmulators({ folder, ports: options.ports ?? {}, workerCommand, pushTokens: signer.sign, log }, started),
+    startEmulators(
+      { folder, ports: options.ports ?? {}, keepState: options.keepState, workerCommand, pushTokens: signer.sign, log },
+      started,
+    ),
     startDatabase(options, started),
   ])
   signal?.throwIfAborted()

@@ -103,7 +103,7 @@ When it is up, standard output has the lines to paste into another shell, where 
   npm run daybook -- start yesterday --wait
 
 runs on it, and so does any client of Pub/Sub or Cloud Storage; everything else goes to standard error. It stays up
-until Ctrl-C. Bucket, database and logs stay in the folder, and are there again the next time; messages are not.
+until Ctrl-C. Bucket, messages, database and logs stay in the folder, and are there again the next time.
 
 Exit codes: 0 ended by Ctrl-C or SIGTERM, 1 it could not start, 2 the command line cannot be understood.
 

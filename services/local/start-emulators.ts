@@ -1,3 +1,4 @@
+import { mkdir } from "node:fs/promises"
 import { join } from "node:path"
 import { type PubSubOptions, type PubSubServer, startPubSub } from "../emulators/pubsub/server.ts"
 import { type RunJobsServer, startRunJobs } from "../emulators/run-jobs/server.ts"
@@ -21,6 +22,8 @@ export interface EmulatorOptions {
   only?: readonly EmulatorName[]
   /** What is not given, or 0, gets a free one. */
   ports?: Partial<Record<EmulatorName, number>>
+  /** Topics, subscriptions and messages, and with `only` jobs, are there again after a restart. */
+  keepState?: boolean | undefined
   /** The address to listen on; by default this machine alone can reach it. */
   host?: string | undefined
   /** Further images, by name, and what each runs: the program and its arguments. */
@@ -40,12 +43,14 @@ const PROJECT = "local"
  * of the others.
  */
 export async function startEmulators(options: EmulatorOptions, started: Emulators): Promise<void> {
+  await mkdir(options.folder, { recursive: true })
   const { folder, ports = {}, host, log } = options
   const starts: Record<EmulatorName, () => Promise<void>> = {
     pubsub: async () => {
       started.pubsub = await startPubSub({
         port: await checkPort(ports.pubsub, "Pub/Sub"),
         host,
+        stateFile: options.keepState ? join(folder, "pubsub.json") : undefined,
         ...(options.pushTokens ? { pushTokens: options.pushTokens } : {}),
         log: (message, fields) => log(`Pub/Sub: ${message} ${JSON.stringify(fields)}`),
       })
@@ -59,6 +64,8 @@ export async function startEmulators(options: EmulatorOptions, started: Emulator
       started.runJobs = await startRunJobs({
         port: await checkPort(ports.run, "Cloud Run"),
         host,
+        // The whole cloud makes its job anew each time.
+        stateFile: options.keepState && options.only ? join(folder, "jobs.json") : undefined,
         folder: join(folder, "logs"),
         images: readImages(options),
       })

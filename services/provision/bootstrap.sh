@@ -131,14 +131,14 @@ for topic in run-requests run-starts rerun-requests backfill-requests cancel-req
     gcloud pubsub topics create "$topic" --project="$project"
 done
 
-# The build may deploy to these six and to nothing else, and roles can be granted on what is there. A placeholder
-# has no address, because it would say 200 to everything: a message pushed to it would be lost.
+# The build may deploy to these six and to nothing else, and roles can be granted on what is there. What stands for a
+# service refuses every POST, as nginx does: a message pushed to it comes again, and is not lost.
 say "Cloud Run: placeholders, which the first build replaces"
 for service in "$planner:planner" "$finalizer:finalizer" "$page:page" "$desk:desk"; do
   ensure gcloud run services describe "${service%:*}" --project="$project" --region="$region" -- \
     gcloud run deploy "${service%:*}" --project="$project" --region="$region" --quiet \
-    --image=us-docker.pkg.dev/cloudrun/container/hello --service-account="$(account "${service#*:}")" \
-    --no-allow-unauthenticated --no-default-url --ingress=internal
+    --image=mirror.gcr.io/library/nginx:stable-alpine --port=80 --service-account="$(account "${service#*:}")" \
+    --no-allow-unauthenticated --ingress=internal
 done
 for job in "$worker:worker" "$migrate:migrate"; do
   ensure gcloud run jobs describe "${job%:*}" --project="$project" --region="$region" -- \
@@ -207,6 +207,9 @@ schedule pubsub daybook-daily --schedule="$daily" --time-zone="$time_zone" \
 schedule http daybook-sweep --schedule="* * * * *" --uri="$finalizer_url/sweep" --http-method=post \
   --oidc-service-account-email="$(account scheduler)" --oidc-token-audience="$finalizer_url" --attempt-deadline=600s
 
+# Alert policies have been a preview's for long: whichever of the two this gcloud has.
+policies=(gcloud alpha monitoring policies)
+if [[ "$dry_run" == no ]] && gcloud monitoring policies list --help >/dev/null 2>&1; then policies=(gcloud monitoring policies); fi
 say "alerts"
 ensure gcloud logging metrics describe daybook_sweeps --project="$project" -- \
   gcloud logging metrics create daybook_sweeps --project="$project" --config-from-file=alerts/sweeps.metric.yaml
@@ -216,12 +219,12 @@ for policy in day-late no-sweep verdict-incomplete dead-letters; do
   flags=(--project="$project" --policy-from-file="$file")
   existing=""
   if [[ "$dry_run" == no ]]; then
-    existing=$(gcloud monitoring policies list --project="$project" --filter="displayName=\"$title\"" --format='value(name)' --limit=1)
+    existing=$("${policies[@]}" list --project="$project" --filter="displayName=\"$title\"" --format='value(name)' --limit=1)
   fi
   if [[ -n "$existing" ]]; then
-    run gcloud monitoring policies update "$existing" "${flags[@]}"
+    run "${policies[@]}" update "$existing" "${flags[@]}"
   else
-    run gcloud monitoring policies create "${flags[@]}" ${channels:+--notification-channels="$channels"}
+    run "${policies[@]}" create "${flags[@]}" ${channels:+--notification-channels="$channels"}
   fi
 done
 

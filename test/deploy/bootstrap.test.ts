@@ -180,7 +180,8 @@ describe("bootstrap.sh", () => {
   async function bootstrapWith(found: boolean): Promise<string[]> {
     const log = join(folder, "log")
     await writeFile(log, "")
-    const answer = `case "$*" in *" describe "*) ${found ? "echo 42" : "exit 1"} ;; *"policies list"*) ${found ? "echo P1" : ":"} ;; *"dashboards list"*) ${found ? "echo D1 E1" : ":"} ;; esac`
+    // As of a gcloud that has alert policies in a preview alone.
+    const answer = `case "$*" in "monitoring policies list --help") exit 1 ;; *" describe "*) ${found ? "echo 42" : "exit 1"} ;; *"policies list"*) ${found ? "echo P1" : ":"} ;; *"dashboards list"*) ${found ? "echo D1 E1" : ":"} ;; esac`
     const number = `if [[ "$*" == "projects describe"* ]]; then echo 42; exit; fi`
     await writeFile(join(folder, "gcloud"), `#!/bin/bash\necho "$*" >>"${log}"\n${number}\n${answer}\n`, {
       mode: 0o755,
@@ -214,7 +215,7 @@ describe("bootstrap.sh", () => {
       "storage buckets update gs://shop-daybook",
       "scheduler jobs update pubsub",
       "scheduler jobs update http",
-      ...Array.from({ length: 4 }, () => "monitoring policies update P1"),
+      ...Array.from({ length: 4 }, () => "alpha monitoring policies update"),
       "monitoring dashboards update D1",
     ])
   })

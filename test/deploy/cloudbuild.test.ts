@@ -221,7 +221,7 @@ describe("a build", () => {
     const given = { _PAGE_DATABASE_SECRET: "daybook-page-database-url", _DEADLINE: "06:00", _CONNECTION_BUDGET: "41" }
     const [page, desk, ...rest] = ((await runBuild(given)).at(-1) as StepRun).commands
       .map(([, ...words]) => parseGcloud(words))
-      .filter(({ command }) => command === "run deploy")
+      .filter(({ command }) => command === "beta run deploy")
     expect(rest).toEqual([])
     for (const [call, part, actions] of [
       [page, "page", "none"],

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process"
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -50,13 +50,23 @@ if [[ "$*" == *get-iam-policy* ]]; then echo "$TOOL_POLICY"; fi
 if [[ "${name} $1" == "docker inspect" ]]; then echo "${DIGEST}"; fi
 `
 
+export interface BuildOptions {
+  /** A part of the command that shall fail. */
+  fails?: string
+  /** Says who may call. */
+  policy?: string
+  /** A real gcloud, instead of what stands in for it. */
+  gcloud?: string
+  env?: Record<string, string>
+}
+
 /**
  * Runs the steps of cloudbuild.yaml as Cloud Build would, one after the other until one fails, in a folder of its own
- * and with stand-ins for the tools. `fails` is a part of the command that shall fail, `policy` says who may call.
+ * and with stand-ins for the tools.
  */
 export async function runBuild(
   given: Record<string, string> = {},
-  { fails = "", policy = '{"bindings":[]}' } = {},
+  { fails = "", policy = '{"bindings":[]}', gcloud, env = {} }: BuildOptions = {},
 ): Promise<StepRun[]> {
   const build = await readBuildFile()
   const workspace = await mkdtemp(join(tmpdir(), "daybook-build-"))
@@ -65,7 +75,8 @@ export async function runBuild(
     await mkdir(join(workspace, "tools"))
     await mkdir(join(workspace, ".ci"))
     await writeFile(join(workspace, ".ci/run"), "ci-run")
-    for (const name of ["gcloud", "docker", "node", "apt-get", "ci-run"]) {
+    if (gcloud !== undefined) await symlink(gcloud, join(workspace, "tools/gcloud"))
+    for (const name of [...(gcloud === undefined ? ["gcloud"] : []), "docker", "node", "apt-get", "ci-run"]) {
       await writeFile(join(workspace, "tools", name), tool(name), { mode: 0o755 })
     }
     const settings = join(workspace, "services/provision/deploy-settings.sh")
@@ -91,6 +102,7 @@ export async function runBuild(
           TOOL_LOG: log,
           TOOL_FAILS: fails,
           TOOL_POLICY: policy,
+          ...env,
           ...substitutions,
         },
       })

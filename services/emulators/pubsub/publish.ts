@@ -55,6 +55,7 @@ export function acceptMessages(
   for (const message of messages) topic.published.push(message)
   // Cut at twice the limit, so that the cost per message stays constant.
   if (topic.published.length > 2 * PUBLISHED_KEPT_MAX) topic.published = topic.published.slice(-PUBLISHED_KEPT_MAX)
+  store.touch()
   keepForSeek(store, topic, messages)
   const announced = [...topic.subscriptions].map(({ filter, backlog }) =>
     backlog.announce(filter ? messages.filter((message) => matchesFilter(filter, message.attributes)) : messages),

@@ -2,7 +2,7 @@
 // snapshots and seek, schemas.
 //
 // Where it differs from Google:
-// - Everything is in memory and ends with the process. No authentication, no permissions, no quotas of rate.
+// - Everything is in memory, and with a state file there again after a restart. No authentication, no permissions, no quotas of rate.
 // - Expiration is stored and given back. Messages that a retention keeps for a seek go when they are too old; one that
 //   nobody acknowledges stays for ever.
 // - When a message of an ordering key is redelivered, those after it that are outstanding come again after it; those that
@@ -22,12 +22,13 @@ import type { protos } from "@google-cloud/pubsub"
 import { status } from "@grpc/grpc-js"
 import { type Clock, systemClock } from "../clock.ts"
 import { Faults } from "../faults.ts"
-import { StatusError, startGrpcServer } from "../grpc-server.ts"
+import { type ServiceMethods, StatusError, startGrpcServer, type UnaryMethods } from "../grpc-server.ts"
 import type { PublishedMessage } from "./messages.ts"
 import { notFound } from "./names.ts"
 import { pullMethods } from "./pull.ts"
 import { schemaService } from "./schemas.ts"
 import { snapshotMethods } from "./snapshots.ts"
+import { openStateFile, restoreState } from "./state-file.ts"
 import type { Log, PushClaims, Store } from "./store.ts"
 import { serveStreamingPull } from "./streaming-pull.ts"
 import { closeSubscription, subscriptionMethods } from "./subscriptions.ts"
@@ -36,6 +37,8 @@ import { publisherService } from "./topics.ts"
 export interface PubSubOptions {
   /** 0, the default, picks a free port. */
   port?: number
+  /** Where topics, subscriptions, messages and schemas are kept over a restart; nowhere by default. */
+  stateFile?: string | undefined
   /** The address to listen on; by default this machine alone can reach it. */
   host?: string | undefined
   clock?: Clock
@@ -69,18 +72,23 @@ export async function startPubSub(options: PubSubOptions = {}): Promise<PubSubSe
     snapshots: new Map(),
     // What outlives this server, such as a database, may remember ids of an earlier one: they must not come again.
     lastMessageId: Math.floor(clock.now()) * 1000,
+    touch: () => undefined,
   }
+  const { stateFile } = options
+  if (stateFile !== undefined) restoreState(store, stateFile)
+  const state = stateFile === undefined ? undefined : openStateFile(store, stateFile)
+  if (state) store.touch = state.touch
   const { port, stop } = await startGrpcServer({
     server: "pubsub",
     descriptors: "@google-cloud/pubsub-api/build/protos/protos.json",
     services: [
-      publisherService(store),
-      {
+      touching(store, publisherService(store)),
+      touching(store, {
         name: "google.pubsub.v1.Subscriber",
         unary: { ...subscriptionMethods(store), ...pullMethods(store), ...snapshotMethods(store) },
         streams: { StreamingPull: (stream) => serveStreamingPull(store, stream) },
-      },
-      schemaService(store),
+      }),
+      touching(store, schemaService(store)),
     ],
     faults: store.faults,
     port: options.port ?? 0,
@@ -93,11 +101,28 @@ export async function startPubSub(options: PubSubOptions = {}): Promise<PubSubSe
     backlog: (subscription) => demand(store.subscriptions, subscription).backlog.counts(),
     subscriptions: () => [...store.subscriptions.values()].map(({ resource }) => resource),
     async stop() {
+      state?.close()
+      store.touch = () => undefined
       const reason = new StatusError(status.UNAVAILABLE, "The local Pub/Sub is stopping.")
       for (const subscription of store.subscriptions.values()) closeSubscription(subscription, reason)
       await stop()
     },
   }
+}
+
+/** What is not a question may have changed something. */
+function touching(store: Store, service: ServiceMethods): ServiceMethods {
+  const methods = Object.entries(service.unary).map(([name, serve]): [string, UnaryMethods[string]] => [
+    name,
+    /^(Get|List|Pull|Validate)/.test(name)
+      ? serve
+      : async (request, call) => {
+          const answer: unknown = await serve(request, call)
+          store.touch()
+          return answer
+        },
+  ])
+  return { ...service, unary: Object.fromEntries(methods) }
 }
 
 function demand<T>(all: Map<string, T>, name: string): T {

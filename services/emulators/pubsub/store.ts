@@ -64,6 +64,8 @@ export interface Store {
   schemas: Map<string, Schema>
   snapshots: Map<string, Snapshot>
   lastMessageId: number
+  /** Something has changed that a restart should find. */
+  touch: () => void
 }
 
 /** What a subscription's `topic` says once the topic is gone. */

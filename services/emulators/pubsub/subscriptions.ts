@@ -10,7 +10,7 @@ import { pageOf } from "./pages.ts"
 import { startPush } from "./push.ts"
 import { exhausted, failedPrecondition } from "./refusals.ts"
 import { keepYounger } from "./retention.ts"
-import type { Store, Subscription } from "./store.ts"
+import type { Store, Subscription, Topic } from "./store.ts"
 import { checkSettings } from "./subscription-settings.ts"
 import { millisecondsOf } from "./time.ts"
 
@@ -96,8 +96,17 @@ function createSubscription(store: Store, request: ISubscription): ISubscription
   if (topic.subscriptions.size >= TOPIC_SUBSCRIPTIONS_MAX) {
     throw exhausted(`The topic has ${TOPIC_SUBSCRIPTIONS_MAX} subscriptions already.`)
   }
-  const filter = request.filter ? parseFilter(request.filter) : undefined
   const resource = { ...checkSettings(store, request), name, topic: topicName }
+  return openSubscription(store, resource, topic).resource
+}
+
+/** Begins with a subscription whose settings are known to be right. */
+export function openSubscription(
+  store: Store,
+  resource: Subscription["resource"],
+  topic: Topic | undefined,
+): Subscription {
+  const filter = resource.filter ? parseFilter(resource.filter) : undefined
   const backlog = new Backlog({
     clock: store.clock,
     ordered: resource.enableMessageOrdering ?? false,
@@ -107,12 +116,13 @@ function createSubscription(store: Store, request: ISubscription): ISubscription
   const waiting: Subscription["waiting"] = new Set()
   const subscription: Subscription = { resource, topic, filter, backlog, acknowledged: [], push: undefined, waiting }
   applySettings(store, subscription)
-  store.subscriptions.set(name, subscription)
-  topic.subscriptions.add(subscription)
-  return resource
+  store.subscriptions.set(resource.name, subscription)
+  topic?.subscriptions.add(subscription)
+  return subscription
 }
 
 function keepAcknowledged(store: Store, subscription: Subscription, message: PublishedMessage): void {
+  store.touch()
   const { retainAckedMessages, messageRetentionDuration } = subscription.resource
   if (!retainAckedMessages || !messageRetentionDuration) return
   subscription.acknowledged.push(message)

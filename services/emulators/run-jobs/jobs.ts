@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto"
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import type { protos } from "@google-cloud/run"
 import { status } from "@grpc/grpc-js"
 import type { Clock } from "../clock.ts"
@@ -33,15 +34,26 @@ export interface JobsOptions {
   clock: Clock
   executions: Executions
   operations: Operations
+  /** Where jobs are kept over a restart; nowhere by default. */
+  stateFile?: string | undefined
 }
+
+type SavedJob = Pick<Job, "name" | "uid" | "generation" | "createdAt" | "updatedAt" | "spec">
 
 // "Cloud Run API v2 does not support labels with … namespaces, and they will be rejected": job.proto.
 const SYSTEM_NAMESPACE =
   /(^|\.)(run\.googleapis\.com|cloud\.googleapis\.com|serving\.knative\.dev|autoscaling\.knative\.dev)\//
 
 /** google.cloud.run.v2.Jobs. */
-export function jobsMethods({ images, clock, executions, operations }: JobsOptions): UnaryMethods {
-  const jobs = new Map<string, Job>()
+export function jobsMethods({ images, clock, executions, operations, stateFile }: JobsOptions): UnaryMethods {
+  const jobs = new Map(readJobs(stateFile).map((job) => [job.name, job]))
+
+  function save(): void {
+    if (stateFile === undefined) return
+    const saved = [...jobs.values()].map(({ latestExecution: _, executionCount: __, ...job }): SavedJob => job)
+    writeFileSync(`${stateFile}.new`, JSON.stringify(saved))
+    renameSync(`${stateFile}.new`, stateFile)
+  }
 
   function find(name: string | null | undefined): Job {
     const job = jobs.get(checkName("job", name))
@@ -68,7 +80,10 @@ export function jobsMethods({ images, clock, executions, operations }: JobsOptio
   }
 
   function store(job: Job, validateOnly: boolean | null | undefined) {
-    if (!validateOnly) jobs.set(job.name, job)
+    if (!validateOnly) {
+      jobs.set(job.name, job)
+      save()
+    }
     return operations.done("Job", jobResource(job))
   }
 
@@ -110,6 +125,7 @@ export function jobsMethods({ images, clock, executions, operations }: JobsOptio
       const deleted = { ...jobResource(job), deleteTime: timestampOf(clock.now()) }
       if (request.validateOnly) return operations.done("Job", deleted)
       jobs.delete(job.name)
+      save()
       return operations.open("Job", () => deleted, executions.removeAllOf(job.name))
     },
 
@@ -124,6 +140,17 @@ export function jobsMethods({ images, clock, executions, operations }: JobsOptio
       executions.start(run)
       return operations.open("Execution", () => executionResource(run), run.ended)
     },
+  }
+}
+
+/** Executions are not kept: what ran has ended with the server. */
+function readJobs(stateFile: string | undefined): Job[] {
+  if (stateFile === undefined || !existsSync(stateFile)) return []
+  try {
+    const saved = JSON.parse(readFileSync(stateFile, "utf8")) as SavedJob[]
+    return saved.map((job) => ({ ...job, executionCount: 0, latestExecution: undefined }))
+  } catch (cause) {
+    throw new Error(`${stateFile} is not the state of a local Cloud Run: delete it to begin anew`, { cause })
   }
 }
 

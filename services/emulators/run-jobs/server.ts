@@ -44,6 +44,8 @@ export interface RunJobsOptions {
   images: Record<string, Image>
   /** How many tasks of an execution run at once when its job's parallelism is 0; the number of processors by default. */
   slots?: number
+  /** Where jobs are kept over a restart; nowhere by default. */
+  stateFile?: string | undefined
   /** The address to listen on; by default this machine alone can reach it. */
   host?: string | undefined
   clock?: Clock
@@ -90,7 +92,7 @@ export async function startRunJobs(options: RunJobsOptions): Promise<RunJobsServ
     services: [
       {
         name: "google.cloud.run.v2.Jobs",
-        unary: jobsMethods({ images: options.images, clock, executions, operations }),
+        unary: jobsMethods({ images: options.images, clock, executions, operations, stateFile: options.stateFile }),
       },
       { name: "google.cloud.run.v2.Executions", unary: executions.methods(operations) },
       { name: "google.cloud.run.v2.Tasks", unary: tasksMethods(executions) },
