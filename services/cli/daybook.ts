@@ -1,4 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander"
+import packageJson from "../../package.json" with { type: "json" }
 import type { BackfillKind } from "../../schemas/database/ledger.ts"
 import { explainError } from "./explain-error.ts"
 import { isDate, parseRunName, type RunName } from "./run-name.ts"
@@ -58,6 +59,7 @@ function createProgram(terminal: Terminal, exit: (code: number) => void): Comman
   const program = new Command("daybook")
     .usage("<command> [options]")
     .description("What every user spent on one day: starts runs, shows them, and reruns what failed.")
+    .version(packageJson.version)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.stdout.write(text),

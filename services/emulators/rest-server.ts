@@ -50,9 +50,13 @@ const SYSTEM_PARAMETERS = /^(\$.*|alt|prettyPrint|key|fields|access_token|oauth_
 /** An HTTP server that does not listen: connections are handed to it. */
 export function createRestServer(options: RestOptions): Server {
   const routes = readRoutes(options)
-  const server = createServer(slownessLimits, (request, response) => {
+  const server = createServer((request, response) => {
+    // From here on it is the body that is waited for, and then this server.
+    request.socket.setTimeout(slownessLimits.requestTimeout)
     void serve(options, routes, request, response)
   })
+  // Node looks after slow connections of a server that listens itself, which this one does not.
+  server.timeout = slownessLimits.headersTimeout
   server.maxConnections = CONNECTIONS_MAX
   return server
 }
@@ -95,6 +99,7 @@ async function serve(
     if (verb === "GET" && (pathname === "/" || pathname === "/healthz")) return answer(200, { status: "ok" })
     const path = decodeURIComponent(pathname)
     const body = parseBody(await readBody(request))
+    request.socket.setTimeout(0)
     const route = routes.find((one) => one.verb === verb && one.path.test(path))
     if (!route) {
       const invoke: Invoke = async (method, json) => {

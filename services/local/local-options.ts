@@ -14,6 +14,8 @@ export interface LocalOptions {
   host: string
   /** What further images run, by name. */
   image: Record<string, string>
+  /** Values by name, for the environment of jobs. */
+  secret: Record<string, string>
   database: DatabaseChoice
   tasks: number
   set: Record<string, string>
@@ -25,7 +27,7 @@ export interface LocalOptions {
   date: string | undefined
 }
 
-type Defaulted = Omit<LocalOptions, "only" | "database" | "date" | "set" | "image">
+type Defaulted = Omit<LocalOptions, "only" | "database" | "date" | "set" | "image" | "secret">
 
 const emulators = ["pubsub", "storage", "run"] as const
 
@@ -43,8 +45,9 @@ export function readLocalOptions(args: string[]): LocalOptions {
     .option(
       "--image <NAME=command>",
       "with --only run: what the tasks of jobs with this image run; repeatable",
-      parseImage,
+      parsePair,
     )
+    .option("--secret <NAME=value>", "with --only run: a secret for variables of jobs; repeatable", parsePair)
     .addOption(port("pubsub", "Pub/Sub", 8085))
     .addOption(port("storage", "Cloud Storage", 4443))
     .addOption(port("run", "Cloud Run", 8086))
@@ -66,12 +69,15 @@ export function readLocalOptions(args: string[]): LocalOptions {
     date,
     set = {},
     image = {},
+    secret = {},
     ...rest
   } = command.opts<Partial<LocalOptions> & Required<Defaulted>>()
-  if (only === undefined && (rest.host !== "127.0.0.1" || Object.keys(image).length > 0)) {
-    command.error("error: --host and --image are for --only: planner, finalizer and page are for this machine alone")
+  if (only === undefined && (rest.host !== "127.0.0.1" || Object.keys({ ...image, ...secret }).length > 0)) {
+    command.error(
+      "error: --host, --image and --secret are for --only: planner, finalizer and page are for this machine alone",
+    )
   }
-  return { ...rest, only, image, database: chooseDatabase(database, process.env), date, set }
+  return { ...rest, only, image, secret, database: chooseDatabase(database, process.env), date, set }
 }
 
 function port(server: string, what: string, value: number): Option {
@@ -85,10 +91,10 @@ function parseOnly(text: string): LocalOptions["only"] {
   throw new InvalidArgumentError(`It is not a list of ${emulators.join(", ")}.`)
 }
 
-function parseImage(text: string, images: Record<string, string> = {}): Record<string, string> {
-  const [, name, command] = /^([^=]+)=(.+)$/s.exec(text) ?? []
-  if (name === undefined || command === undefined) throw new InvalidArgumentError("It is not of the form NAME=command.")
-  return { ...images, [name]: command }
+function parsePair(text: string, pairs: Record<string, string> = {}): Record<string, string> {
+  const [, name, value] = /^([^=]+)=(.+)$/s.exec(text) ?? []
+  if (name === undefined || value === undefined) throw new InvalidArgumentError("It is not of the form NAME=value.")
+  return { ...pairs, [name]: value }
 }
 
 function parseSetting(text: string, settings: Record<string, string> = {}): Record<string, string> {

@@ -89,6 +89,7 @@ async function startOnly(options: LocalOptions, only: EmulatorName[]): Promise<R
         host: options.host,
         keepState: true,
         images: Object.fromEntries(Object.entries(options.image).map(([name, command]) => [name, toCommand(command)])),
+        secrets: options.secret,
         workerCommand: await findWorker(options, only),
         log,
       },

@@ -28,6 +28,8 @@ export interface EmulatorOptions {
   host?: string | undefined
   /** Further images, by name, and what each runs: the program and its arguments. */
   images?: Record<string, string[]> | undefined
+  /** Values of secrets for jobs, by name. */
+  secrets?: Record<string, string> | undefined
   /** What runs a task of the worker: the program and its arguments. */
   workerCommand?: string[] | undefined
   /** Makes the tokens of push subscriptions that have an identity; else they push without one. */
@@ -68,6 +70,7 @@ export async function startEmulators(options: EmulatorOptions, started: Emulator
         stateFile: options.keepState && options.only ? join(folder, "jobs.json") : undefined,
         folder: join(folder, "logs"),
         images: readImages(options),
+        secrets: options.secrets,
       })
     },
   }

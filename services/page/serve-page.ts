@@ -64,7 +64,12 @@ interface Query {
 /** Serves the page, and the same as JSON. */
 export async function servePage(options: PageOptions): Promise<{ url: string; close: () => Promise<void> }> {
   const { log, db, publish, now = () => new Date() } = options
-  const server = fastify({ bodyLimit: FORM_BYTES_MAX, forceCloseConnections: true, requestTimeout: 30_000 })
+  const server = fastify({
+    bodyLimit: FORM_BYTES_MAX,
+    forceCloseConnections: true,
+    requestTimeout: 30_000,
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 2_000 },
+  })
   server.get("/healthz", () => ({ status: "ok" }))
   guardPage(server, log, options.verify)
   compress(server)

@@ -41,10 +41,22 @@ export interface PushServerOptions {
 // Pub/Sub's messages reach 10 MB, and base64 adds a third.
 const BODY_BYTES_MAX = 15 * 1024 * 1024
 
+// Who sends slowly, or begins and sends no more, is not waited for. What an answer takes has nothing to do with it.
+const HEAD_MS_MAX = 10_000
+const REQUEST_MS_MAX = 60_000
+const CHECK_MS = 2_000
+const CONNECTIONS_MAX = 1_000
+
 /** Serves push deliveries. This is the one place that decides whether a message is acknowledged, and logs why not. */
 export async function startPushServer(options: PushServerOptions): Promise<{ url: string; close(): Promise<void> }> {
   const { log } = options
-  const server: FastifyInstance = fastify({ bodyLimit: BODY_BYTES_MAX, forceCloseConnections: "idle" })
+  const server: FastifyInstance = fastify({
+    bodyLimit: BODY_BYTES_MAX,
+    forceCloseConnections: "idle",
+    requestTimeout: REQUEST_MS_MAX,
+    http: { headersTimeout: HEAD_MS_MAX, connectionsCheckingInterval: CHECK_MS },
+  })
+  server.server.maxConnections = CONNECTIONS_MAX
   server.get("/healthz", () => ({ status: "ok" }))
   // The connection of a delivery that is answered after the closing began would be kept alive for 72 s, and with it
   // this process, until it is killed.

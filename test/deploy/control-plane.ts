@@ -85,7 +85,7 @@ export async function startControlPlane(fails: (call: string) => boolean = () =>
     }
     const stored = { version: 1, etag: newEtag(), bindings: given.bindings.filter(({ members }) => members.length > 0) }
     policies.set(name, stored)
-    return stored as unknown as Json
+    return stored
   }
 
   function checkMember(member: string): void {
@@ -226,9 +226,10 @@ export async function startControlPlane(fails: (call: string) => boolean = () =>
     if (method === "GET") return { items: [], metadata: {} }
     if (path.endsWith(":run")) {
       demand(`run/jobs/${id}`)
-      const conditions = [{ type: "Completed", status: "True" }]
+      const conditions = ["ResourcesAvailable", "Started", "Completed"].map((type) => ({ type, status: "True" }))
       const metadata = {
         name: `${id}-abcde`,
+        generation: 1,
         namespace: PROJECT,
         labels: {},
         annotations: {},

@@ -15,7 +15,7 @@ export interface GcloudTree {
 }
 
 // The commands that the bootstrap and the build use; the whole tree has thousands.
-export const commandsUsed = [
+const commandsUsed = [
   "alpha monitoring policies create",
   "alpha monitoring policies list",
   "alpha monitoring policies update",

@@ -1,4 +1,5 @@
-import { spawnSync } from "node:child_process"
+import { spawn } from "node:child_process"
+import { once } from "node:events"
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
@@ -93,10 +94,10 @@ export async function runBuild(
       await writeFile(log, "")
       const script = join(workspace, `${step.id}.sh`)
       await writeFile(script, place(step.script))
-      const { status, stderr } = spawnSync("bash", [script], {
+      // Not waited for by the whole process: a control plane in it may have to answer.
+      const running = spawn("bash", [script], {
         cwd: workspace,
-        encoding: "utf8",
-        stdio: ["ignore", "pipe", "pipe"],
+        stdio: ["ignore", "ignore", "pipe"],
         env: {
           PATH: [join(workspace, "tools"), process.env.PATH].join(delimiter),
           TOOL_LOG: log,
@@ -106,6 +107,9 @@ export async function runBuild(
           ...substitutions,
         },
       })
+      let stderr = ""
+      running.stderr.on("data", (data: Buffer) => (stderr += data.toString()))
+      const [status] = (await once(running, "close")) as [number | null]
       const commands = (await readFile(log, "utf8")).split("\n----\n").filter(Boolean)
       runs.push({ id: step.id, status, stderr, commands: commands.map((command) => command.split("\n")) })
       if (status !== 0) break

@@ -86,6 +86,9 @@ export class ExecutionRun {
   readonly #resolve: () => void
   readonly #running = new Map<number, { attempt: Attempt; view: AttemptView }>()
   #nextIndex = 0
+  /** Tasks that have failed and have attempts left. */
+  #retries: Task[] = []
+  #willStart = false
 
   constructor(options: ExecutionOptions) {
     this.options = options
@@ -100,14 +103,16 @@ export class ExecutionRun {
   start(): void {
     if (this.cancelRequested) return
     this.startedAt = this.options.clock.now()
-    this.#startNextTasks()
+    this.#startNextTask()
   }
 
   /** Lets no further task start, and stops the running ones: with SIGTERM and the grace period, or at once. */
   cancel(how: "gracefully" | "at once"): void {
     if (this.endedAt !== undefined) return
     this.cancelRequested = true
-    for (const task of this.tasks.slice(this.#nextIndex)) this.#endTask(task, "cancelled")
+    const waiting = [...this.#retries, ...this.tasks.slice(this.#nextIndex)]
+    for (const task of waiting) this.#endTask(task, "cancelled")
+    this.#retries = []
     this.#nextIndex = this.tasks.length
     for (const { attempt } of this.#running.values()) {
       if (how === "gracefully") attempt.stop()
@@ -131,14 +136,21 @@ export class ExecutionRun {
     return join(this.options.folder, `${task.index}-${Math.max(task.attempt, 0)}.log`)
   }
 
-  #startNextTasks(): void {
-    while (this.#running.size < this.options.parallelism) {
-      const task = this.tasks[this.#nextIndex]
-      if (!task) break
-      this.#nextIndex++
-      this.#startAttempt(task)
-    }
+  /** Starting a process takes milliseconds: calls are answered between one and the next. */
+  #startNextTask(): void {
+    this.#willStart = false
+    if (this.#running.size >= this.options.parallelism) return
+    const task = this.#retries.shift() ?? this.tasks[this.#nextIndex++]
+    if (!task) return
+    this.#startAttempt(task)
+    this.#startNextTaskSoon()
     this.#changed()
+  }
+
+  #startNextTaskSoon(): void {
+    if (this.#willStart) return
+    this.#willStart = true
+    setImmediate(() => this.#startNextTask())
   }
 
   #startAttempt(task: Task): void {
@@ -177,12 +189,13 @@ export class ExecutionRun {
     else if (task.attempt < this.options.maxRetries) {
       // The count is of tasks that were retried, not of their retries.
       if (task.attempt === 0) this.counts.retried++
-      this.#startAttempt(task)
+      this.#retries.push(task)
     } else {
       this.firstFailure ??= `Task ${this.taskId(task)} failed with message: ${result.message}`
       this.#endTask(task, "failed")
     }
-    this.#startNextTasks()
+    this.#changed()
+    this.#startNextTaskSoon()
   }
 
   /** The last segment of a task's name. */

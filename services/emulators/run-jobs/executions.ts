@@ -16,6 +16,8 @@ import { durationMs, timestampOf } from "./timestamps.ts"
 
 export interface ExecutionsOptions {
   images: Record<string, Image>
+  /** Values by name. */
+  secrets: Record<string, string> | undefined
   folder: string
   /** How many tasks run at once if the job's parallelism is 0. */
   slots: number
@@ -45,7 +47,7 @@ export class Executions {
 
   /** Makes an execution that is not stored or started yet. */
   create(jobName: string, template: protos.google.cloud.run.v2.IExecutionTemplate): ExecutionRun {
-    const { images, folder, slots, ...shared } = this.#options
+    const { images, secrets = {}, folder, slots, ...shared } = this.#options
     const task = template.template ?? {}
     const container = task.containers?.[0] ?? {}
     const image = images[container.image ?? ""]
@@ -62,7 +64,7 @@ export class Executions {
       timeoutMs: durationMs(task.timeout ?? {}),
       command: [...(container.command?.length ? container.command : (image?.command ?? [])), ...(container.args ?? [])],
       cwd: container.workingDir || image?.cwd,
-      env: environmentOf(image, container.env ?? []),
+      env: environmentOf(image, container.env ?? [], secrets),
       folder: join(folder, lastSegment(name)),
     })
   }
@@ -179,12 +181,32 @@ export class Executions {
 }
 
 /** The environment of a container, before what Cloud Run adds. Of this machine's it holds PATH and HOME only. */
-function environmentOf(image: Image | undefined, env: protos.google.cloud.run.v2.IEnvVar[]): Record<string, string> {
+function environmentOf(
+  image: Image | undefined,
+  env: protos.google.cloud.run.v2.IEnvVar[],
+  secrets: Record<string, string>,
+): Record<string, string> {
   const { PATH, HOME } = process.env
   return {
     ...(PATH !== undefined && { PATH }),
     ...(HOME !== undefined && { HOME }),
     ...image?.env,
-    ...Object.fromEntries(env.map(({ name, value }) => [name ?? "", value ?? ""])),
+    ...Object.fromEntries(env.map((variable) => [variable.name ?? "", valueOf(variable, secrets)])),
   }
+}
+
+/** A secret has one version here, whichever is asked for; its name may be that of its project's too. */
+function valueOf(
+  { name, value, valueSource }: protos.google.cloud.run.v2.IEnvVar,
+  secrets: Record<string, string>,
+): string {
+  const secret = valueSource?.secretKeyRef?.secret
+  if (!secret) return value ?? ""
+  const id = secret.slice(secret.lastIndexOf("/") + 1)
+  if (Object.hasOwn(secrets, id)) return secrets[id] ?? ""
+  const known = Object.keys(secrets).join(", ")
+  throw new StatusError(
+    status.FAILED_PRECONDITION,
+    `Secret ${id}, for ${name}, was not found. This server has: ${known || "no secret"}`,
+  )
 }

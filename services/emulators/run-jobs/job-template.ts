@@ -58,7 +58,7 @@ export function checkEnv(field: string, env: EnvVar[]): void {
   for (const { name, valueSource } of env) {
     if (!name || /[=\0]/.test(name)) refuse(field, `not the name of an environment variable: "${name ?? ""}"`)
     if (RESERVED_ENV.includes(name)) refuse(field, `the name ${name} is reserved: its value is set by the system`)
-    if (valueSource) unimplemented(`${field}: ${name} from a secret`)
+    if (valueSource && !valueSource.secretKeyRef?.secret) refuse(field, `${name} names no secret`)
   }
 }
 

@@ -44,13 +44,26 @@ type SavedJob = Pick<Job, "name" | "uid" | "generation" | "createdAt" | "updated
 const SYSTEM_NAMESPACE =
   /(^|\.)(run\.googleapis\.com|cloud\.googleapis\.com|serving\.knative\.dev|autoscaling\.knative\.dev)\//
 
+// https://cloud.google.com/run/docs/configuring/jobs/labels: at most 63 of lowercase letters, digits, _ and -.
+const LABEL_KEY = /^[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}$/u
+const LABEL_VALUE = /^[\p{Ll}\p{Lo}\p{N}_-]{0,63}$/u
+
 /** google.cloud.run.v2.Jobs. */
 export function jobsMethods({ images, clock, executions, operations, stateFile }: JobsOptions): UnaryMethods {
   const jobs = new Map(readJobs(stateFile).map((job) => [job.name, job]))
 
   function save(): void {
     if (stateFile === undefined) return
-    const saved = [...jobs.values()].map(({ latestExecution: _, executionCount: __, ...job }): SavedJob => job)
+    const saved = [...jobs.values()].map(
+      ({ name, uid, generation, createdAt, updatedAt, spec }): SavedJob => ({
+        name,
+        uid,
+        generation,
+        createdAt,
+        updatedAt,
+        spec,
+      }),
+    )
     writeFileSync(`${stateFile}.new`, JSON.stringify(saved))
     renameSync(`${stateFile}.new`, stateFile)
   }
@@ -103,10 +116,13 @@ export function jobsMethods({ images, clock, executions, operations, stateFile }
 
     ListJobs(request: protos.google.cloud.run.v2.IListJobsRequest) {
       const parent = checkName("location", request.parent)
-      const after = keyOfToken(request, /^projects\//) ?? ""
-      const names = [...jobs.keys()].filter((name) => isBelow(parent, name) && name > after).toSorted()
-      const { items, nextPageToken } = takePage(names, request, (name) => name)
-      return { jobs: items.map((name) => jobResource(find(name))), nextPageToken }
+      const after = keyOfToken(request, /^\d+ projects\//)
+      // "Results are sorted by creation time, descending."
+      const found = [...jobs.values()]
+        .filter((job) => isBelow(parent, job.name) && (after === undefined || listKey(job) < after))
+        .toSorted((a, b) => (listKey(a) < listKey(b) ? 1 : -1))
+      const { items, nextPageToken } = takePage(found, request, listKey)
+      return { jobs: items.map(jobResource), nextPageToken }
     },
 
     UpdateJob(request: protos.google.cloud.run.v2.IUpdateJobRequest) {
@@ -154,9 +170,16 @@ function readJobs(stateFile: string | undefined): Job[] {
   }
 }
 
+/** Milliseconds since 1970 keep their number of digits until 2286. */
+const listKey = (job: Job): string => `${job.createdAt} ${job.name}`
+
 function specOf(resource: JobResource | null | undefined, images: Record<string, Image>): JobResource {
   if (resource?.startExecutionToken || resource?.runExecutionToken) {
     throw new StatusError(status.UNIMPLEMENTED, "Jobs that execute when they are created are not offered here")
+  }
+  for (const [key, value] of Object.entries(resource?.labels ?? {})) {
+    if (!SYSTEM_NAMESPACE.test(key) && !LABEL_KEY.test(key)) refuse("job.labels", `not the key of a label: "${key}"`)
+    if (!LABEL_VALUE.test(value)) refuse("job.labels", `not the value of a label, of ${key}: "${value}"`)
   }
   for (const key of Object.keys({ ...resource?.labels, ...resource?.annotations })) {
     if (SYSTEM_NAMESPACE.test(key)) refuse("job", `label or annotation in a namespace of the system: ${key}`)

@@ -12,9 +12,10 @@
  * - SIGTERM and SIGKILL go to all processes of a task, not to the first one only.
  * - An operation of RunJob always ends with the execution as its response, however the execution went: read the counts.
  * - DeleteJob cancels running executions and then removes all of them.
- * - No IAM and no authentication, no secrets, volumes, probes, sidecars, VPC, filters or soft deletion: methods answer
- *   UNIMPLEMENTED, and so do jobs with secrets, volumes, probes or several containers. Other fields of a template are
- *   stored and have no effect.
+ * - A secret has one version, whichever is asked for, and is an environment variable only.
+ * - No IAM and no authentication, no volumes, probes, sidecars, VPC, filters or soft deletion: methods answer UNIMPLEMENTED,
+ *   and so do jobs with volumes (a process has the machine's own folders), probes or several containers. Other fields of a
+ *   template are stored and have no effect.
  */
 import { mkdirSync } from "node:fs"
 import { availableParallelism } from "node:os"
@@ -42,6 +43,8 @@ export interface RunJobsOptions {
   folder: string
   /** What the name of an image runs on this machine. */
   images: Record<string, Image>
+  /** The values of secrets, by name, for environment variables that are from one. */
+  secrets?: Record<string, string> | undefined
   /** How many tasks of an execution run at once when its job's parallelism is 0; the number of processors by default. */
   slots?: number
   /** Where jobs are kept over a restart; nowhere by default. */
@@ -78,6 +81,7 @@ export async function startRunJobs(options: RunJobsOptions): Promise<RunJobsServ
   const executions = new Executions({
     images: options.images,
     folder,
+    secrets: options.secrets,
     slots: options.slots ?? availableParallelism(),
     killGraceMs: options.killGraceMs ?? KILL_GRACE_MS,
     clock,

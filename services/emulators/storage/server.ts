@@ -64,7 +64,7 @@ export async function startStorage(options: StorageOptions): Promise<StorageServ
 
   const { host = "127.0.0.1" } = options
   const app = Fastify({
-    ...slownessLimits,
+    http: slownessLimits,
     // An upload takes as long as it takes: what is too slow is what sends nothing.
     requestTimeout: 0,
     connectionTimeout: SILENCE_MS_MAX,

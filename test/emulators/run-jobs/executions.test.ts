@@ -128,12 +128,19 @@ describe("an execution", () => {
     expect(readFileSync(fileURLToPath(task?.logUri ?? ""), "utf8")).toContain("/no/such/program")
   })
 
+  test("calls are answered while many short tasks start and end", async () => {
+    const execution = await run.run(await run.createJob("short", "exit 0", { taskCount: 500, parallelism: 100 }))
+    const [early] = await run.executions.getExecution({ name: execution })
+    expect(early.succeededCount).toBeLessThan(500)
+    expect((await run.ended(execution)).succeededCount).toBe(500)
+  })
+
   test("never runs more tasks at once than its parallelism, and starts them in order", async () => {
     await checkProperty(
       asyncProperty(integer({ min: 1, max: 8 }), nat({ max: 5 }), async (taskCount, wanted) => {
         const parallelism = Math.min(wanted, taskCount)
         const job = `${LOCATION}/jobs/in-parallel`
-        const settings = { taskCount, parallelism, template: { containers: [{ image: "shell", args: ["exit 0"] }] } }
+        const settings = { taskCount, parallelism, template: { containers: [{ image: "shell", args: ["sleep 0.1"] }] } }
         await run.jobs.updateJob({ job: { name: job, template: settings }, allowMissing: true })
         const started: number[] = []
         let now = 0

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises"
 import { status } from "@grpc/grpc-js"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { LOCATION, type RunJobsFixture, shellJob, startRunJobsFixture } from "./run-jobs-fixture.ts"
@@ -103,6 +104,15 @@ describe("creating a job", () => {
     expect(job.template?.template?.maxRetries).toBe(0)
   })
 
+  test("refuses labels that Google refuses", async () => {
+    for (const labels of [{ Team: "revenue" }, { "1st": "revenue" }, { team: "Revenue" }, { team: "r".repeat(64) }]) {
+      const job = { ...shellJob("exit 0"), labels: labels as Record<string, string> }
+      await expect(run.jobs.createJob({ parent: LOCATION, jobId: "labels", job })).rejects.toMatchObject({
+        code: status.INVALID_ARGUMENT,
+      })
+    }
+  })
+
   test("names the images there are if the image is unknown", async () => {
     const job = { template: { template: { containers: [{ image: "gcr.io/daybook/worker" }] } } }
     await expect(run.jobs.createJob({ parent: LOCATION, jobId: "unknown-image", job })).rejects.toMatchObject({
@@ -111,11 +121,7 @@ describe("creating a job", () => {
     })
   })
 
-  test("with a secret or a second container answers UNIMPLEMENTED", async () => {
-    const secret = { name: "TOKEN", valueSource: { secretKeyRef: { secret: "token", version: "1" } } }
-    await expect(run.createJob("secret", "exit 0", { env: [secret] })).rejects.toMatchObject({
-      code: status.UNIMPLEMENTED,
-    })
+  test("with a second container answers UNIMPLEMENTED", async () => {
     const containers = [{ image: "shell" }, { image: "shell" }]
     await expect(
       run.jobs.createJob({ parent: LOCATION, jobId: "sidecar", job: { template: { template: { containers } } } }),
@@ -168,10 +174,13 @@ describe("an existing job", () => {
     await expect(run.executions.getExecution({ name: execution })).rejects.toMatchObject({ code: status.NOT_FOUND })
   })
 
-  test("is listed by location, in pages", async () => {
+  test("is listed by location, the newest first, in pages", async () => {
     const parent = "projects/daybook/locations/asia-east1"
     const ids = Array.from({ length: 5 }, (_, at) => `listed-${at}`)
-    for (const jobId of ids.toReversed()) await run.jobs.createJob({ parent, jobId, job: shellJob("exit 0") })
+    for (const jobId of ids.toReversed()) {
+      await run.jobs.createJob({ parent, jobId, job: shellJob("exit 0") })
+      await sleep(2)
+    }
     const pages: string[][] = []
     let pageToken = ""
     do {

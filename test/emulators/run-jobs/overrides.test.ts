@@ -16,6 +16,7 @@ beforeAll(async () => {
       env: { command: ["env"], env: { FROM_IMAGE: "image", LEVEL: "image" } },
       echo: { command: ["echo"] },
     },
+    secrets: { token: "s3cret" },
   })
 })
 afterAll(() => run.stop())
@@ -23,6 +24,24 @@ afterAll(() => run.stop())
 function logOf(execution: string, file = "0-0.log"): string {
   return readFileSync(join(run.folder, execution.slice(execution.lastIndexOf("/") + 1), file), "utf8")
 }
+
+test("a variable from a secret has its value; without the secret the job is not executed", async () => {
+  const fromSecret = (secret: string) => [
+    { name: "TOKEN", valueSource: { secretKeyRef: { secret, version: "latest" } } },
+  ]
+  const job = await run.createJob("secret", 'echo "$TOKEN $OTHER"', {
+    env: [...fromSecret("token"), { ...fromSecret("projects/local/secrets/token")[0], name: "OTHER" }],
+  })
+  const execution = await run.run(job)
+  await run.ended(execution)
+  expect(logOf(execution)).toBe("s3cret s3cret\n")
+
+  const unknown = await run.createJob("secret-unknown", "exit 0", { env: fromSecret("tokens") })
+  await expect(run.run(unknown)).rejects.toMatchObject({
+    code: status.FAILED_PRECONDITION,
+    message: expect.stringContaining("Secret tokens, for TOKEN, was not found. This server has: token"),
+  })
+})
 
 test("a task sees the container's variables, Cloud Run's own, PATH and HOME, and nothing else", async () => {
   process.env["SECRET_OF_THE_SERVER"] = "hidden"
