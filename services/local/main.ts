@@ -4,6 +4,9 @@ import { type LocalOptions, readLocalOptions } from "./local-options.ts"
 
 const exitCodes = { stopped: 0, failed: 1, usage: 2 } as const
 
+// Bucket, messages, logs and the database's password are nobody else's, of whatever is made by this process or its children.
+process.umask(0o077)
+
 process.exitCode = await runCommand(process.argv.slice(2))
 // The Google clients keep channels open that nobody waits for.
 process.exit()

@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { setTimeout as wait } from "node:timers/promises"
 import { type Connection, createConnection } from "mysql2/promise"
 import { type CloudOptions, startCloud } from "../../services/local/cloud.ts"
+import { rootPassword } from "../../services/local/database/root-password.ts"
 import { openPubSub } from "../../shared/google/open-pubsub.ts"
 import { shopTables } from "../rooms/test-database.ts"
 import { createAudit } from "./audit.ts"
@@ -48,7 +49,8 @@ export async function startFaultCloud(options: FaultCloudOptions = {}) {
   const proxy = await startDatabaseProxy()
   const { shardPurchases = 12, settings = {}, patienceMs = STUCK_MS, shop = shopTables, ...others } = options
   const { isShopElsewhere = false, ...rest } = others
-  const urlOf = (name: string) => `mysql://root@127.0.0.1:${proxy.port}/${name}`
+  const password = await rootPassword(folder)
+  const urlOf = (name: string) => `mysql://root:${password}@127.0.0.1:${proxy.port}/${name}`
   const cloud = await startCloud({
     folder,
     parallelism: 1,

@@ -51,7 +51,7 @@ function urlOf(user: string, secret = "", mode = server.kind === "mysql" ? "REQU
 }
 
 async function asRoot<Row = Record<string, unknown>>(...statements: string[]): Promise<Row[]> {
-  const url = new URL(urlOf("root"))
+  const url = new URL(urlOf("root", new URL(server.url).password))
   url.pathname = "/"
   const connection = await createConnection({
     ...connectionOptions(url.href),

@@ -21,7 +21,7 @@ beforeAll(async () => {
   servers.push(await start("primary", ["--log-bin=binlog", "--server-id=1"]), await start("replica", ["--server-id=2"]))
   const open = (server: DatabaseServer | undefined, user = "root") => {
     const url = new URL("/mysql", server?.url)
-    url.username = user
+    if (user !== "root") Object.assign(url, { username: user, password: "" })
     return openDatabase({ url: url.href, connectionsMax: 1, readOnly: user === "reader" })
   }
   primary = open(servers[0])

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs"
 import { mkdir, readFile, rename, rm } from "node:fs/promises"
 import { runQuietly, type ServerKind, type ServerPrograms, serverNames } from "./find-server.ts"
 
-/** Fills a server's data folder if it is not there: root without a password, no other login, no test database. */
+/** Fills a server's data folder if it is not there: root without a password as yet, no other login, no test database. */
 export async function createDataFolder(
   programs: ServerPrograms,
   folder: string,
@@ -16,7 +16,7 @@ export async function createDataFolder(
   // Renamed into place when it is whole, so that an interrupted start leaves nothing that looks like a database.
   const unfinished = `${folder}.unfinished`
   await rm(unfinished, { recursive: true, force: true })
-  await mkdir(unfinished, { recursive: true })
+  await mkdir(unfinished, { recursive: true, mode: 0o700 })
   // A server that starts clears its folder of temporary tables: in /tmp, those of any other server too.
   const common = ["--no-defaults", ...userOption(), `--datadir=${unfinished}`, `--tmpdir=${unfinished}`]
   if (programs.kind === "mysql") {

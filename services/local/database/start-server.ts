@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtemp, readFile } from "node:fs/promises"
+import { mkdtemp, readFile, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { dirname, join, resolve } from "node:path"
 import { createInterface } from "node:readline"
@@ -10,6 +10,7 @@ import { endProcess } from "../end-process.ts"
 import { findFreePort } from "../free-port.ts"
 import { createDataFolder, kindOptions, userOption } from "./create-data-folder.ts"
 import { findOrInstallServer, type ServerKind, type ServerPrograms, serverNames } from "./find-server.ts"
+import { rootPassword, setRootPassword } from "./root-password.ts"
 
 export { findOrInstallServer } from "./find-server.ts"
 
@@ -28,7 +29,7 @@ export interface DatabaseServer {
   kind: ServerKind
   /** `MariaDB 10.11.14`. */
   name: string
-  /** `mysql://root@127.0.0.1:PORT/`, without a database. */
+  /** `mysql://root:PASSWORD@127.0.0.1:PORT/`, without a database. */
   url: string
   port: number
   /** Of the server process; another one after a restart. */
@@ -42,7 +43,10 @@ export interface DatabaseServer {
 }
 
 export interface DatabaseServerOptions {
-  /** Gets a folder of the kind of server, with `data`, `server.log` and `server.pid`; made if it does not exist. */
+  /**
+   * Gets the password and a folder of the kind of server, with `data`, `server.log` and `server.pid`; made if it does not
+   * exist.
+   */
   folder: string
   /** By default what DATABASE_SERVER says, else whichever is found. */
   kind?: ServerKind | undefined
@@ -63,13 +67,15 @@ export async function startDatabaseServer(options: DatabaseServerOptions): Promi
   const folder = join(resolve(options.folder), programs.kind)
   const further = typeof serverOptions === "function" ? serverOptions(programs.kind) : serverOptions
   const forGood = further.filter((option) => option.startsWith("--lower-case-table-names"))
+  const password = await rootPassword(resolve(options.folder))
   await createDataFolder(programs, join(folder, "data"), log, signal, forGood)
+  const start = (port: number) => launch({ programs, folder, port, password, further, signal })
 
   let port = options.port ?? (await findFreePort())
   let running: ServerProcess | undefined
   for (let attempt = 1; !running; attempt++) {
     try {
-      running = await launch(programs, folder, port, further, signal)
+      running = await start(port)
     } catch (error) {
       if (options.port !== undefined || attempt === PORT_ATTEMPTS_MAX || !isPortTaken(error)) throw error
       port = await findFreePort()
@@ -82,7 +88,7 @@ export async function startDatabaseServer(options: DatabaseServerOptions): Promi
   return {
     kind: programs.kind,
     name: `${serverNames[programs.kind]} ${programs.version}`,
-    url: `mysql://root@127.0.0.1:${port}/`,
+    url: `mysql://root:${password}@127.0.0.1:${port}/`,
     port,
     get pid() {
       return current.pid
@@ -92,7 +98,7 @@ export async function startDatabaseServer(options: DatabaseServerOptions): Promi
     kill: () => killServer(current),
     restart: async () => {
       await stop()
-      current = await launch(programs, folder, port, further, signal)
+      current = await start(port)
     },
   }
 }
@@ -105,16 +111,21 @@ interface ServerProcess {
   hasExited(): boolean
 }
 
-async function launch(
-  programs: ServerPrograms,
-  folder: string,
-  port: number,
-  further: string[],
-  signal: AbortSignal | undefined,
-): Promise<ServerProcess> {
+interface Launch {
+  programs: ServerPrograms
+  folder: string
+  port: number
+  password: string
+  /** Options of the server. */
+  further: string[]
+  signal: AbortSignal | undefined
+}
+
+async function launch({ programs, folder, port, password, further, signal }: Launch): Promise<ServerProcess> {
   signal?.throwIfAborted()
   const socketFolder = await makeSocketFolder()
   const socketPath = join(socketFolder, "socket")
+  await writeFile(initFileIn(socketFolder), setRootPassword(programs.kind, password), { mode: 0o600 })
   const args = ["-c", WATCHED_SERVER, "sh", socketFolder, logFileIn(folder), programs.server]
   const child = spawn("/bin/sh", [...args, ...ownOptions(programs, folder, port, socketPath), ...further], {
     cwd: folder,
@@ -134,7 +145,7 @@ async function launch(
   for (const stream of [child.stdout, child.stdio[3]]) (stream as { unref?(): void }).unref?.()
   const server: ServerProcess = { pid: Number(pid), shell: child, exited, hasExited: () => hasExited }
   try {
-    await waitUntilReady(server, socketPath, signal)
+    await waitUntilReady(server, { socketPath, user: "root", password }, signal)
   } catch (error) {
     await killServer(server)
     signal?.throwIfAborted()
@@ -152,6 +163,7 @@ async function launch(
  * shutdown, and the next start recovers.
  */
 const WATCHED_SERVER = `
+umask 077
 socket_folder=$1; log=$2; shift 2
 "$@" >>"$log" 2>&1 3<&- &
 server=$!
@@ -173,6 +185,9 @@ function ownOptions(programs: ServerPrograms, folder: string, port: number, sock
     `--socket=${socketPath}`,
     // Ours alone: a server that starts clears this folder, and in /tmp other servers have their temporary tables.
     `--tmpdir=${dirname(socketPath)}`,
+    `--init-file=${initFileIn(dirname(socketPath))}`,
+    // No file of the machine is read or written by SQL. MariaDB has no word for it, as MySQL has in its own options below.
+    `--secure-file-priv=${dirname(socketPath)}`,
     "--bind-address=127.0.0.1",
     `--port=${port}`,
     // Tasks, planner, finalizer and tests together; each has a pool of a few.
@@ -194,14 +209,14 @@ function ownOptions(programs: ServerPrograms, folder: string, port: number, sock
 /** By the socket, which is ours alone: on the port, another server might answer. It is opened after the port. */
 async function waitUntilReady(
   server: ServerProcess,
-  socketPath: string,
+  root: { socketPath: string; user: string; password: string },
   signal: AbortSignal | undefined,
 ): Promise<void> {
   for (const deadline = Date.now() + READY_TIMEOUT_MS; ; ) {
     signal?.throwIfAborted()
     if (server.hasExited()) throw new Error("The server has exited.")
     try {
-      const connection = await createConnection({ socketPath, user: "root" })
+      const connection = await createConnection(root)
       await connection.query("SELECT 1")
       await connection.end()
       return
@@ -238,6 +253,8 @@ async function makeSocketFolder(): Promise<string> {
   const isShort = Buffer.byteLength(join(tmpdir(), "daybook-XXXXXX", "socket")) <= SOCKET_PATH_BYTES_MAX
   return mkdtemp(join(isShort ? tmpdir() : "/tmp", "daybook-"))
 }
+
+const initFileIn = (socketFolder: string) => join(socketFolder, "init.sql")
 
 const logFileIn = (folder: string) => join(folder, "server.log")
 

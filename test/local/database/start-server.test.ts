@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { existsSync } from "node:fs"
-import { chmod, mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises"
+import { chmod, mkdir, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -40,7 +40,9 @@ test("it answers on its port, in strict mode, with utf8mb4, in UTC", async () =>
   expect(rows[0]?.mode).toContain("STRICT_TRANS_TABLES")
 })
 
-test("it has root without a password, no other user that can log in, and no test database", async () => {
+test("it lets root in with its password alone, and has no other user that can log in, and no test database", async () => {
+  const knock = (password: string) => createConnection({ host: "127.0.0.1", port: server.port, user: "root", password })
+  for (const password of ["", "root"]) await expect(knock(password)).rejects.toThrow("Access denied")
   const connection = await connect(server)
   const [users] = await connection.query<RowDataPacket[]>("SELECT DISTINCT User AS user FROM mysql.user ORDER BY 1")
   expect(users.map(({ user }) => user)).toEqual(
@@ -48,6 +50,16 @@ test("it has root without a password, no other user that can log in, and no test
   )
   const [databases] = await connection.query<RowDataPacket[]>("SHOW DATABASES")
   expect(databases.map(({ Database }) => Database)).not.toContain("test")
+})
+
+test("SQL reads and writes no file of the machine, and nobody else reads the server's own", async () => {
+  const connection = await connect(server)
+  const file = join(temporary, "written")
+  await expect(connection.query(`SELECT 1 INTO OUTFILE '${file}'`)).rejects.toThrow("--secure-file-priv")
+  const [rows] = await connection.query<RowDataPacket[]>("SELECT LOAD_FILE('/etc/hostname') AS content")
+  expect(rows[0]?.content).toBeNull()
+  const kept = [join(folder, "database-password"), join(folder, server.kind, "data"), server.logFile]
+  for (const path of kept) expect([path, ((await stat(path)).mode & 0o077).toString(8)]).toEqual([path, "0"])
 })
 
 test("what was committed is there after a SIGKILL and after a clean restart, on the same port", async () => {
