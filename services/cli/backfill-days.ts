@@ -26,6 +26,7 @@ import { formatCount, formatDuration, formatNumberOf } from "../../shared/termin
 import { renderTable } from "../../shared/terminal/render-table.ts"
 import type { SendOptions } from "./await-verdict.ts"
 import { readShopConfig, readWatchConfig } from "./config.ts"
+import { describeBackfill } from "./describe-backfill.ts"
 import { publish } from "./send-request.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
@@ -104,14 +105,6 @@ async function follow(
     }
     await wait(POLL_MS, undefined, { signal: terminal.signal }).catch(() => undefined)
   }
-}
-
-/** `backfill 1795…: 12 of 60 days done, 1 failed, 2 at work`. */
-export async function describeBackfill(db: Database, { backfillId, state }: Backfill): Promise<string> {
-  const { waiting, asked, done, failed, cancelled } = await countBackfillDays(db, backfillId)
-  const all = formatNumberOf(waiting + asked + done + failed + cancelled, "day")
-  const parts = [`${done} of ${all} done`, `${failed} failed`, `${asked} at work`]
-  return `backfill ${backfillId}${state === "cancelled" || state === "paused" ? ` (${state})` : ""}: ${parts.join(", ")}`
 }
 
 async function printEnd(db: Database, backfill: Backfill, json: boolean, terminal: Terminal): Promise<number> {

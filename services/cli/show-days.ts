@@ -6,7 +6,7 @@ import { countTasksAtWork, findPause, type Pause } from "../../shared/ledger/pau
 import { formatAmount } from "../../shared/terminal/render-amount.ts"
 import { formatCount, formatNumberOf } from "../../shared/terminal/render-numbers.ts"
 import { renderTable } from "../../shared/terminal/render-table.ts"
-import { describeBackfill } from "./backfill-days.ts"
+import { describeBackfill } from "./describe-backfill.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
 /** `daybook status`: a line for each day of a window, also for those that nobody ever asked for. */

@@ -1,3 +1,4 @@
+import "../../shared/database/drizzle-as-commonjs.ts"
 import { CommanderError } from "commander"
 import { explainDatabaseError } from "../../shared/database/explain-database-error.ts"
 import { describeError } from "../../shared/errors.ts"

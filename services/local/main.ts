@@ -1,3 +1,4 @@
+import "../../shared/database/drizzle-as-commonjs.ts"
 import { CommanderError } from "commander"
 import { describeError } from "../../shared/errors.ts"
 import { type LocalOptions, readLocalOptions } from "./local-options.ts"
