@@ -219,7 +219,9 @@ for policy in day-late no-sweep verdict-incomplete dead-letters; do
   flags=(--project="$project" --policy-from-file="$file")
   existing=""
   if [[ "$dry_run" == no ]]; then
-    existing=$("${policies[@]}" list --project="$project" --filter="displayName=\"$title\"" --format='value(name)' --limit=1)
+    # No --limit: gcloud cuts the list before it looks for the title.
+    existing=$("${policies[@]}" list --project="$project" --filter="displayName=\"$title\"" --format='value(name)')
+    existing=${existing%%$'\n'*}
   fi
   if [[ -n "$existing" ]]; then
     run "${policies[@]}" update "$existing" "${flags[@]}"
@@ -233,7 +235,7 @@ say "dashboard"
 existing="" etag=""
 if [[ "$dry_run" == no ]]; then
   read -r existing etag < <(gcloud monitoring dashboards list --project="$project" --filter='displayName="Daybook"' \
-    --format='value(name,etag)' --limit=1) || true
+    --format='value(name,etag)') || true
 fi
 if [[ -n "$existing" ]]; then
   run gcloud monitoring dashboards update "$existing" --project="$project" \

@@ -39,6 +39,11 @@ beforeAll(async () => {
     refused = undefined
     return true
   })
+  // Daybook is not alone in its project.
+  for (const kind of ["alertPolicies", "dashboards"]) {
+    const name = `projects/${PROJECT}/${kind}/others`
+    cloud.resources.set(`monitoring/${kind}/others`, { name, displayName: "Somebody else's", etag: "1" })
+  }
   await writeFile(join(folder, "token"), "token")
   env = {
     PATH: "/usr/local/bin:/usr/bin:/bin",
