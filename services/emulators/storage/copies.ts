@@ -8,7 +8,7 @@ import { uploadPath } from "./folder.ts"
 import { type Answer, type ApiCall, ok, readJson } from "./http.ts"
 import { checkObjectName } from "./names.ts"
 import { type ObjectFields, objectResource, parseInsertedObject, type StoredObject } from "./object-resource.ts"
-import { type UploadedContent, UploadFile } from "./upload-file.ts"
+import { UploadFile } from "./upload-file.ts"
 
 /** The verbs that make an object of others: https://cloud.google.com/storage/docs/json_api/v1/objects */
 
@@ -34,20 +34,19 @@ export async function copyObject(call: ApiCall): Promise<Answer> {
 
 /** To another name in the same bucket, in one step: nobody sees both, or neither. */
 export async function moveObject(call: ApiCall): Promise<Answer> {
-  const { store, bucket, object, query, headers, destination } = call
+  const { store, bucket, object, query, destination } = call
   const name = destination?.object ?? ""
   checkObjectName(name)
   const source = store.getObject(bucket, object)
   checkConditions(parseSourceConditions(query), source, "write")
   if (name === object) throw invalid("The source and destination objects are the same.")
-  const content = await copyContent(call, source)
-  const moved = store.commitObject(bucket, name, content, source.fields, parseConditions(query, headers))
+  const moved = await commitCopy(call, source, { bucket, object: name }, source.fields)
   store.deleteObject(source, {})
   return ok(objectResource(moved, call.origin))
 }
 
 async function copy(call: ApiCall): Promise<StoredObject> {
-  const { store, bucket, object, query, headers, destination } = call
+  const { store, bucket, object, query, destination } = call
   const name = destination?.object ?? ""
   checkObjectName(name)
   const into = store.getBucket(destination?.bucket ?? "").name
@@ -58,17 +57,26 @@ async function copy(call: ApiCall): Promise<StoredObject> {
   // Metadata that is given takes the place of the source's, all of it.
   const kept: ObjectFields =
     Object.keys(fields).length > 0 ? { contentType: source.fields.contentType, ...fields } : source.fields
-  const content = await copyContent(call, source)
-  return store.commitObject(into, name, content, kept, parseConditions(query, headers))
+  return commitCopy(call, source, { bucket: into, object: name }, kept)
 }
 
-/** The content again, as if it had been uploaded; what it is made of is what it was. */
-async function copyContent({ folder }: ApiCall, source: StoredObject): Promise<UploadedContent> {
+/** Commits the content again, as if it had been uploaded; what it is made of is what it was. */
+async function commitCopy(
+  { store, folder, query, headers }: ApiCall,
+  source: StoredObject,
+  into: { bucket: string; object: string },
+  fields: ObjectFields,
+): Promise<StoredObject> {
   const file = await UploadFile.create(folder)
-  // A clone where the file system has them.
-  await copyFile(join(folder, source.file), uploadPath(folder, file.id), constants.COPYFILE_FICLONE)
-  const { sizeBytes, crc32c, md5Hash, componentCount } = source
-  return { upload: file.id, sizeBytes, crc32c, md5Hash, componentCount }
+  try {
+    // A clone where the file system has them.
+    await copyFile(join(folder, source.file), uploadPath(folder, file.id), constants.COPYFILE_FICLONE)
+    const { sizeBytes, crc32c, md5Hash, componentCount } = source
+    const content = { upload: file.id, sizeBytes, crc32c, md5Hash, componentCount }
+    return store.commitObject(into.bucket, into.object, content, fields, parseConditions(query, headers))
+  } finally {
+    await file.discard()
+  }
 }
 
 const COMPOSED = v.object({

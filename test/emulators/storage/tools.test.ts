@@ -1,3 +1,5 @@
+import { readdirSync } from "node:fs"
+import { join } from "node:path"
 import { gzipSync } from "node:zlib"
 import { describe, expect, test } from "vitest"
 import { startTestStorage } from "./start-storage.ts"
@@ -157,6 +159,14 @@ describe("copies and versions", () => {
     expect((await bucket.file("both").download())[0].toString()).toBe("abcabc")
     expect((await bucket.file("both").getMetadata())[0]).toMatchObject({ componentCount: 2 })
     expect((await bucket.file("both").getMetadata())[0].md5Hash).toBeUndefined()
+  })
+
+  test("a copy that is refused leaves nothing of its content behind", async () => {
+    const { server, bucket, folder } = await startTestStorage()
+    await bucket.file("a").save("abc", once)
+    const taken = `${server.url}/storage/v1/b/shop/o/a/copyTo/b/shop/o/a?ifGenerationMatch=0`
+    expect((await fetch(taken, { method: "POST" })).status).toBe(412)
+    expect(readdirSync(join(folder, ".uploads"))).toEqual([])
   })
 
   test("where a bucket keeps versions, what is overwritten or deleted is still there by its generation, also after a restart", async () => {
