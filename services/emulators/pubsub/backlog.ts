@@ -158,10 +158,8 @@ export class Backlog {
     const kept = this.#consumers.get(consumer)
     this.#consumers.delete(consumer)
     for (let item = kept?.shift(); item; item = kept?.shift()) {
-      if ("entries" in item) {
-        item.queued = false
-        this.#goOn(item)
-      } else this.#ready.push(item)
+      if ("entries" in item) item.queued = false
+      this.#queue(item)
     }
     this.poke()
   }
@@ -320,15 +318,19 @@ export class Backlog {
     // overflows.
     const delayMs = retry ? Math.min(retry.minimumMs * 2 ** Math.min(entry.failures - 1, 30), retry.maximumMs) : 0
     if (delayMs === 0) {
-      if (key) this.#goOn(key)
-      else this.#ready.push(entry)
-      this.poke()
+      this.#queue(key ?? entry)
       return
     }
     const readyAt = this.#clock.now() + delayMs
     if (key) key.delayed = true
     this.#delayed.set(key ?? entry, readyAt)
     this.#wakeBy(readyAt)
+  }
+
+  #queue(item: Item): void {
+    if ("entries" in item) return this.#goOn(item)
+    this.#ready.push(item)
+    this.poke()
   }
 
   /** Queues what an ordering key still has, as soon as it may go to somebody. */
@@ -377,12 +379,9 @@ export class Backlog {
     }
     for (const item of due) {
       this.#delayed.delete(item)
-      if ("entries" in item) {
-        item.delayed = false
-        this.#goOn(item)
-      } else this.#ready.push(item)
+      if ("entries" in item) item.delayed = false
+      this.#queue(item)
     }
-    if (due.length > 0) this.poke()
     for (const ackId of expired) this.#fail(ackId)
     if (nextAt < Number.POSITIVE_INFINITY) this.#wakeBy(nextAt)
   }

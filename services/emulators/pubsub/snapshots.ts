@@ -38,7 +38,7 @@ export function snapshotMethods(store: Store): UnaryMethods {
       return snapshot.resource
     },
     DeleteSnapshot: (request: protos.google.pubsub.v1.IDeleteSnapshotRequest) => {
-      dropSnapshot(store, findSnapshot(store, request.snapshot))
+      store.snapshots.delete(findSnapshot(store, request.snapshot).resource.name)
       return {}
     },
     Seek: (request: protos.google.pubsub.v1.ISeekRequest) => {
@@ -82,13 +82,9 @@ function findSnapshot(store: Store, name: string | null | undefined): Snapshot {
   return snapshot
 }
 
-function dropSnapshot(store: Store, { resource }: Snapshot): void {
-  store.snapshots.delete(resource.name)
-}
-
 function forgetExpired(store: Store): void {
-  for (const snapshot of store.snapshots.values()) {
-    if (millisecondsOf(snapshot.resource.expireTime ?? {}) <= store.clock.now()) dropSnapshot(store, snapshot)
+  for (const { resource } of store.snapshots.values()) {
+    if (millisecondsOf(resource.expireTime ?? {}) <= store.clock.now()) store.snapshots.delete(resource.name)
   }
 }
 

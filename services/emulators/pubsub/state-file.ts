@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import { readState, replaceFile } from "../json-files.ts"
 import { countBytes, type PublishedMessage } from "./messages.ts"
 import { createRevision } from "./schema-store.ts"
 import type { Snapshot, Store, Subscription, Topic } from "./store.ts"
@@ -41,8 +41,7 @@ export function openStateFile(store: Store, path: string): { touch: () => void; 
     pending = undefined
     const startedAt = performance.now()
     try {
-      writeFileSync(`${path}.new`, JSON.stringify(describe(store)))
-      renameSync(`${path}.new`, path)
+      replaceFile(path, JSON.stringify(describe(store)))
     } catch (error) {
       store.log("the state cannot be written", { path, error: String(error) })
     }
@@ -61,13 +60,8 @@ export function openStateFile(store: Store, path: string): { touch: () => void; 
 
 /** Puts into an empty store what a file holds, if there is one. */
 export function restoreState(store: Store, path: string): void {
-  if (!existsSync(path)) return
-  let saved: Saved
-  try {
-    saved = JSON.parse(readFileSync(path, "utf8")) as Saved
-  } catch (cause) {
-    throw new Error(`${path} is not the state of a local Pub/Sub: delete it to begin anew`, { cause })
-  }
+  const saved = readState<Saved>(path, "a local Pub/Sub")
+  if (!saved) return
   store.lastMessageId = Math.max(store.lastMessageId, saved.lastMessageId)
   const byId = new Map(saved.messages.map((message) => [message.messageId, toMessage(message)]))
   const find = (ids: string[]) => ids.flatMap((id) => byId.get(id) ?? [])

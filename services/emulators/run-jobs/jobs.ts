@@ -1,9 +1,9 @@
 import { randomUUID } from "node:crypto"
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import type { protos } from "@google-cloud/run"
 import { status } from "@grpc/grpc-js"
 import type { Clock } from "../clock.ts"
 import { StatusError, type UnaryMethods } from "../grpc-server.ts"
+import { readState, replaceFile } from "../json-files.ts"
 import { checkEtag, etagOf } from "./etags.ts"
 import type { ExecutionRun } from "./execution-run.ts"
 import { executionReference, executionResource } from "./execution-status.ts"
@@ -64,8 +64,7 @@ export function jobsMethods({ images, clock, executions, operations, stateFile }
         spec,
       }),
     )
-    writeFileSync(`${stateFile}.new`, JSON.stringify(saved))
-    renameSync(`${stateFile}.new`, stateFile)
+    replaceFile(stateFile, JSON.stringify(saved))
   }
 
   function find(name: string | null | undefined): Job {
@@ -161,13 +160,8 @@ export function jobsMethods({ images, clock, executions, operations, stateFile }
 
 /** Executions are not kept: what ran has ended with the server. */
 function readJobs(stateFile: string | undefined): Job[] {
-  if (stateFile === undefined || !existsSync(stateFile)) return []
-  try {
-    const saved = JSON.parse(readFileSync(stateFile, "utf8")) as SavedJob[]
-    return saved.map((job) => ({ ...job, executionCount: 0, latestExecution: undefined }))
-  } catch (cause) {
-    throw new Error(`${stateFile} is not the state of a local Cloud Run: delete it to begin anew`, { cause })
-  }
+  const saved = stateFile === undefined ? undefined : readState<SavedJob[]>(stateFile, "a local Cloud Run")
+  return (saved ?? []).map((job) => ({ ...job, executionCount: 0, latestExecution: undefined }))
 }
 
 /** Milliseconds since 1970 keep their number of digits until 2286. */

@@ -1,6 +1,7 @@
 import { status } from "@grpc/grpc-js"
 import { StatusError } from "../grpc-server.ts"
 import type { Invoke, RestRequest } from "../rest-server.ts"
+import { lastSegment } from "./resource-names.ts"
 
 /*
  * What `gcloud run jobs` still asks of the API v1, in the form of Knative, answered out of v2: reading jobs, executions and
@@ -54,22 +55,14 @@ export async function serveV1(request: RestRequest, invoke: Invoke): Promise<obj
     metadata: { resourceVersion: "" },
     items: all.slice(0, limit).map(toV1),
   })
-  const jobs = async () =>
-    ((await invoke("ListJobs", { parent, pageSize: 1_000 })) as { jobs?: V2Resource[] }).jobs ?? []
-  const executions = async (job: string) =>
-    (
-      (await invoke("ListExecutions", { parent: `${parent}/jobs/${job}`, pageSize: 1_000 })) as {
-        executions?: V2Resource[]
-      }
-    ).executions ?? []
-  const tasks = async (execution: string) =>
-    (
-      (await invoke("ListTasks", { parent: `${parent}/jobs/-/executions/${execution}`, pageSize: 1_000 })) as {
-        tasks?: V2Resource[]
-      }
-    ).tasks ?? []
+  const list = async (method: string, below: string, field: string) =>
+    ((await invoke(method, { parent: `${parent}${below}`, pageSize: 1_000 })) as Record<string, V2Resource[]>)[field] ??
+    []
+  const jobs = () => list("ListJobs", "", "jobs")
+  const executions = (job: string) => list("ListExecutions", `/jobs/${job}`, "executions")
+  const tasks = (execution: string) => list("ListTasks", `/jobs/-/executions/${execution}`, "tasks")
   const find = async (all: Promise<V2Resource[]>) => {
-    const found = (await all).find((resource) => idOf(resource.name) === name)
+    const found = (await all).find((resource) => lastSegment(resource.name) === name)
     if (!found)
       throw new StatusError(
         status.NOT_FOUND,
@@ -140,19 +133,18 @@ function toOverrides(body: unknown): Json {
   }
 }
 
-const idOf = (name: string) => name.slice(name.lastIndexOf("/") + 1)
 const part = (name: string, at: number) => name.split("/")[at] ?? ""
 
 function toMetadata(resource: V2Resource, labels: Record<string, string>): Json {
   const { name, uid, generation, etag, createTime, annotations } = resource
   return {
-    name: idOf(name),
+    name: lastSegment(name),
     namespace: part(name, 1),
     uid,
     generation: Number(generation ?? 1),
     resourceVersion: etag,
     creationTimestamp: createTime,
-    selfLink: `/apis/run.googleapis.com/v1/namespaces/${part(name, 1)}/${idOf(name)}`,
+    selfLink: `/apis/run.googleapis.com/v1/namespaces/${part(name, 1)}/${lastSegment(name)}`,
     labels: { ...resource.labels, ...labels, [LOCATION_LABEL]: part(name, 3) },
     annotations: annotations ?? {},
   }
@@ -176,7 +168,7 @@ function toJob(job: V2Resource): Json {
       ...(latestCreatedExecution
         ? {
             latestCreatedExecution: {
-              name: idOf(latestCreatedExecution.name),
+              name: lastSegment(latestCreatedExecution.name),
               creationTimestamp: latestCreatedExecution.createTime,
               completionTimestamp: latestCreatedExecution.completionTime,
             },

@@ -9,9 +9,9 @@ import {
   renameSync,
   rmdirSync,
   rmSync,
-  writeFileSync,
 } from "node:fs"
 import { dirname, join } from "node:path"
+import { replaceFile } from "../json-files.ts"
 import type { StoredBucket } from "./bucket-resource.ts"
 import { isPlainPath } from "./names.ts"
 import type { StoredObject } from "./object-resource.ts"
@@ -123,7 +123,7 @@ export function writeVersion(folder: string, object: StoredObject): StoredObject
 }
 
 export function writeObjectRecord(folder: string, object: StoredObject): void {
-  writeAtomically(folder, objectRecordPath(folder, object), object)
+  writeRecord(folder, objectRecordPath(folder, object), object)
 }
 
 export function removeObject(folder: string, object: StoredObject): void {
@@ -136,7 +136,7 @@ export function removeObject(folder: string, object: StoredObject): void {
 export function writeBucket(folder: string, bucket: StoredBucket): void {
   mkdirSync(join(folder, bucket.name), { recursive: true })
   mkdirSync(join(folder, METADATA, bucket.name), { recursive: true })
-  writeAtomically(folder, join(folder, METADATA, bucket.name, "bucket.json"), bucket)
+  writeRecord(folder, join(folder, METADATA, bucket.name, "bucket.json"), bucket)
 }
 
 /** False if the bucket's folder holds files that are no objects: they are somebody's. */
@@ -150,16 +150,8 @@ export function removeBucket(folder: string, name: string): boolean {
   return true
 }
 
-/** A killed process leaves the old file or the new one. (No fsync: a power cut may take the last writes.) */
-function writeAtomically(folder: string, path: string, json: object): void {
-  const temporary = uploadPath(folder, randomUUID())
-  try {
-    writeFileSync(temporary, `${JSON.stringify(json, null, 2)}\n`)
-    renameSync(temporary, path)
-  } catch (error) {
-    rmSync(temporary, { force: true })
-    throw error
-  }
+function writeRecord(folder: string, path: string, json: object): void {
+  replaceFile(path, `${JSON.stringify(json, null, 2)}\n`, uploadPath(folder, randomUUID()))
 }
 
 function objectRecordPath(folder: string, { bucket, name, generation, deletedAt }: StoredObject): string {

@@ -29,15 +29,13 @@ const text = v.optional(v.string())
 
 /** A map by names of anybody's choice, `__proto__` and `constructor` among them, which valibot's own would drop. */
 function texts<S extends v.GenericSchema<unknown, string | null>>(value: S) {
-  return v.pipe(
-    v.custom<Record<string, v.InferOutput<S>>>(
-      (given) =>
-        typeof given === "object" &&
-        given !== null &&
-        !Array.isArray(given) &&
-        Object.values(given).every((one) => v.is(value, one)),
-      "Invalid value: expected texts by name",
-    ),
+  return v.custom<Record<string, v.InferOutput<S>>>(
+    (given) =>
+      typeof given === "object" &&
+      given !== null &&
+      !Array.isArray(given) &&
+      Object.values(given).every((one) => v.is(value, one)),
+    "Invalid value: expected texts by name",
   )
 }
 
