@@ -7,7 +7,7 @@ import { openSource } from "../../shared/database/open-source.ts"
 import { routeDatabase } from "../../shared/database/route-database.ts"
 import { chooseRead } from "../../shared/day/choose-read.ts"
 import { estimateDay, SHARD_PURCHASES_MIN } from "../../shared/day/estimate-day.ts"
-import { listDates, resolveRevenueDay } from "../../shared/day/revenue-day.ts"
+import { resolveRevenueDay } from "../../shared/day/revenue-day.ts"
 import { rejectionPath } from "../../shared/documents/document-paths.ts"
 import { readDocument } from "../../shared/documents/documents.ts"
 import { openBucket } from "../../shared/google/open-bucket.ts"
@@ -15,10 +15,9 @@ import {
   type Backfill,
   countBackfillDays,
   findBackfill,
-  isToFill,
   listBackfillDays,
+  listDatesToFill,
 } from "../../shared/ledger/backfills.ts"
-import { listDays } from "../../shared/ledger/list-days.ts"
 import { estimateTime, findPurchasesPerShard, listRunTimes } from "../../shared/ledger/run-times.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { createLog } from "../../shared/telemetry/log.ts"
@@ -125,9 +124,8 @@ async function showDryRun(request: BackfillRequest, json: boolean, terminal: Ter
   const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: 1 })
   const source = await openSource(config, database, 1)
   try {
-    const { from, to, which, runsAtOnce } = request
-    const known = new Map((await listDays(database.db, from, to)).map((day) => [day.date, day]))
-    const dates = listDates(from, to).filter((date) => isToFill(which, known.get(date)))
+    const { runsAtOnce } = request
+    const { dates, known } = await listDatesToFill(database.db, request)
     const ordered = request.order === "newest-first" ? dates.toReversed() : dates
     const perShard = (await findPurchasesPerShard(database.db)) ?? SHARD_PURCHASES_MIN
     const purchases = await estimateDays(source.db, ordered, config.REVENUE_TIME_ZONE)

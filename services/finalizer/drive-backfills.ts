@@ -14,6 +14,7 @@ import {
   endBackfill,
   findRunOfDay,
   hasUnfinishedRun,
+  listAskedDays,
   listBackfillDays,
   listOpenBackfills,
   moveBackfillDay,
@@ -38,9 +39,6 @@ export interface BackfillContext {
 const ASKED_AGAIN_MS = 2 * 60_000
 const SENT_AGAIN_MS = 10_000
 
-// No backfill has as many runs at once.
-const ASKED_MAX = 1_000
-
 // A date that somebody else's run is at work on is passed over until that has ended.
 const DAYS_LOOKED_AT_MAX = 50
 
@@ -51,8 +49,7 @@ const DAYS_LOOKED_AT_MAX = 50
  */
 export async function driveBackfills(context: BackfillContext): Promise<void> {
   for (const backfill of await listOpenBackfills(context.db)) {
-    const asked = await listBackfillDays(context.db, backfill.backfillId, "asked", ASKED_MAX)
-    for (const day of asked) await takeIn(context, backfill, day)
+    for (const day of await listAskedDays(context.db, backfill.backfillId)) await takeIn(context, backfill, day)
     if (backfill.state === "at-work") await askForNext(context, backfill)
   }
 }

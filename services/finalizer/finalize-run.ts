@@ -96,13 +96,14 @@ export async function announceVerdict(context: FinalizeContext, runId: string): 
 
 /** What the metrics say of a verdict. Those of a dispatch are its own: a rerun plans nothing. */
 async function recordNumbers(context: FinalizeContext, run: Run, verdict: Verdict): Promise<void> {
-  const dispatch = await findDispatch(context.db, run.runId, run.dispatch)
-  const begunAt = run.dispatch === 0 ? run.begunAt : (dispatch?.openedAt ?? null)
+  const isRerun = run.dispatch > 0
+  const rerun = isRerun ? await findDispatch(context.db, run.runId, run.dispatch) : undefined
+  const begunAt = isRerun ? (rerun?.openedAt ?? null) : run.begunAt
   recordVerdict({
     verdict: verdict.verdict,
-    durationMs: msBetween(run.dispatch === 0 ? run.requestedAt : begunAt, run.decidedAt),
+    durationMs: msBetween(isRerun ? begunAt : run.requestedAt, run.decidedAt),
     phasesMs: {
-      planning: run.dispatch === 0 ? msBetween(begunAt, run.plannedAt) : undefined,
+      planning: isRerun ? undefined : msBetween(begunAt, run.plannedAt),
       computing: msBetween(begunAt, run.verifyingAt),
       verifying: msBetween(run.verifyingAt, run.decidedAt),
       announcing: msBetween(run.decidedAt, context.now()),

@@ -1,10 +1,9 @@
 import { type BackfillKind, backfillKinds } from "../../schemas/database/ledger.ts"
 import { parseJson } from "../../schemas/json.ts"
 import { type BackfillRequest, BackfillRequestSchema } from "../../schemas/messages/backfill_request_pb.ts"
-import { addDays, checkDate, findYesterday, listDates } from "../../shared/day/revenue-day.ts"
+import { addDays, checkDate, findYesterday } from "../../shared/day/revenue-day.ts"
 import { PermanentError } from "../../shared/errors.ts"
-import { createBackfill, findBackfill, isToFill } from "../../shared/ledger/backfills.ts"
-import { listDays } from "../../shared/ledger/list-days.ts"
+import { BACKFILL_DAYS_MAX, createBackfill, findBackfill, listDatesToFill } from "../../shared/ledger/backfills.ts"
 import { readAsker } from "../../shared/messages/asker.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
 import { type RejectionContext, refuseAgain, rejectOrThrow } from "../../shared/messages/reject-request.ts"
@@ -16,7 +15,6 @@ export interface BackfillRequestContext extends BackfillContext, RejectionContex
 }
 
 // Ten years.
-const DAYS_MAX = 3_660
 const RUNS_AT_ONCE = 2
 const RUNS_AT_ONCE_MAX = 100
 
@@ -31,8 +29,7 @@ export async function takeBackfillRequest(context: BackfillRequestContext, messa
       await refuseAgain(context, topics.backfillRequests, message)
       const request = readRequest(parseJson(BackfillRequestSchema, message.data), context)
       const { from, to, which, runsAtOnce } = request
-      const known = new Map((await listDays(db, from, to)).map((day) => [day.date, day]))
-      const dates = listDates(from, to).filter((date) => isToFill(which, known.get(date)))
+      const { dates } = await listDatesToFill(db, request)
       if (dates.length === 0)
         throw new PermanentError(`no date from ${from} to ${to} is ${which}: there is nothing to do`)
       const backfill = { backfillId: message.id, fromDate: from, toDate: to, which, runsAtOnce }
@@ -57,7 +54,9 @@ function readRequest(request: BackfillRequest, context: BackfillRequestContext) 
   const yesterday = findYesterday(context.now(), context.night.REVENUE_TIME_ZONE).date
   if (from > to) throw new PermanentError(`the date ${from} is after ${to}`)
   if (to > yesterday) throw new PermanentError(`the date ${to} has not ended yet: the last that has is ${yesterday}`)
-  if (addDays(from, DAYS_MAX) <= to) throw new PermanentError(`from ${from} to ${to} are more than ${DAYS_MAX} days`)
+  if (addDays(from, BACKFILL_DAYS_MAX) <= to) {
+    throw new PermanentError(`from ${from} to ${to} are more than ${BACKFILL_DAYS_MAX} days`)
+  }
   if (!isKind(which))
     throw new PermanentError(`"which" is none of ${backfillKinds.join(", ")}: ${JSON.stringify(which)}`)
   if (order !== "newest-first" && order !== "oldest-first") {

@@ -8,7 +8,7 @@ import {
   endBackfill,
   findBackfill,
   findRunOfDay,
-  listBackfillDays,
+  listAskedDays,
   moveBackfillDay,
 } from "../../shared/ledger/backfills.ts"
 import { cancellableStates, cancelRun } from "../../shared/ledger/cancel-run.ts"
@@ -31,9 +31,6 @@ export interface CancelContext extends FinalizeContext, RejectionContext {
   /** Full name of the worker's job. */
   job: string
 }
-
-// Two finalizers that asked at the same moment may have asked for some more than were to be at work at once.
-const ASKED_MAX = 1_000
 
 /**
  * Gives a run up: the ledger fences first, then its executions are cancelled, then the verdict is sent. May be repeated after
@@ -76,7 +73,7 @@ async function cancelBackfill(context: CancelContext, backfillId: string, messag
   if (!backfill) throw new PermanentError(`there is no backfill ${JSON.stringify(backfillId)}`)
   if (backfill.state === "ended") throw new PermanentError(`backfill ${backfillId} has ended: there is nothing to stop`)
   if (await endBackfill(db, backfillId, "cancelled")) context.log.warn({ backfillId }, "a backfill is cancelled")
-  for (const day of await listBackfillDays(db, backfillId, "asked", ASKED_MAX)) {
+  for (const day of await listAskedDays(db, backfillId)) {
     const run = await findRunOfDay(db, day)
     const isCancelled = run !== undefined && run.state === "cancelled" && isCancelledBy(run, message)
     if (run && (isCancelled || cancellableStates.includes(run.state))) {

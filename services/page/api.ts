@@ -1,8 +1,10 @@
 import swagger from "@fastify/swagger"
 import type { FastifyInstance } from "fastify"
 import type { Database } from "../../shared/database/open-database.ts"
+import { findYesterday } from "../../shared/day/revenue-day.ts"
 import { describeDay } from "../../shared/ledger/describe-day.ts"
-import { type PageSettings, readView, type View } from "./read-view.ts"
+import { readDayDetail } from "./read-day.ts"
+import { checkEnded, type PageSettings, readView, type View } from "./read-view.ts"
 
 export interface ApiOptions {
   db: Database
@@ -177,25 +179,15 @@ export async function serveApi(server: FastifyInstance, { db, settings, now }: A
         },
       },
       async ({ params, query }) => {
-        const chosen = { day: params.date, version: query.version, shardPage: query.shards }
-        const view = await readView(db, settings, chosen, now())
-        const { chosen: detail } = view
+        const ended = checkEnded(params.date, findYesterday(now(), settings.timeZone).date)
+        const detail = await readDayDetail(db, ended, { version: query.version, shardPage: query.shards })
+        const { day, versions, shards, shardPage, shardPages } = detail
         return {
-          day: toText(
-            describeDay(
-              detail?.day ?? {
-                date: params.date,
-                state: "missing",
-                shown: undefined,
-                newest: undefined,
-                lateAt: undefined,
-              },
-            ),
-          ),
-          versions: (detail?.versions ?? []).map(toText),
-          shards: (detail?.shards ?? []).map(toText),
-          shardPage: detail?.shardPage ?? 1,
-          shardPages: detail?.shardPages ?? 0,
+          day: toText(describeDay(day)),
+          versions: versions.map(toText),
+          shards: shards.map(toText),
+          shardPage,
+          shardPages,
         }
       },
     )

@@ -2,7 +2,7 @@ import type { Database } from "../../shared/database/open-database.ts"
 import { SHARD_PURCHASES_MIN } from "../../shared/day/estimate-day.ts"
 import { checkDate, listDates } from "../../shared/day/revenue-day.ts"
 import { PermanentError } from "../../shared/errors.ts"
-import { countBackfillDays, findBackfill, isToFill } from "../../shared/ledger/backfills.ts"
+import { BACKFILL_DAYS_MAX, countBackfillDays, findBackfill, listDatesToFill } from "../../shared/ledger/backfills.ts"
 import { findRun } from "../../shared/ledger/find-runs.ts"
 import { type Day, listDays } from "../../shared/ledger/list-days.ts"
 import { countTasksAtWork } from "../../shared/ledger/pause.ts"
@@ -27,7 +27,6 @@ export interface Preview {
 }
 
 const DATES_SHOWN_MAX = 14
-const DAYS_MAX = 3_660
 
 export async function previewAction(db: Database, action: Action): Promise<Preview> {
   if (action.do === "start") return previewDates(db, action, [checkDate(action.date)], 1)
@@ -50,13 +49,13 @@ export async function previewAction(db: Database, action: Action): Promise<Previ
 }
 
 async function previewBackfilling(db: Database, action: Extract<Action, { do: "backfill" }>): Promise<Preview> {
-  const { from, to, which, runsAtOnce } = action
+  const { from, to, runsAtOnce } = action
   if (checkDate(to) < checkDate(from)) throw new PermanentError(`the last date ${to} is before the first, ${from}`)
-  const dates = listDates(from, to)
-  if (dates.length > DAYS_MAX) throw new PermanentError(`${from} to ${to} is more than ${DAYS_MAX} days`)
-  const known = new Map((await listDays(db, from, to)).map((day) => [day.date, day]))
-  const chosen = dates.filter((date) => isToFill(which, known.get(date)))
-  return previewDates(db, action, chosen, runsAtOnce, known)
+  if (listDates(from, to).length > BACKFILL_DAYS_MAX) {
+    throw new PermanentError(`${from} to ${to} is more than ${BACKFILL_DAYS_MAX} days`)
+  }
+  const { dates, known } = await listDatesToFill(db, action)
+  return previewDates(db, action, dates, runsAtOnce, known)
 }
 
 const nothing = (action: Action) => ({ action, dates: [], dateCount: 0 })

@@ -1,4 +1,4 @@
-import { and, asc, count, desc, eq, sql } from "drizzle-orm"
+import { asc, count, desc, eq, sql } from "drizzle-orm"
 import { type RunState, runs, type ShardState, shards } from "../../schemas/database/ledger.ts"
 import { type Verdict, VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { MalformedError, parseDocument } from "../../schemas/json.ts"
@@ -176,7 +176,7 @@ async function listShardPage(db: Database, runId: string, page: number): Promise
       error: shards.error,
     })
     .from(shards)
-    .where(and(eq(shards.runId, runId)))
+    .where(eq(shards.runId, runId))
     .orderBy(sql`${shards.state} = 'done'`, asc(shards.shardIndex))
     .limit(SHARDS_PER_PAGE)
     .offset((page - 1) * SHARDS_PER_PAGE)

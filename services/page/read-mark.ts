@@ -1,7 +1,8 @@
-import { sql } from "drizzle-orm"
+import { inArray, sql } from "drizzle-orm"
 import { backfillDays, backfills, controls, days, runs, shards } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
+import { openStates } from "../../shared/ledger/backfills.ts"
 import { unfinishedStates } from "../../shared/ledger/find-runs.ts"
 
 /**
@@ -9,10 +10,7 @@ import { unfinishedStates } from "../../shared/ledger/find-runs.ts"
  * from an index, shards only of runs that have no verdict, and nothing else has more rows than there are days.
  */
 export async function readMark(db: Database): Promise<string> {
-  const open = sql.join(
-    unfinishedStates.map((state) => sql`${state}`),
-    sql`, `,
-  )
+  const isUnfinished = inArray(runs.state, unfinishedStates)
   const one = (expression: ReturnType<typeof sql>, from: ReturnType<typeof sql>) =>
     sql`(SELECT ${expression} FROM ${from})`
   const [row] = allRows<Record<string, unknown>>(
@@ -22,11 +20,11 @@ export async function readMark(db: Database): Promise<string> {
           one(sql`CONCAT_WS(' ', COUNT(*), SUM(CRC32(CONCAT_WS(' ', ${runs.runId}, ${runs.state}))))`, sql`${runs}`),
           one(
             sql`SUM(CRC32(CONCAT_WS(' ', ${runs.runId}, ${runs.dispatch}, ${runs.shardCount}, ${runs.throttled}, ${runs.pausedAt})))`,
-            sql`${runs} WHERE ${runs.state} IN (${open})`,
+            sql`${runs} WHERE ${isUnfinished}`,
           ),
           one(
             sql`SUM(CRC32(CONCAT_WS(' ', ${shards.runId}, ${shards.shardIndex}, ${shards.state}, ${shards.epoch})))`,
-            sql`${shards} WHERE ${shards.runId} IN (SELECT ${runs.runId} FROM ${runs} WHERE ${runs.state} IN (${open}))`,
+            sql`${shards} WHERE ${shards.runId} IN (SELECT ${runs.runId} FROM ${runs} WHERE ${isUnfinished})`,
           ),
           one(
             sql`SUM(CRC32(CONCAT_WS(' ', ${publishedDays.revenueDate}, ${publishedDays.version}, ${publishedDays.state}, ${publishedDays.auditedAt})))`,
@@ -40,7 +38,7 @@ export async function readMark(db: Database): Promise<string> {
           one(sql`SUM(CRC32(CONCAT_WS(' ', ${backfills.backfillId}, ${backfills.state})))`, sql`${backfills}`),
           one(
             sql`SUM(CRC32(CONCAT_WS(' ', ${backfillDays.revenueDate}, ${backfillDays.state})))`,
-            sql`${backfillDays} WHERE ${backfillDays.backfillId} IN (SELECT ${backfills.backfillId} FROM ${backfills} WHERE ${backfills.state} IN ('at-work', 'paused'))`,
+            sql`${backfillDays} WHERE ${backfillDays.backfillId} IN (SELECT ${backfills.backfillId} FROM ${backfills} WHERE ${inArray(backfills.state, openStates)})`,
           ),
         ],
         sql`, `,

@@ -67,11 +67,18 @@ export interface Chosen {
   shardPage?: number | undefined
 }
 
+/** A date out of an address; throws a PermanentError for one that is none, or after the last that has ended. */
+export function checkEnded(date: string, last: string): string {
+  const day = checkDate(date)
+  if (day > last) throw new PermanentError(`${day} has not ended yet`)
+  return day
+}
+
 /** A few statements, each by an index or of no more rows than there are days; how many runs there were is no matter. */
 export async function readView(db: Database, settings: PageSettings, chosen: Chosen, now: Date): Promise<View> {
   const { timeZone, firstDate, deadline } = settings
   const last = findYesterday(now, timeZone).date
-  const [{ days, begun }, weekBefore, unfinished, backfills, pause, times] = await Promise.all([
+  const [{ days, begun }, weekBefore, unfinished, backfills, pause] = await Promise.all([
     listWindow(db, settings, { from: addDays(last, 1 - WEEKS * 7), to: last }, now),
     listDays(db, addDays(last, 1 - (WEEKS + 1) * 7), addDays(last, -WEEKS * 7)),
     db
@@ -80,7 +87,6 @@ export async function readView(db: Database, settings: PageSettings, chosen: Cho
       .where(inArray(runs.state, unfinishedStates)),
     listOpenBackfills(db),
     findPause(db),
-    listRunTimes(db),
   ])
   const shownOf = new Map([...days, ...weekBefore].map((day) => [day.date, day.shown?.totals]))
   const before = new Map(
@@ -93,8 +99,7 @@ export async function readView(db: Database, settings: PageSettings, chosen: Cho
   const [yesterday] = days
   const order = ["running", "verifying", "planning", "waiting"]
   const first = unfinished.toSorted((a, b) => order.indexOf(a.state) - order.indexOf(b.state)).slice(0, AT_WORK_MAX)
-  const day = chosen.day === undefined ? yesterday?.date : checkDate(chosen.day)
-  if (day !== undefined && day > last) throw new PermanentError(`${day} has not ended yet`)
+  const day = chosen.day === undefined ? yesterday?.date : checkEnded(chosen.day, last)
   return {
     now,
     timeZone,
@@ -107,7 +112,7 @@ export async function readView(db: Database, settings: PageSettings, chosen: Cho
     atWork: await readAtWork(db, first),
     unfinished: unfinished.length,
     pause: pause && { ...pause, tasksAtWork: await countTasksAtWork(db) },
-    backfills: await Promise.all(backfills.map((backfill) => readBackfill(db, backfill, times))),
+    backfills: await readBackfills(db, backfills),
     days,
     before,
     chosen: day === undefined || begun === undefined ? undefined : await readDayDetail(db, day, chosen),
@@ -135,10 +140,16 @@ async function readAtWork(
   return read.flat()
 }
 
-async function readBackfill(db: Database, backfill: Backfill, times: number[]): Promise<BackfillAtWork> {
-  const counts = await countBackfillDays(db, backfill.backfillId)
-  const left = estimateTime(times, { runs: counts.waiting + counts.asked, atOnce: backfill.runsAtOnce })
-  return { backfill, counts, left }
+async function readBackfills(db: Database, backfills: Backfill[]): Promise<BackfillAtWork[]> {
+  if (backfills.length === 0) return []
+  const times = await listRunTimes(db)
+  return Promise.all(
+    backfills.map(async (backfill) => {
+      const counts = await countBackfillDays(db, backfill.backfillId)
+      const left = estimateTime(times, { runs: counts.waiting + counts.asked, atOnce: backfill.runsAtOnce })
+      return { backfill, counts, left }
+    }),
+  )
 }
 
 /** The dates of the calendar's weeks, Monday first; those after the last day are undefined. */

@@ -9,6 +9,7 @@ import { rejectionPath } from "../../shared/documents/document-paths.ts"
 import { readDocument } from "../../shared/documents/documents.ts"
 import { describeError, PermanentError } from "../../shared/errors.ts"
 import { topics } from "../../shared/messages/topics.ts"
+import { slowClientLimits } from "../../shared/slow-clients.ts"
 import type { Log } from "../../shared/telemetry/log.ts"
 import { readAction } from "./actions.ts"
 import { serveApi } from "./api.ts"
@@ -68,7 +69,7 @@ export async function servePage(options: PageOptions): Promise<{ url: string; cl
     bodyLimit: FORM_BYTES_MAX,
     forceCloseConnections: true,
     requestTimeout: 30_000,
-    http: { headersTimeout: 10_000, connectionsCheckingInterval: 2_000 },
+    http: slowClientLimits,
   })
   server.get("/healthz", () => ({ status: "ok" }))
   guardPage(server, log, options.verify)

@@ -66,15 +66,17 @@ export function pushSettings(env: NodeJS.ProcessEnv) {
   }
 }
 
+const exporter = v.optional(v.picklist(["none", "otlp", "console"], "is not none, otlp or console"), "none")
+
 /** Further settings of the exporters they read themselves: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/ */
 export const telemetrySettings = {
-  OTEL_TRACES_EXPORTER: v.optional(v.picklist(["none", "otlp", "console"], "is not none, otlp or console"), "none"),
+  OTEL_TRACES_EXPORTER: exporter,
   OTEL_SERVICE_NAME: v.optional(text("the name of this service in traces and metrics")),
 }
 
 /** Of those that have numbers to tell. */
 export const metricSettings = {
-  OTEL_METRICS_EXPORTER: v.optional(v.picklist(["none", "otlp", "console"], "is not none, otlp or console"), "none"),
+  OTEL_METRICS_EXPORTER: exporter,
 }
 
 export const daySettings = {

@@ -8,10 +8,11 @@ import {
   runs,
 } from "../../schemas/database/ledger.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
+import { listDates } from "../day/revenue-day.ts"
 import type { Asker } from "../messages/asker.ts"
 import { backfillCause } from "../messages/topics.ts"
 import type { Run } from "./find-runs.ts"
-import type { Day } from "./list-days.ts"
+import { type Day, listDays } from "./list-days.ts"
 
 export type Backfill = typeof backfills.$inferSelect
 export type BackfillDay = typeof backfillDays.$inferSelect
@@ -26,7 +27,17 @@ const kinds: Record<BackfillKind, (day: Day | undefined) => boolean> = {
   all: () => true,
 }
 
-export const isToFill = (which: BackfillKind, day: Day | undefined): boolean => kinds[which](day)
+/** More days are never asked for at once. */
+export const BACKFILL_DAYS_MAX = 3_660
+
+/** The dates that a backfill would have, the oldest first, and what is known of all from the first to the last. */
+export async function listDatesToFill(
+  db: Database,
+  { from, to, which }: { from: string; to: string; which: BackfillKind },
+): Promise<{ dates: string[]; known: Map<string, Day> }> {
+  const known = new Map((await listDays(db, from, to)).map((day) => [day.date, day]))
+  return { dates: listDates(from, to).filter((date) => kinds[which](known.get(date))), known }
+}
 
 /** Begins a backfill with its dates in their order. The same request twice is the same backfill. */
 export async function createBackfill(
@@ -104,6 +115,13 @@ export async function listBackfillDays(
     .orderBy(asc(backfillDays.position))
     .limit(limit)
 }
+
+// No backfill has as many runs at once; two finalizers at the same moment may ask for some more than it is to have.
+const ASKED_MAX = 1_000
+
+/** Its days whose runs are asked for and not decided yet. */
+export const listAskedDays = (db: Database, backfillId: string): Promise<BackfillDay[]> =>
+  listBackfillDays(db, backfillId, "asked", ASKED_MAX)
 
 /** The run that a day of a backfill became, if it did. */
 export async function findRunOfDay(db: Database, { revenueDate, backfillId }: BackfillDay): Promise<Run | undefined> {

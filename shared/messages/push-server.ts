@@ -1,5 +1,6 @@
 import { type FastifyInstance, fastify } from "fastify"
 import { describeError } from "../errors.ts"
+import { slowClientLimits } from "../slow-clients.ts"
 import { type ExplainError, errorFields } from "../telemetry/error-fields.ts"
 import type { Log } from "../telemetry/log.ts"
 import { findTraceParent } from "../telemetry/trace-parent.ts"
@@ -41,10 +42,8 @@ export interface PushServerOptions {
 // Pub/Sub's messages reach 10 MB, and base64 adds a third.
 const BODY_BYTES_MAX = 15 * 1024 * 1024
 
-// Who sends slowly, or begins and sends no more, is not waited for. What an answer takes has nothing to do with it.
-const HEAD_MS_MAX = 10_000
+// Of sending it: what an answer takes has nothing to do with it.
 const REQUEST_MS_MAX = 60_000
-const CHECK_MS = 2_000
 const CONNECTIONS_MAX = 1_000
 
 /** Serves push deliveries. This is the one place that decides whether a message is acknowledged, and logs why not. */
@@ -54,7 +53,7 @@ export async function startPushServer(options: PushServerOptions): Promise<{ url
     bodyLimit: BODY_BYTES_MAX,
     forceCloseConnections: "idle",
     requestTimeout: REQUEST_MS_MAX,
-    http: { headersTimeout: HEAD_MS_MAX, connectionsCheckingInterval: CHECK_MS },
+    http: slowClientLimits,
   })
   server.server.maxConnections = CONNECTIONS_MAX
   server.get("/healthz", () => ({ status: "ok" }))
