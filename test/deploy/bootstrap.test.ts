@@ -149,6 +149,7 @@ describe("roles.txt", () => {
     expect(broad).toEqual([
       "planner roles/cloudsql.client",
       "planner custom/daybookSubscriptionCreator",
+      "planner custom/daybookSubscriptionRemover",
       "planner roles/telemetry.tracesWriter",
       "worker roles/cloudsql.client",
       "worker roles/pubsub.subscriber",

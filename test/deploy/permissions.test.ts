@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises"
 import { afterAll, beforeAll, expect, test, vi } from "vitest"
 import type { Call } from "../../services/emulators/faults.ts"
 import { createProcessFinder } from "../faults/find-process.ts"
+import { type PushRelay, startPushRelay } from "../faults/push-relay.ts"
 import { date, type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
 
 /*
@@ -67,10 +68,12 @@ interface SeenCall {
 }
 
 let pipeline: Pipeline
+let relay: PushRelay
 const seen = new Map<string, SeenCall>()
 beforeAll(async () => {
   pipeline = await startPipeline({ pagePort: 0, shardPurchases: 30 })
   const { cloud } = pipeline
+  relay = await startPushRelay(cloud, pipeline.pubsub)
   const find = createProcessFinder()
   const ports = {
     pubsub: cloud.pubsub.port,
@@ -104,11 +107,16 @@ beforeAll(async () => {
   for (const faults of [cloud.pubsub.faults, cloud.storage.faults, cloud.runJobs.faults])
     faults.add({ matches: () => true, before: watch })
 })
-afterAll(() => pipeline?.stop())
+afterAll(async () => {
+  await relay?.stop()
+  await pipeline?.stop()
+})
 
 test("a run, its rerun, a cancelled one, an audit and its repair, and a person at the desk make only calls that a role allows", async () => {
   await pipeline.query(...purchasesOf(80, 4))
   expect(await pipeline.start()).toMatchObject({ verdict: "complete" })
+  // Delivered again after the verdict, as every message may be.
+  for (const delivery of [...relay.deliveries]) expect(await relay.redeliver(delivery)).toEqual([204])
   // Drift: found by an audit, and repaired.
   await pipeline.query(...purchasesOf(5, 2))
   await pipeline.publish("audit-requests", { from: date, to: date })
