@@ -54,6 +54,26 @@ export function shopDates(source: ShopSource, day: Bounds): string[] {
   return dates
 }
 
+/** One date of one source: a contiguous slice of the index. */
+export interface DaySlice {
+  source: ShopSource
+  date: string
+  /** How much of the date's 24 hours are the day's. */
+  share: number
+}
+
+/** The slices that a day takes from. */
+export function listSlices(day: Bounds): DaySlice[] {
+  return shopSources.flatMap((source) => {
+    const { fromAt, toAt } = clockBounds(source, day)
+    return shopDates(source, day).map((date) => {
+      const midnight = Date.parse(`${date}T00:00:00Z`)
+      const ms = Math.min(toAt.getTime(), midnight + MS_PER_DAY) - Math.max(fromAt.getTime(), midnight)
+      return { source, date, share: ms / MS_PER_DAY }
+    })
+  })
+}
+
 /** `FROM purchases` through the day's index, whatever the optimizer's statistics say today. */
 export function fromSource(day: Pick<ShopDay, "sourceIndex">, { table }: ShopSource): SQL {
   return sql`FROM ${table} FORCE INDEX (${sql.identifier(day.sourceIndex)})`
@@ -64,15 +84,26 @@ export function inSlice(day: ShopDay, span: Span): DayFilter {
   return (source) => inDates(source, day, span, shopDates(source, day))
 }
 
+/** The same of one of its slices. */
+export function inDateSlice(day: ShopDay, { source, date }: DaySlice, span: Span): SQL {
+  return inDates(source, day, span, [date])
+}
+
 /** The same of some of its dates. */
-export function inDates(source: ShopSource, day: Bounds, span: Span, dates: string[]): SQL {
-  const { purchasedOn, userId } = source.table
-  const bounds = inSpan(userId, span)
+function inDates(source: ShopSource, day: Bounds, span: Span, dates: string[]): SQL {
+  return and(onDates(source, span, dates), ...withinDates(source, day)) as SQL
+}
+
+/** Whatever the index has of a slice, also what lies outside the day. */
+export function onDate({ source, date }: DaySlice, span: Span): SQL {
+  return onDates(source, span, [date])
+}
+
+function onDates({ table: { purchasedOn, userId } }: ShopSource, span: Span, dates: string[]): SQL {
   return and(
     dates.length === 1 ? sql`${purchasedOn} = ${dates[0]}` : sql`${purchasedOn} IN ${dates}`,
     // Without bounds nothing else keeps guests out.
-    bounds ?? isNotNull(userId),
-    ...withinDates(source, day),
+    inSpan(userId, span) ?? isNotNull(userId),
   ) as SQL
 }
 

@@ -14,7 +14,7 @@ export interface BalanceFigures {
   longestTask: number
 }
 
-const PURCHASES = 200_000
+const PURCHASES = 400_000
 const SHARDS = 20
 const TASKS = [2, 10]
 const RANDOM = "(CRC32(n * 1999999973) / 4294967296e0)"

@@ -36,8 +36,8 @@ export interface RowsFigures {
   steps: Record<RowsStep, RowsRead>
 }
 
-// What matters is how much is read, not how fast: a hundred days of this are loaded in seconds.
-const PURCHASES = 20_000
+// What matters is how much is read, not how fast. A day of fewer is read to plan it.
+const PURCHASES = 200_000
 const SHARDS = 20
 
 /**

@@ -66,7 +66,7 @@ export function readBenchOptions(args: string[], env: NodeJS.ProcessEnv): BenchO
     )
     .addOption(count("--sample-users <count>", "users that each query-per-user task really does", 5_000, 1, 10_000_000))
     .addOption(numbers("--shards <counts>", "numbers of nearly empty shards to orchestrate", [10, 100, 1_000]))
-    .addOption(numbers("--history <days>", "days of history with which rows read are counted", [1, 10, 100]))
+    .addOption(numbers("--history <days>", "days of history with which rows read are counted", [1, 10]))
     .addOption(new Option("--only <sections...>", "measure only these").choices(sectionNames as unknown as string[]))
     .option("--json <file>", "write all figures to this file, too")
     .addOption(databaseOption())

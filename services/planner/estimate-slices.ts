@@ -1,0 +1,131 @@
+import { shopLayout } from "../../schemas/database/shop.ts"
+import type { UserId } from "../../schemas/database/user-type.ts"
+import type { Database } from "../../shared/database/open-database.ts"
+import { estimateRanges } from "../../shared/day/estimate-day.ts"
+import type { ShopDay } from "../../shared/day/shop-day.ts"
+import type { Range } from "../../shared/range.ts"
+import { countRows, findCountedMax } from "./estimate-scale.ts"
+import type { Part } from "./part.ts"
+import { splitKeys } from "./split-keys.ts"
+import { findEnd, walkSlices } from "./walk-slices.ts"
+
+/*
+ * The optimizer of either server knows about how many entries of an index lie between two keys by following both down
+ * the tree ("index dives": https://dev.mysql.com/doc/refman/8.4/en/range-optimization.html): a few pages, however many
+ * entries there are.
+ */
+
+// A smaller day is read in less time than it is estimated.
+const WALK_ROWS = 50_000
+
+// A shard is off by half of such a part, and by what the estimates of its parts are off together.
+const PARTS_PER_SHARD = 8
+
+// Of parts that are smaller than they need be by so much, few are too big.
+const SPARE_PARTS = 1.5
+const TOO_BIG = 2
+
+// Estimates of a part are within a tenth or two.
+const TRUSTED_FACTOR = 1.6
+
+// A statement of so many estimates takes some milliseconds.
+const ESTIMATES_AT_ONCE = 64
+
+// Numbers of 64 bits are cut to single ones in fewer.
+const DEPTH_MAX = 40
+
+interface Walk {
+  db: Database
+  day: ShopDay
+  shardPurchases: number
+  /** Up to which number an estimate is a count, where that was found. */
+  countedMax: number | undefined
+  /** Whether about as much was there as was estimated; undefined until it was looked at. */
+  isTrusted?: boolean
+}
+
+/** What is still to be cut: the users of a range, none beyond the last of them. */
+interface Rest {
+  range: Range & { from: UserId }
+  last: UserId
+  rows: number
+  depth: number
+}
+
+/**
+ * Cuts a range of a day's users into parts well below a shard, in their order, without reading the day. What cannot be
+ * estimated is walked along: a small day, keys between which none can be named, an index of which estimates are wrong.
+ */
+export async function* estimateSlices(
+  db: Database,
+  day: ShopDay,
+  range: Range,
+  shardPurchases: number,
+): AsyncGenerator<Part> {
+  const [[rows = 0], first, last] = await Promise.all([
+    estimateRanges(db, day, [range]),
+    findEnd(db, day, range),
+    findEnd(db, day, range, "last"),
+  ])
+  if (rows <= WALK_ROWS || !first || !last) yield* walkSlices(db, day, range, shardPurchases)
+  else {
+    const whole = { ...range, from: first.userId }
+    const walk: Walk = { db, day, shardPurchases, countedMax: await findCountedMax(db, day, whole, last.userId) }
+    yield* cutRest(walk, { range: whole, last: last.userId, rows, depth: 0 })
+  }
+}
+
+async function* cutRest(walk: Walk, { range, last, rows, depth }: Rest): AsyncGenerator<Part> {
+  const { db, day, shardPurchases } = walk
+  const partRows = shardPurchases / PARTS_PER_SHARD
+  const keys = splitKeys(shopLayout.userType, range.from, last, Math.ceil((rows / partRows) * SPARE_PARTS))
+  if (keys.length === 0 || depth > DEPTH_MAX) {
+    yield* walkSlices(db, day, range, shardPurchases)
+    return
+  }
+  const starts = [range.from, ...keys]
+  for (let at = 0; at < starts.length; at += ESTIMATES_AT_ONCE) {
+    const ends = starts.slice(at + 1, at + 1 + ESTIMATES_AT_ONCE)
+    const ranges = starts.slice(at, at + ESTIMATES_AT_ONCE).map((from, n) => ({ from, to: ends[n] ?? range.to }))
+    // Where nearly all is among the first, the others need no look of their own.
+    const next = starts[at + ESTIMATES_AT_ONCE]
+    const beyond = next === undefined ? [] : [{ from: next, to: range.to }]
+    const estimates = await estimateRanges(db, day, [...ranges, ...beyond], walk.countedMax)
+    for (const [n, part] of ranges.entries()) {
+      const estimate = estimates[n] ?? 0
+      const isTooBig = estimate > partRows * TOO_BIG
+      if (!isTooBig && estimate > partRows / 2) walk.isTrusted ??= await isTrue(walk, part, estimate)
+      if (walk.isTrusted === false) {
+        yield* walkSlices(db, day, { from: part.from, to: range.to }, shardPurchases)
+        return
+      }
+      if (isTooBig) {
+        yield* cutPart(walk, { range: part, last: ends[n] ?? last, rows: estimate, depth: depth + 1 }, rows)
+      } else if (estimate > 1) yield { from: part.from, rows: estimate }
+    }
+    const left = estimates[ranges.length]
+    if (next !== undefined && left !== undefined && left <= partRows) {
+      yield { from: next, rows: left }
+      return
+    }
+  }
+}
+
+/** Cuts a part that is too big. Where it has most of what the whole has, its users are looked up: they may be few, or one. */
+async function* cutPart(walk: Walk, part: Rest, wholeRows: number): AsyncGenerator<Part> {
+  if (part.rows < wholeRows / 2) {
+    yield* cutRest(walk, part)
+    return
+  }
+  const { db, day } = walk
+  const [first, last] = await Promise.all([findEnd(db, day, part.range), findEnd(db, day, part.range, "last")])
+  if (!first || !last) return
+  if (first.order === last.order) yield { from: first.userId, order: first.order, rows: part.rows }
+  else yield* cutRest(walk, { ...part, range: { ...part.range, from: first.userId }, last: last.userId })
+}
+
+/** Whether about as many rows are there as an estimate says: the index still has those that were deleted just now. */
+async function isTrue({ db, day }: Walk, range: Range, estimate: number): Promise<boolean> {
+  const count = await countRows(db, day, range)
+  return count * TRUSTED_FACTOR >= estimate && count <= estimate * TRUSTED_FACTOR
+}
