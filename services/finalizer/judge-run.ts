@@ -1,3 +1,4 @@
+import { setImmediate as giveWay } from "node:timers/promises"
 import type { Manifest } from "../../schemas/documents/manifest_pb.ts"
 import type { UserChange } from "../../shared/day/compare-totals.ts"
 import type { RowTotals } from "../../shared/day/revenue-rows.ts"
@@ -21,13 +22,17 @@ export interface Finding {
   users?: UserChange[]
 }
 
+// Some milliseconds: whoever else asks something of the finalizer meanwhile is answered.
+const SHARDS_AT_ONCE = 2_000
+
 /**
  * Compares what was promised with what is there, and names every shard that falls short, in the order of the indexes:
  * at most one finding each, the first of missing, failed, corrupt, drifted. No finding at all is a complete run.
  */
-export function judgeRun(run: Run, evidence: Evidence): Finding[] {
+export async function judgeRun(run: Run, evidence: Evidence): Promise<Finding[]> {
   const findings = run.dispatchError ? [judgeDispatch(run.dispatchError)] : judgePlan(run, evidence)
-  for (const of of evidence.shards) {
+  for (const [at, of] of evidence.shards.entries()) {
+    if (at % SHARDS_AT_ONCE === 0) await giveWay()
     const finding = judgeShard(run, of)
     if (finding) findings.push({ index: of.shard.shardIndex, ...finding })
   }

@@ -48,7 +48,7 @@ export async function verifyRun(context: VerifyContext, run: Run): Promise<Verif
   const { db, source, bucket } = context
   try {
     const evidence = await inSpan("gather evidence", {}, () => gatherEvidence(db, source, bucket, run, context))
-    const findings = await nameUsers(db, source, run, evidence.shards, judgeRun(run, evidence))
+    const findings = await nameUsers(db, source, run, evidence.shards, await judgeRun(run, evidence))
     // Before anything is decided: what readers saw until now is still there.
     const changes = findings.length > 0 ? undefined : await compareVersions(db, bucket, run, evidence, context)
     const rows = evidence.shards.map((shard) => shard.rows)

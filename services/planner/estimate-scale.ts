@@ -34,7 +34,13 @@ export async function findCountedMax(
       { range: { from: part.range.from, to: middle }, last: middle },
       { range: { from: middle, to: part.range.to }, last: part.last },
     ]
-    const said = (await explainSlices(db, day, halves.map((half) => half.range))).map((each) => each[slice] ?? 0)
+    const said = (
+      await explainSlices(
+        db,
+        day,
+        halves.map((half) => half.range),
+      )
+    ).map((each) => each[slice] ?? 0)
     const sum = said.reduce((all, half) => all + half, 0)
     const most = Math.max(...said)
     // Ten pages have more than the bigger half and less than both; what is doubled begins at twice as much.

@@ -58,5 +58,10 @@ function alphabetOf(type: WordType): string[] {
 }
 
 function placeOf(alphabet: string[], unit: string | undefined): number {
-  return unit === undefined ? 0 : Math.max(0, alphabet.findLastIndex((known) => known <= unit))
+  return unit === undefined
+    ? 0
+    : Math.max(
+        0,
+        alphabet.findLastIndex((known) => known <= unit),
+      )
 }

@@ -1,7 +1,7 @@
 import { findShardAt } from "../../shared/ledger/find-shards.ts"
 import { claimLeft } from "./claim-left.ts"
 import { claimOffered } from "./claim-offered.ts"
-import { ask, type ClaimContext, claimNew, type Work } from "./claim-work.ts"
+import { ask, type ClaimContext, type ComputeWork, claimNew, type Work } from "./claim-work.ts"
 import { ItemQueue } from "./item-queue.ts"
 
 /**
@@ -14,16 +14,15 @@ export async function* claimItems(context: ClaimContext): AsyncGenerator<Work> {
   // The first attempt has none before it; ten thousand tasks that all looked would read the whole dispatch each.
   if (context.task.attempt > 0) yield* claimLeft(context)
   if (signal.aborted) return
-  const own = await claimOwn(context)
-  // Claimed first: the client that pulls takes 0.1 s to load, and the database computes meanwhile.
   const queue = new ItemQueue(context.items, context.itemsMax)
-  if (context.isShared) queue.fetch()
-  yield* own
+  // The client that pulls takes this process 0.1 s to load.
+  const meanwhile = context.isShared ? () => queue.fetch() : context.items.open
+  for (const own of await claimOwn(context)) yield { ...own, meanwhile }
   yield* claimOffered(context, queue)
 }
 
 /** The shard at the place of the dispatch that is the task's index, unless another task had it already. */
-async function claimOwn(context: ClaimContext): Promise<Work[]> {
+async function claimOwn(context: ClaimContext): Promise<ComputeWork[]> {
   const { db, runId, dispatch, task } = context
   const own = await ask(context, "find the own shard", () => findShardAt(db, runId, dispatch, task.taskIndex))
   return own?.state === "offered" ? claimNew(context, own) : []

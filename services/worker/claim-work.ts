@@ -9,9 +9,17 @@ import type { ItemSource } from "./pull-item.ts"
 /** What a task is to do next with a shard. */
 export type Work =
   /** Claimed: compute it. `crashes` is how often an attempt has died with it. */
-  | { kind: "compute"; claim: Claim; crashes: number }
+  | ComputeWork
   /** Done or failed by an earlier attempt, which may not have reported it: write its manifest and report it. */
   | { kind: "report"; claim: Claim }
+
+export interface ComputeWork {
+  kind: "compute"
+  claim: Claim
+  crashes: number
+  /** What keeps this process busy, and is best done while the database is. */
+  meanwhile?: (() => void) | undefined
+}
 
 export interface ClaimContext {
   db: Database
@@ -34,7 +42,7 @@ export interface ClaimContext {
 export async function claimNew(
   context: ClaimContext,
   shard: Pick<Shard, "runId" | "shardIndex" | "dispatch">,
-): Promise<Work[]> {
+): Promise<ComputeWork[]> {
   if (!(await context.gate.pass())) return []
   const claim = await claimAgain(context, shard)
   return claim ? [{ kind: "compute", claim, crashes: 0 }] : []

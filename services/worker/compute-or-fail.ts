@@ -7,19 +7,21 @@ import { formatRange } from "../../shared/range.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import { inSpan } from "../../shared/telemetry/tracing.ts"
 import { isTransient } from "../../shared/transient.ts"
+import type { ComputeWork } from "./claim-work.ts"
 import { computeShard } from "./compute-shard.ts"
 import { findUnfitUser } from "./find-unfit-user.ts"
 import type { WorkContext } from "./work-context.ts"
 
 /** Computes a claimed shard, or marks it failed with the reason. Throws what a later attempt may get past. */
-export async function computeOrFail(context: WorkContext, claim: Claim, crashes: number): Promise<void> {
+export async function computeOrFail(context: WorkContext, work: ComputeWork): Promise<void> {
+  const { claim, crashes, meanwhile } = work
   const { db, source, run, task, signal } = context
   if (crashes >= context.crashesMax) {
     const error = `its task died ${crashes} times while computing it: see the logs of task ${task.taskIndex} of execution ${task.execution}`
     await failClaim(context, claim, new PermanentError(error))
     return
   }
-  const compute = () => computeShard(db, run, claim, source)
+  const compute = () => computeShard(db, run, claim, source, { meanwhile })
   try {
     await inSpan("compute shard", {}, () =>
       retryTransient(`compute shard ${claim.shardIndex} of run ${run.runId}`, compute, context),

@@ -7,6 +7,11 @@ import { finishShard } from "../../shared/ledger/finish-shard.ts"
 import { shardRange } from "../../shared/ledger/shard-range.ts"
 import { type CopyOptions, copyRows } from "./copy-rows.ts"
 
+interface ComputeOptions extends CopyOptions {
+  /** Called when the database is at work. */
+  meanwhile?: (() => void) | undefined
+}
+
 /**
  * Computes a claimed shard in one transaction: whatever happens, either all of it is committed under this claim's
  * epoch or nothing is. Throws StaleEpochError, having written nothing, if the claim is not the newest. Repeating it
@@ -17,7 +22,7 @@ export async function computeShard(
   run: Run,
   claim: Claim,
   source?: Pool,
-  options?: CopyOptions,
+  { meanwhile, ...options }: ComputeOptions = {},
 ): Promise<void> {
   await db.transaction(async (tx) => {
     const shard = await lockClaim(tx, claim)
@@ -25,8 +30,10 @@ export async function computeShard(
     const range = shardRange(shard)
     // Under a shard's first claim nothing was ever committed that would have to go.
     if (claim.epoch > 1) await deleteRange(tx, run, range)
-    if (source) await copyRows(tx, source, run, range, options)
-    else await insertTotals(tx, run, run, range)
+    const inserting = source ? copyRows(tx, source, run, range, options) : insertTotals(tx, run, run, range)
+    // Its first statement is sent by then.
+    if (meanwhile) setImmediate(meanwhile)
+    await inserting
     const [written] = await sumRows(tx, run, [range])
     if (!written) throw new Error(`no totals of shard ${claim.shardIndex} of run ${claim.runId}`)
     await finishShard(tx, claim, written)

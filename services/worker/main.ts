@@ -3,13 +3,10 @@ import { openDatabase } from "../../shared/database/open-database.ts"
 import { openSource } from "../../shared/database/open-source.ts"
 import { routeDatabase } from "../../shared/database/route-database.ts"
 import { PermanentError } from "../../shared/errors.ts"
-import { openBucket } from "../../shared/google/open-bucket.ts"
-import { openPubSub } from "../../shared/google/open-pubsub.ts"
 import { findDispatch } from "../../shared/ledger/find-dispatches.ts"
 import { findRun } from "../../shared/ledger/find-runs.ts"
 import { countShards, type TaskAttempt } from "../../shared/ledger/find-shards.ts"
 import { runProcess } from "../../shared/lifecycle.ts"
-import { topics } from "../../shared/messages/topics.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import { errorFields } from "../../shared/telemetry/error-fields.ts"
 import { createLog, type Log } from "../../shared/telemetry/log.ts"
@@ -19,6 +16,7 @@ import { continueTrace, inSpan } from "../../shared/telemetry/tracing.ts"
 import { openClaimGate } from "./claim-gate.ts"
 import { claimItems } from "./claim-items.ts"
 import { readThrottle, readWorkerConfig, type WorkerConfig } from "./config.ts"
+import type { GoogleClients } from "./google-clients.ts"
 import { performWork } from "./perform-work.ts"
 import { openItemSource } from "./pull-item.ts"
 
@@ -94,8 +92,9 @@ async function runTask(
   const countSoFar = () => countShards(db, runId)
   const shards = shardCount ?? (await retryTransient("count the shards", countSoFar, { log, signal }))
 
-  const pubsub = openPubSub(config)
-  const items = openItemSource(pubsub, runId, log)
+  let opening: Promise<GoogleClients> | undefined
+  const google = () => (opening ??= import("./google-clients.ts").then((loaded) => loaded.openGoogleClients(config)))
+  const items = openItemSource(google, runId, log)
   const itemsMax = countItemsAtOnce(shards, tasks)
   const isShared = shardCount === undefined || shards > tasks
   const gate = openClaimGate({ db, shop: source.db, runId, throttle: readThrottle(config), flush, log, signal })
@@ -104,8 +103,7 @@ async function runTask(
     db,
     source: source.db === db ? undefined : source.pool,
     shop: source.db,
-    bucket: openBucket(config),
-    reports: pubsub.topic(topics.shardReports, { batching: { maxMessages: 1 } }),
+    google,
     log,
     run,
     task,
@@ -132,4 +130,6 @@ function countItemsAtOnce(shards: number, tasks: number): number {
   return Math.min(Math.max(1, Math.floor(shards / tasks / BATCHES_PER_TASK)), ITEMS_MAX)
 }
 
-if (import.meta.main) void runProcess(run)
+const warmUp = () => import("./google-clients.ts").then((loaded) => loaded.warmUp())
+
+if (import.meta.main) void runProcess(run, warmUp)

@@ -49,7 +49,7 @@ async function finishWork(context: WorkContext, work: Work, commit: () => void):
   const { shardIndex, epoch } = work.claim
   const startedAt = performance.now()
   try {
-    if (work.kind === "compute") await computeOrFail(context, work.claim, work.crashes)
+    if (work.kind === "compute") await computeOrFail(context, work)
     const shard = await retryTransient(
       `read shard ${shardIndex}`,
       () => findShard(context.db, run.runId, shardIndex),
@@ -59,10 +59,9 @@ async function finishWork(context: WorkContext, work: Work, commit: () => void):
       throw new StaleEpochError(`shard ${shardIndex} has a newer claim than ${epoch}`)
     commit()
     noteFields({ state: shard.state })
-    if (shard.state === "done") {
-      await inSpan("write manifest", {}, () => writeManifest(context.bucket, run, shard, context))
-    }
-    await inSpan("send shard-reports", {}, () => sendReport(context.reports, shard, context), { kind: "producer" })
+    const { bucket, reports } = await context.google()
+    if (shard.state === "done") await inSpan("write manifest", {}, () => writeManifest(bucket, run, shard, context))
+    await inSpan("send shard-reports", {}, () => sendReport(reports, shard, context), { kind: "producer" })
     const ms = Math.round(performance.now() - startedAt)
     log.info({ purchases: shard.purchases?.toString(), ms }, "a shard is finished")
   } catch (error) {

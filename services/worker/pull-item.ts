@@ -1,5 +1,4 @@
-import type { PubSub } from "@google-cloud/pubsub"
-import { v1 } from "@google-cloud/pubsub"
+import type { v1 } from "@google-cloud/pubsub"
 import { MalformedError, parseJson } from "../../schemas/json.ts"
 import { WorkItemSchema } from "../../schemas/messages/work_item_pb.ts"
 import { describeError } from "../../shared/errors.ts"
@@ -7,8 +6,7 @@ import { hasStatus } from "../../shared/google/grpc-status.ts"
 import { runSubscription } from "../../shared/messages/run-subscription.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import type { Log } from "../../shared/telemetry/log.ts"
-
-type ClientOptions = NonNullable<ConstructorParameters<typeof v1.SubscriberClient>[0]>
+import type { GoogleClients } from "./google-clients.ts"
 
 export interface PulledItem {
   index: number
@@ -17,6 +15,8 @@ export interface PulledItem {
 }
 
 export interface ItemSource {
+  /** Loads what pulling needs, before it is needed. */
+  open: () => void
   /** At most so many items as there are now; none if none came in time. */
   pull: (itemsMax: number) => Promise<PulledItem[]>
   /** Does not fail: an item that is not acknowledged comes again, and whoever gets it finds its shard claimed. */
@@ -26,27 +26,25 @@ export interface ItemSource {
 // How long a task waits for an item that the ledger says is offered, before it claims it without one.
 const PULL_TIMEOUT_MS = 1_000
 
-/**
- * Pulls work items of one run: the plain pull, whose `maxMessages` is exact. The client is made for the first of them:
- * its protocol descriptions take 0.1 s to load, and the shard at the task's own index needs none.
- */
-export function openItemSource(pubsub: PubSub, runId: string, log: Log): ItemSource {
-  const subscription = `projects/${pubsub.projectId}/subscriptions/${runSubscription(runId)}`
-  let opening: Promise<v1.SubscriberClient> | undefined
-  const openClient = () =>
-    (opening ??= pubsub.getClientConfig().then((config) => new v1.SubscriberClient(config as ClientOptions)))
-
+/** Pulls work items of one run: the plain pull, whose `maxMessages` is exact. */
+export function openItemSource(google: () => Promise<GoogleClients>, runId: string, log: Log): ItemSource {
+  const openClient = async () => {
+    const { subscriber, projectId } = await google()
+    return { subscriber, subscription: `projects/${projectId}/subscriptions/${runSubscription(runId)}` }
+  }
   const acknowledge = async (items: Pick<PulledItem, "ackId">[]) => {
     if (items.length === 0) return
+    const { subscriber, subscription } = await openClient()
     const request = { subscription, ackIds: items.map(({ ackId }) => ackId) }
     const what = `acknowledge work items of run ${runId}`
-    await retryTransient(what, async () => (await openClient()).acknowledge(request), { log }).catch((error) =>
+    await retryTransient(what, () => subscriber.acknowledge(request), { log }).catch((error) =>
       log.warn({ subscription, error: describeError(error) }, "work items cannot be acknowledged"),
     )
   }
   const pull = async (itemsMax: number): Promise<PulledItem[]> => {
     const items: PulledItem[] = []
-    for (const { ackId, message } of await pullMessages(await openClient(), subscription, itemsMax, log)) {
+    const { subscriber, subscription } = await openClient()
+    for (const { ackId, message } of await pullMessages(subscriber, subscription, itemsMax, log)) {
       const text = Buffer.from((message?.data as Uint8Array | undefined) ?? []).toString("utf8")
       try {
         const { index, dispatch } = parseJson(WorkItemSchema, text)
@@ -60,7 +58,9 @@ export function openItemSource(pubsub: PubSub, runId: string, log: Log): ItemSou
     }
     return items
   }
-  return { pull, acknowledge }
+  // What fails is found where it is needed.
+  const open = () => void google().catch(() => undefined)
+  return { open, pull, acknowledge }
 }
 
 async function pullMessages(client: v1.SubscriberClient, subscription: string, maxMessages: number, log: Log) {

@@ -1,10 +1,9 @@
-import type { Topic } from "@google-cloud/pubsub"
-import type { Bucket } from "@google-cloud/storage"
 import type { Pool } from "mysql2"
 import type { Database } from "../../shared/database/open-database.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import type { TaskAttempt } from "../../shared/ledger/find-shards.ts"
 import type { Log } from "../../shared/telemetry/log.ts"
+import type { GoogleClients } from "./google-clients.ts"
 
 /** What a task works with, from its start to its end. */
 export interface WorkContext {
@@ -13,8 +12,8 @@ export interface WorkContext {
   source: Pool | undefined
   /** The same for single statements; the database itself unless the shop is elsewhere. */
   shop: Database
-  bucket: Bucket
-  reports: Topic
+  /** Opens them when they are first asked for. */
+  google: () => Promise<GoogleClients>
   log: Log
   run: Run
   task: TaskAttempt

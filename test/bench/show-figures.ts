@@ -122,7 +122,7 @@ export function showGrowth({ planner, finalizer }: GrowthFigures): string[] {
     [
       ["purchases planned", planner.purchases],
       ["shards", planner.shards],
-      ["probes", planner.probes],
+      ["statements", planner.statements],
       ["planner's own time", seconds(planner.ms)],
       ["bytes of the plan", planner.planBytes],
       ["biggest shard / mean", ratio(planner.evenness)],
@@ -130,6 +130,7 @@ export function showGrowth({ planner, finalizer }: GrowthFigures): string[] {
       ["gathering", seconds(finalizer.gatherMs)],
       ["judging", seconds(finalizer.judgeMs)],
       ["composing", seconds(finalizer.composeMs)],
+      ["event loop blocked at most", seconds(finalizer.blockedMs)],
       ["findings", finalizer.findings],
     ],
   )

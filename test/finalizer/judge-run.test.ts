@@ -61,7 +61,7 @@ function soundEvidence() {
 
 type SoundEvidence = ReturnType<typeof soundEvidence>
 
-function judge(harm: (evidence: SoundEvidence) => void): Finding[] {
+function judge(harm: (evidence: SoundEvidence) => void): Promise<Finding[]> {
   const evidence = soundEvidence()
   harm(evidence)
   return judgeRun(run, evidence satisfies Evidence)
@@ -71,8 +71,8 @@ const of = (evidence: SoundEvidence, index: number) => evidence.shards[index] as
 const shardOf = (evidence: SoundEvidence, index: number) => of(evidence, index).shard
 const manifestOf = (evidence: SoundEvidence, index: number) => of(evidence, index).manifest as Manifest
 
-test("where everything is right there is no finding", () => {
-  expect(judge(() => {})).toEqual([])
+test("where everything is right there is no finding", async () => {
+  expect(await judge(() => {})).toEqual([])
 })
 
 describe("one shard at fault is named with what is wrong", () => {
@@ -98,8 +98,8 @@ describe("one shard at fault is named with what is wrong", () => {
     ["says checksum 40", "corrupt", (e) => Object.assign(of(e, 1).rows, { checksum: 41n })],
     ["the shop now has 21 purchases of 30", "drifted", (e) => Object.assign(of(e, 1).source, { purchases: 21n })],
     ["the shop now has 20 purchases of -5", "drifted", (e) => Object.assign(of(e, 1).source, { amountCents: -5n })],
-  ])("%s", (reason, kind, harm) => {
-    const findings = judge(harm)
+  ])("%s", async (reason, kind, harm) => {
+    const findings = await judge(harm)
     expect(findings).toHaveLength(1)
     expect(findings[0]).toMatchObject({ index: 1, kind })
     expect(findings[0]?.reason).toContain(reason)
@@ -115,14 +115,14 @@ describe("what is wrong with the run as a whole has no index", () => {
     ["has another range in the ledger", (e) => Object.assign(of(e, 0), { range: { to: 99n } })],
     ["a manifest of shard 7, which the plan does not have", (e) => e.strangers.push(7)],
     ["notes.txt is among the manifests", (e) => e.strangers.push("shards/notes.txt")],
-  ])("%s", (reason, harm) => {
-    const findings = judge(harm).filter((finding) => finding.index === undefined)
+  ])("%s", async (reason, harm) => {
+    const findings = (await judge(harm)).filter((finding) => finding.index === undefined)
     expect(findings.some((finding) => finding.kind === "corrupt" && finding.reason.includes(reason))).toBe(true)
   })
 })
 
-test("two changes of the source that cancel out over the day are still found, each in its shard", () => {
-  const findings = judge((evidence) => {
+test("two changes of the source that cancel out over the day are still found, each in its shard", async () => {
+  const findings = await judge((evidence) => {
     Object.assign(of(evidence, 0).source, { amountCents: 31n })
     Object.assign(of(evidence, 2).source, { amountCents: 29n })
   })
@@ -132,18 +132,25 @@ test("two changes of the source that cancel out over the day are still found, ea
   ])
 })
 
-test("no single changed number of a manifest goes unnoticed", () => {
+test("no single changed number of a manifest goes unnoticed", async () => {
   const numbers = ["epoch", "rows", "purchases", "amountCents", "checksum", "index", "version"] as const
-  fc.assert(
-    fc.property(fc.nat({ max: 2 }), fc.constantFrom(...numbers), fc.integer({ min: 1 }), (index, field, change) => {
-      const findings = judge((evidence) => {
-        const manifest = manifestOf(evidence, index)
-        const value = manifest[field] ?? ""
-        const changed = BigInt(value) + BigInt(change)
-        const retyped = { number: Number(changed), string: String(changed), bigint: changed }[typeof value as "number"]
-        Object.assign(manifest, { [field]: retyped })
-      })
-      expect(findings.map((finding) => finding.index)).toEqual([index])
-    }),
+  await fc.assert(
+    fc.asyncProperty(
+      fc.nat({ max: 2 }),
+      fc.constantFrom(...numbers),
+      fc.integer({ min: 1 }),
+      async (index, field, change) => {
+        const findings = await judge((evidence) => {
+          const manifest = manifestOf(evidence, index)
+          const value = manifest[field] ?? ""
+          const changed = BigInt(value) + BigInt(change)
+          const retyped = { number: Number(changed), string: String(changed), bigint: changed }[
+            typeof value as "number"
+          ]
+          Object.assign(manifest, { [field]: retyped })
+        })
+        expect(findings.map((finding) => finding.index)).toEqual([index])
+      },
+    ),
   )
 })

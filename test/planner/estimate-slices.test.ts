@@ -37,7 +37,8 @@ afterAll(async () => {
 })
 
 async function readRows(): Promise<number> {
-  const query = "SHOW SESSION STATUS WHERE Variable_name IN ('Handler_read_next', 'Handler_read_prev', 'Handler_read_key')"
+  const query =
+    "SHOW SESSION STATUS WHERE Variable_name IN ('Handler_read_next', 'Handler_read_prev', 'Handler_read_key')"
   return allRows<{ Value: string }>(await planner.db.execute(query)).reduce((sum, row) => sum + Number(row.Value), 0)
 }
 

@@ -263,7 +263,7 @@ describe("what a server refuses again and again", () => {
     const run = await runOf(message.id)
     expect(run).toMatchObject({ state: "verifying", dispatchError: expect.stringContaining("no role") as string })
     const evidence = { plan: "", shards: [], strangers: [], guests: { purchases: 0n, amountCents: 0n, parts: [] } }
-    const [finding] = judgeRun(run, evidence)
+    const [finding] = await judgeRun(run, evidence)
     expect(finding).toMatchObject({
       kind: "failed",
       reason: expect.stringMatching(/not be started: .*no role/) as string,

@@ -23,7 +23,9 @@ describe("splitKeys", () => {
   })
 
   it("names keys of bytes that no column refuses, in their order", () => {
-    const bytes = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((key) => Buffer.from(key).toString("hex").toUpperCase())
+    const bytes = fc
+      .uint8Array({ minLength: 16, maxLength: 16 })
+      .map((key) => Buffer.from(key).toString("hex").toUpperCase())
     fc.assert(
       fc.property(bytes, bytes, parts, (one, other, parts) => {
         const [from, to] = [one, other].toSorted() as [string, string]

@@ -33,7 +33,7 @@ function startTask() {
   }
   const ended = (async () => {
     const task = { execution: "e", taskIndex: 0, attempt: 0 }
-    const items = { pull, acknowledge: () => Promise.resolve() }
+    const items = { open: () => undefined, pull, acknowledge: () => Promise.resolve() }
     const log = pino({ level: "silent" })
     const context = {
       db: database.db,
