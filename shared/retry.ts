@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises"
 import pRetry from "p-retry"
 import { describeError } from "./errors.ts"
 import type { Log } from "./telemetry/log.ts"
@@ -13,6 +14,8 @@ export interface RetryOptions {
   signal?: AbortSignal
   /** Further tries after the first. */
   retriesMax?: number
+  /** Milliseconds after which a try that is not answered has failed; whatever it calls decides by default. */
+  deadlineMs?: number
 }
 
 /**
@@ -20,7 +23,8 @@ export interface RetryOptions {
  * exponential, capped and jittered. `what` names the call and its id for the log.
  */
 export async function retryTransient<T>(what: string, call: () => Promise<T>, options: RetryOptions): Promise<T> {
-  return pRetry(call, {
+  const { deadlineMs } = options
+  return pRetry(deadlineMs === undefined ? call : () => withDeadline(call, deadlineMs), {
     retries: options.retriesMax ?? RETRIES_MAX,
     factor: 2,
     minTimeout: BACKOFF_MIN_MS,
@@ -34,4 +38,18 @@ export async function retryTransient<T>(what: string, call: () => Promise<T>, op
       }
     },
   })
+}
+
+/** Fails, as what may be tried again, where a call is not answered in time. The call itself goes on: it must be one that may be made twice. */
+async function withDeadline<T>(call: () => Promise<T>, ms: number): Promise<T> {
+  const late = new AbortController()
+  const deadline = wait(ms, undefined, { signal: late.signal }).then(() => {
+    throw Object.assign(new Error(`it was not answered within ${ms / 1000} s`), { code: "ETIMEDOUT" })
+  })
+  try {
+    return await Promise.race([call(), deadline])
+  } finally {
+    late.abort()
+    deadline.catch(() => undefined)
+  }
 }

@@ -46,7 +46,7 @@ export async function migrateDatabase(
     const applied = await pendingMigrations(connection)
     const db = drizzle({ client: connection })
     await migrate(db, { migrationsFolder, migrationsTable })
-    return [...applied, ...(await shapeRevenue(db, layout))]
+    return [...applied, ...(await shapeRevenue(db, layout)), ...(await repairView(db))]
   } catch (error) {
     throw explain(error, url)
   } finally {
@@ -66,10 +66,17 @@ async function shapeRevenue(db: Pick<Database, "execute">, layout: ShopLayout): 
         "keep them by using a database of its own for the other shop, or delete them (DELETE FROM revenue_versions; DELETE FROM published_days) and migrate again.",
     )
   }
+  return executeAll(db, statements)
+}
+
+/** Makes the view again where it does not show all columns, or where the account whose rights it reads by is gone. */
+async function repairView(db: Pick<Database, "execute">): Promise<string[]> {
+  return executeAll(db, await compareRevenueView(db))
+}
+
+async function executeAll(db: Pick<Database, "execute">, statements: string[]): Promise<string[]> {
   for (const statement of statements) await db.execute(statement)
-  const views = await compareRevenueView(db)
-  for (const statement of views) await db.execute(statement)
-  return [...statements, ...views].map((statement) => statement.replace(/\s+/g, " "))
+  return statements.map((statement) => statement.replace(/\s+/g, " "))
 }
 
 async function hasRows(db: Pick<Database, "execute">): Promise<boolean> {

@@ -30,8 +30,10 @@ function explainOf(error: unknown, variable: "DATABASE_URL" | "SOURCE_DATABASE_U
     case "ECONNRESET":
       return `The database at ${server} ended the connection: try again, and look at its log if that does not help.`
     case "ER_ACCESS_DENIED_ERROR":
+      if (isOfStatement(error)) return explainView(error, database)
+      return explainPassword(server, user, variable)
     case "ER_ACCESS_DENIED_NO_PASSWORD_ERROR":
-      return `The database at ${server} refuses the user "${user}" with this password: correct ${variable}; if the account requires an encrypted connection, add ?ssl-mode=REQUIRED to it.`
+      return explainPassword(server, user, variable)
     case "ER_SECURE_TRANSPORT_REQUIRED":
       return `The database at ${server} takes encrypted connections only: add ?ssl-mode=REQUIRED to ${variable}, or VERIFY_CA with ssl-ca=FILE.`
     case "HANDSHAKE_NO_SSL_SUPPORT":
@@ -49,12 +51,28 @@ function explainOf(error: unknown, variable: "DATABASE_URL" | "SOURCE_DATABASE_U
     case "ER_TABLEACCESS_DENIED_ERROR":
     case "ER_SPECIFIC_ACCESS_DENIED_ERROR":
       return `The user "${user}" may not do this in the database "${database}" (${describeError(error)}): grant it.`
+    case "ER_NO_SUCH_USER":
+    case "ER_VIEW_INVALID":
+      return explainView(error, database)
     case "ER_NO_SUCH_TABLE":
     case "ER_BAD_FIELD_ERROR":
       return explainMissing(error, variable, database)
     default:
       return undefined
   }
+}
+
+function explainPassword(server: string, user: string, variable: string): string {
+  return `The database at ${server} refuses the user "${user}" with this password: correct ${variable}; if the account requires an encrypted connection, add ?ssl-mode=REQUIRED to it.`
+}
+
+function explainView(error: unknown, database: string): string {
+  return `The view revenue in the database "${database}" reads by the rights of an account that is gone or may not read any more (${describeError(error)}): run npm run migrate.`
+}
+
+/** Who was let in is denied access only by what a view reads for them. */
+function isOfStatement(error: unknown): boolean {
+  return listCauses(error).some((cause) => typeof (cause as { sql?: unknown }).sql === "string")
 }
 
 function explainMissing(error: unknown, variable: string, database: string): string {

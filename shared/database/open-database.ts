@@ -1,10 +1,11 @@
 import type { Duplex } from "node:stream"
 import type { MySqlDatabase } from "drizzle-orm/mysql-core"
 import { drizzle, type MySql2PreparedQueryHKT, type MySql2QueryResultHKT } from "drizzle-orm/mysql2"
-import { createPool, type Pool, type ResultSetHeader } from "mysql2"
+import { createPool, type Pool, type PoolOptions, type ResultSetHeader } from "mysql2"
 import { listCauses, PermanentError } from "../errors.ts"
 import { connectionOptions } from "./connection-options.ts"
 import { STATEMENT_TIME_UNLIMITED } from "./dialect.ts"
+import { type SilenceOptions, watchSilence } from "./watch-silence.ts"
 
 /** A database or a transaction in it. */
 export type Database = MySqlDatabase<MySql2QueryResultHKT, MySql2PreparedQueryHKT>
@@ -16,7 +17,7 @@ export interface DatabaseConnection {
   close: () => Promise<void>
 }
 
-export interface DatabaseOptions {
+export interface DatabaseOptions extends SilenceOptions {
   /** mysql://user:password@host:port/database */
   url: string
   /** Where the bytes go, if not to the URL's host. */
@@ -36,6 +37,9 @@ export interface DatabaseOptions {
 
 const CONNECT_TIMEOUT_MS = 10_000
 
+// A host that is gone is noticed within twice as long, by the system itself.
+const KEEP_ALIVE_MS = 10_000
+
 // READ COMMITTED: the shop's rows are read without locks. Strict: a sum that does not fit is an error, never a clipped
 // number. UTC: DATETIME columns hold UTC. The rest undoes what somebody may have set for everybody on the server: commits
 // that do not happen, statements that end in the middle, selects that are refused or cut short.
@@ -47,11 +51,16 @@ export const sessionSettings = [
 
 /** Opens a pool; connections are made when first used. */
 export function openDatabase(options: DatabaseOptions): DatabaseConnection {
-  const pool = createPool({
+  const connect: PoolOptions = {
     ...connectionOptions(options.url),
     ...(options.stream ? { stream: options.stream } : {}),
-    connectionLimit: options.connectionsMax,
     connectTimeout: CONNECT_TIMEOUT_MS,
+    enableKeepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_MS,
+  }
+  const pool = createPool({
+    ...connect,
+    connectionLimit: options.connectionsMax,
     timezone: "Z",
     // 64-bit integers and decimals as strings: no digit is lost on the way to bigint.
     supportBigNumbers: true,
@@ -63,7 +72,12 @@ export function openDatabase(options: DatabaseOptions): DatabaseConnection {
   pool.on("connection", (connection) => {
     for (const setting of settings) connection.query(setting, (error) => error && connection.destroy())
   })
-  return { db: drizzle({ client: pool }), pool, close: () => pool.promise().end() }
+  const watch = watchSilence(pool, connect, options)
+  const close = async () => {
+    watch.stop()
+    await pool.promise().end()
+  }
+  return { db: drizzle({ client: pool }), pool, close }
 }
 
 /** How many rows a write matched. */

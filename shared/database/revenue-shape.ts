@@ -1,6 +1,7 @@
 import { type SQL, sql } from "drizzle-orm"
 import { CURRENCY_TYPE, type ShopLayout } from "../../schemas/database/shop-layout.ts"
 import { describeUserColumn, parseUserType } from "../../schemas/database/user-type.ts"
+import { findErrno } from "../errors.ts"
 import { allRows } from "./open-database.ts"
 
 /*
@@ -52,12 +53,15 @@ export async function compareRevenue(db: Executor, layout: ShopLayout): Promise<
   return { statements, isKeyChanged, userType: found }
 }
 
-/** The statement that makes the view show all that the table has but the version; none if it does. */
+/**
+ * The statement that makes the view show all that the table has but the version; none if it does. A view reads by the
+ * rights of the account that made it, so that readers need none but on the view: without that account it cannot be read.
+ */
 export async function compareRevenueView(db: Executor): Promise<string[]> {
   const columns = (await listColumns(db, "revenue_versions")).map(({ name }) => name)
   const wanted = columns.filter((name) => name !== "version")
   const shown = (await listColumns(db, "revenue")).map(({ name }) => name)
-  if (shown.join() === wanted.join()) return []
+  if (shown.join() === wanted.join() && (await canBeRead(db))) return []
   return [
     `CREATE OR REPLACE VIEW revenue AS SELECT ${wanted.map((name) => `r.\`${name}\``).join(", ")} FROM published_days d
       JOIN revenue_versions r ON r.revenue_date = d.revenue_date AND r.version = d.version`,
@@ -71,4 +75,18 @@ async function listColumns(db: Executor, table: string): Promise<RevenueColumn[]
       FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ${table}
       ORDER BY ORDINAL_POSITION`),
   )
+}
+
+// ER_VIEW_INVALID: its account lacks a right; ER_NO_SUCH_USER: there is no such account, and ER_ACCESS_DENIED_ERROR, said to
+// accounts that have few rights.
+const BROKEN_VIEW = [1356, 1449, 1045]
+
+async function canBeRead(db: Executor): Promise<boolean> {
+  try {
+    await db.execute(sql`SELECT 1 FROM revenue LIMIT 0`)
+    return true
+  } catch (error) {
+    if (BROKEN_VIEW.includes(findErrno(error) ?? 0)) return false
+    throw error
+  }
 }

@@ -1,12 +1,18 @@
 import { createHash } from "node:crypto"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
-import type { Bucket } from "@google-cloud/storage"
+import type { Bucket, GetFilesOptions } from "@google-cloud/storage"
 import pMap from "p-map"
 import { type RetryOptions, retryTransient } from "../retry.ts"
 
 // Each loss of the race means that somebody else replaced the document in between.
 const REPLACE_TRIES_MAX = 10
+
+// A document, or a thousand names of a listing, take less than a second where anybody answers.
+const DEADLINE_MS = 30_000
+
+// A document of every user of a day is written as the database tells of them.
+const STREAM_DEADLINE_MS = 60 * 60_000
 
 // Small requests: the time goes into round trips.
 const DELETES_AT_ONCE = 32
@@ -73,7 +79,7 @@ export async function streamDocument(
 ): Promise<void> {
   for (let attempt = 0; attempt < REPLACE_TRIES_MAX; attempt++) {
     const generation = (await readMetadata(bucket, path, options))?.generation ?? "0"
-    const isWritten = await write(bucket, path, options, () =>
+    const isWritten = await write(bucket, path, { deadlineMs: STREAM_DEADLINE_MS, ...options }, () =>
       pipeline(
         Readable.from(makeContent()),
         bucket.file(path).createWriteStream({
@@ -109,14 +115,19 @@ export interface ListedDocument {
 
 /** All documents below a folder. */
 export async function listDocuments(bucket: Bucket, folder: string, options: RetryOptions): Promise<ListedDocument[]> {
-  return retryTransient(
-    `list gs://${bucket.name}/${folder}`,
-    async () => {
-      const [files] = await bucket.getFiles({ prefix: folder })
-      return files.map((file) => ({ path: file.name, md5: file.metadata.md5Hash }))
-    },
-    options,
-  )
+  const documents: ListedDocument[] = []
+  let query: GetFilesOptions | undefined = { prefix: folder, autoPaginate: false }
+  while (query) {
+    const page: GetFilesOptions = query
+    const list = () => bucket.getFiles(page)
+    const [files, next] = await retryTransient(`list gs://${bucket.name}/${folder}`, list, {
+      deadlineMs: DEADLINE_MS,
+      ...options,
+    })
+    documents.push(...files.map((file) => ({ path: file.name, md5: file.metadata.md5Hash })))
+    query = next ? { ...next, autoPaginate: false } : undefined
+  }
+  return documents
 }
 
 /** Whether a listed document holds just this text. */
@@ -154,7 +165,7 @@ async function readExisting<T>(bucket: Bucket, path: string, options: RetryOptio
         throw error
       }
     },
-    options,
+    { deadlineMs: DEADLINE_MS, ...options },
   )
 }
 
@@ -192,7 +203,7 @@ async function write(
         throw error
       }
     },
-    options,
+    { deadlineMs: DEADLINE_MS, ...options },
   )
 }
 

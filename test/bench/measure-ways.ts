@@ -10,6 +10,8 @@ export const ways = ["one statement", "a query per user", "one GROUP BY per task
 type Way = (typeof ways)[number]
 
 export interface WaysFigures {
+  /** Of the day. */
+  purchases: number
   shards: number
   /** All measurements, in their order; ms. */
   times: Record<Way, number[]>
@@ -71,6 +73,7 @@ export async function measureWays(
   if (!counts) throw new Error("nothing was measured")
   const medianMs = mapWays((way) => median(times[way]))
   return {
+    purchases: options.purchases,
     shards,
     times,
     medianMs,

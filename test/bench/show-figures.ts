@@ -8,6 +8,15 @@ import type { OrchestrationFigures } from "./measure-orchestration.ts"
 import type { RowsFigures, RowsStep } from "./measure-rows.ts"
 import type { StartsFigures } from "./measure-starts.ts"
 import { type WaysFigures, ways } from "./measure-ways.ts"
+import {
+  blockedMsMax,
+  firstClaimMsMax,
+  judgingMsMax,
+  longestTaskMax,
+  msPerShardMax,
+  rowsReadMax,
+  statementRatioMax,
+} from "./targets.ts"
 
 /** The first column is words, the others numbers. */
 function table(titles: string[], rows: (string | number)[][]): string[] {
@@ -23,13 +32,19 @@ function table(titles: string[], rows: (string | number)[][]): string[] {
 
 const seconds = (ms: number) => `${(ms / 1000).toFixed(3)} s`
 const ratio = (value: number) => value.toFixed(3)
+const atMost = (value: number | string | undefined) => (value === undefined ? "" : `≤ ${value}`)
 
 export function showWays(figures: WaysFigures): string[] {
-  const { medianMs, ratios, phaseMedianMs, counts, shards } = figures
+  const { medianMs, ratios, phaseMedianMs, counts, shards, purchases } = figures
   return [
     ...table(
-      ["WAY", "MEDIAN", "DAYBOOK / WAY"],
-      ways.map((way) => [way, seconds(medianMs[way]), ratio(ratios[way])]),
+      ["WAY", "MEDIAN", "DAYBOOK / WAY", "TARGET"],
+      ways.map((way) => [
+        way,
+        seconds(medianMs[way]),
+        ratio(ratios[way]),
+        way === "one statement" ? atMost(statementRatioMax(purchases)) : "",
+      ]),
     ),
     ...table(
       ["PHASE OF DAYBOOK", "MEDIAN"],
@@ -48,21 +63,27 @@ export function showWays(figures: WaysFigures): string[] {
 
 export function showStarts({ medianMs, firstClaimMs, firstAnswerMs }: StartsFigures): string[] {
   return table(
-    ["FROM PROCESS START TO", "MEDIAN", "LONGEST"],
+    ["FROM PROCESS START TO", "MEDIAN", "LONGEST", "TARGET"],
     [
-      ["a task's first claim", seconds(medianMs.firstClaim), seconds(Math.max(...firstClaimMs))],
-      ["the planner's first answer", seconds(medianMs.firstAnswer), seconds(Math.max(...firstAnswerMs))],
+      [
+        "a task's first claim",
+        seconds(medianMs.firstClaim),
+        seconds(Math.max(...firstClaimMs)),
+        atMost(seconds(firstClaimMsMax)),
+      ],
+      ["the planner's first answer", seconds(medianMs.firstAnswer), seconds(Math.max(...firstAnswerMs)), ""],
     ],
   )
 }
 
 export function showRows(figures: RowsFigures[]): string[] {
   return table(
-    ["ROWS READ PER PURCHASE", "DAYS", "PURCHASES", "REVENUE", "HANDLER_READ", "TIME"],
+    ["ROWS READ PER PURCHASE", "DAYS", "PURCHASES", "TARGET", "REVENUE", "HANDLER_READ", "TIME"],
     figures.flatMap(({ way, days, steps }) =>
       (Object.keys(steps) as RowsStep[]).map((step) => {
         const { purchases, revenue, handler, ms } = steps[step]
-        return [`${step}, ${way}`, days, ...[purchases, revenue, handler].map(ratio), seconds(ms)]
+        const target = way === "day-slice" ? atMost((rowsReadMax as Partial<Record<RowsStep, number>>)[step]) : ""
+        return [`${step}, ${way}`, days, ratio(purchases), target, ratio(revenue), ratio(handler), seconds(ms)]
       }),
     ),
   )
@@ -94,6 +115,7 @@ export function showOrchestration(figures: OrchestrationFigures[]): string[] {
   const rows = [
     ["total", ...figures.map(({ totalMs }) => seconds(totalMs))],
     ["ms per shard", ...figures.map(({ msPerShard }) => ratio(msPerShard))],
+    ["target", ...figures.map(({ shards }) => (shards === 1_000 ? atMost(msPerShardMax) : ""))],
     ...phases.map((phase) => [phase, ...figures.map((figure) => seconds(figure.phases[phase]))]),
     ...counters.map((name) => [
       `${name} per shard`,
@@ -105,20 +127,21 @@ export function showOrchestration(figures: OrchestrationFigures[]): string[] {
 
 export function showBalance(figures: BalanceFigures[]): string[] {
   return table(
-    ["USERS", "TASKS", "SHARDS", "BIGGEST SHARD / MEAN", "LONGEST TASK / MEAN"],
+    ["USERS", "TASKS", "SHARDS", "BIGGEST SHARD / MEAN", "LONGEST TASK / MEAN", "TARGET"],
     figures.map(({ users, tasks, shards, biggestShard, longestTask }) => [
       users,
       tasks,
       shards,
       ratio(biggestShard),
       ratio(longestTask),
+      atMost(longestTaskMax),
     ]),
   )
 }
 
 export function showGrowth({ planner, finalizer }: GrowthFigures): string[] {
   return table(
-    ["GROWTH", ""],
+    ["GROWTH", "", "TARGET"],
     [
       ["purchases planned", planner.purchases],
       ["shards", planner.shards],
@@ -128,9 +151,8 @@ export function showGrowth({ planner, finalizer }: GrowthFigures): string[] {
       ["biggest shard / mean", ratio(planner.evenness)],
       ["manifests as evidence", finalizer.manifests],
       ["gathering", seconds(finalizer.gatherMs)],
-      ["judging", seconds(finalizer.judgeMs)],
-      ["composing", seconds(finalizer.composeMs)],
-      ["event loop blocked at most", seconds(finalizer.blockedMs)],
+      ["judging and composing", seconds(finalizer.judgeMs + finalizer.composeMs), atMost(seconds(judgingMsMax))],
+      ["event loop blocked at most", seconds(finalizer.blockedMs), atMost(seconds(blockedMsMax))],
       ["findings", finalizer.findings],
     ],
   )

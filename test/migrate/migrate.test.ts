@@ -6,6 +6,7 @@ import { afterAll, beforeAll, beforeEach, expect, inject, test } from "vitest"
 import { parseShopDeclaration } from "../../schemas/database/shop-declaration.ts"
 import { layOutShop } from "../../schemas/database/shop-layout.ts"
 import { migrateDatabase } from "../../services/migrate/migrate-database.ts"
+import { explainDatabaseError } from "../../shared/database/explain-database-error.ts"
 
 const server = inject("databaseServer")
 const name = `daybook_migrate_${randomBytes(6).toString("hex")}`
@@ -175,4 +176,31 @@ measures: {tax: {expression: x, scale: 2}}`),
   await expect(migrateDatabase(url, {}, { layout: layout("bigint") })).rejects.toThrow(
     /rows of users that are varchar\(40\) collate utf8mb4_bin, and SHOP_FILE declares BIGINT/,
   )
+})
+
+test("the view outlives the account that made it: the next migration makes it again", async () => {
+  const [maker, reader] = ["maker", "reader"].map((role) => `'${role}_${randomBytes(4).toString("hex")}'@'%'`)
+  const accounts = `${maker}, ${reader}`
+  const urlOf = (account = "") =>
+    Object.assign(new URL(url), { username: account.split("'")[1] ?? "", password: "p" }).href
+  await connection.query(`CREATE USER ${maker} IDENTIFIED BY 'p', ${reader} IDENTIFIED BY 'p'`)
+  try {
+    await connection.query(`GRANT ALL ON ${name}.* TO ${maker}`)
+    await migrateDatabase(urlOf(maker))
+    await connection.query(`GRANT SELECT ON ${name}.revenue TO ${reader}`)
+    const readerConnection = await createConnection({ uri: urlOf(reader) })
+    try {
+      expect((await readerConnection.query("SELECT * FROM revenue"))[0]).toEqual([])
+      await connection.query(`DROP USER ${maker}`)
+      const error: unknown = await readerConnection.query("SELECT * FROM revenue").catch((thrown: unknown) => thrown)
+      expect(explainDatabaseError(error, url)).toContain("run npm run migrate")
+      expect(await migrateDatabase(url)).toEqual([expect.stringContaining("CREATE OR REPLACE VIEW revenue")])
+      expect((await readerConnection.query("SELECT * FROM revenue"))[0]).toEqual([])
+      expect(await migrateDatabase(url)).toEqual([])
+    } finally {
+      await readerConnection.end()
+    }
+  } finally {
+    await connection.query(`DROP USER IF EXISTS ${accounts}`)
+  }
 })

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { type FaultStatus, failAfter, failBefore } from "../../../services/emulators/faults.ts"
 import { type StorageServer, startStorage } from "../../../services/emulators/storage/server.ts"
 import { truncateDownload } from "../../../services/emulators/storage/truncate-download.ts"
-import { createDocument, readDocument, replaceDocument } from "../../../shared/documents/documents.ts"
+import { createDocument, listDocuments, readDocument, replaceDocument } from "../../../shared/documents/documents.ts"
 import { openBucket } from "../../../shared/google/open-bucket.ts"
 
 let storage: StorageServer
@@ -92,4 +92,47 @@ test("a download that breaks off is made again", async () => {
   const remove = storage.faults.add(truncateDownload({ resource: `documents/${path}` }, 5))
   expect(await read(path)).toBe("a text of some length")
   remove()
+})
+
+describe("a call that is never answered is made again after its deadline", () => {
+  const never = () => new Promise<void>(() => undefined)
+  const hurried = { ...options, deadlineMs: 500 }
+  const onlyOnce = (method: string, when: "before" | "after") => {
+    let isLost = false
+    return storage.faults.add({
+      matches: (call) => call.method === method && !isLost,
+      [when]: () => {
+        isLost = true
+        return never()
+      },
+    })
+  }
+
+  test.each([
+    ["before", "storage.objects.insert"],
+    ["after", "storage.objects.insert"],
+  ] as const)("a write, lost %s the bucket had it", async (when, method) => {
+    const path = newPath()
+    const remove = onlyOnce(method, when)
+    expect(await createDocument(bucket, path, "text", hurried)).toBe("text")
+    remove()
+    expect(await read(path)).toBe("text")
+  })
+
+  test("a read and a listing", async () => {
+    const path = newPath()
+    await create(path, "text")
+    const removes = [onlyOnce("storage.objects.get", "before"), onlyOnce("storage.objects.list", "after")]
+    expect(await readDocument(bucket, path, hurried)).toBe("text")
+    expect(await listDocuments(bucket, path, hurried)).toMatchObject([{ path }])
+    for (const remove of removes) remove()
+  })
+})
+
+test("a listing has all pages", async () => {
+  const paths = Array.from({ length: 1_203 }, (_, n) => `many/${String(n).padStart(4, "0")}`)
+  for (let at = 0; at < paths.length; at += 50) {
+    await Promise.all(paths.slice(at, at + 50).map((path) => create(path, "x")))
+  }
+  expect((await listDocuments(bucket, "many/", options)).map(({ path }) => path)).toEqual(paths)
 })
