@@ -32,7 +32,7 @@ export function renderRun(detail: RunDetail): string[] {
     ...indent(renderTable(columns, facts)),
     ...section("dispatches", renderDispatches(detail)),
     ...section("totals", verdict ? renderTotals(verdict) : renderComputed(detail)),
-    ...section("faults", renderFaults(detail.faults.map(withLog))),
+    ...section("faults", renderFaults(detail.faults.map(withLog), detail.verdict?.faultsInAll)),
     ...section("rerun", verdict ? renderRetry(verdict) : []),
     ...section("documents", renderTable(columns, listPlaces(detail))),
   ]

@@ -41,9 +41,9 @@ export async function compareVersions(
   const oldTotals = await sumRows(db, old, ranges)
   const differing = ranges.filter((_range, at) => !isSame(oldTotals[at], shards[at]?.rows))
   const path = changesPath(run.runId)
-  const tally =
-    differing.length > 0 ? await writeChanges(db, bucket, path, run, shown.version, differing, options) : createTally()
-  const { added, changed, removed, largest } = tally
+  const written =
+    differing.length > 0 ? await writeChanges(db, bucket, path, run, shown.version, differing, options) : undefined
+  const { added, changed, removed, largest } = written?.tally ?? createTally()
   return {
     fromVersion: shown.version,
     added,
@@ -52,7 +52,7 @@ export async function compareVersions(
     largest,
     amountCentsBefore: addUp(oldTotals),
     amountCentsAfter: addUp(shards.map(({ rows }) => rows)),
-    document: differing.length > 0 ? `gs://${bucket.name}/${path}` : undefined,
+    document: written && `gs://${bucket.name}/${written.path}`,
   }
 }
 
@@ -65,7 +65,7 @@ async function writeChanges(
   shownVersion: number,
   ranges: Range[],
   options: RetryOptions,
-): Promise<ChangeTally> {
+): Promise<{ tally: ChangeTally; path: string }> {
   let tally = createTally()
   async function* lines() {
     // Each try writes, and counts, from the beginning.
@@ -76,8 +76,8 @@ async function writeChanges(
       yield `${formatChange(change)}\n`
     }
   }
-  await streamDocument(bucket, path, lines, options)
-  return tally
+  const written = await streamDocument(bucket, path, lines, options)
+  return { tally, path: written }
 }
 
 function isSame(a: RowTotals | undefined, b: RowTotals | undefined): boolean {

@@ -4,6 +4,7 @@ import {
   type Verdict,
   type Verdict_Amount,
   type Verdict_Changes,
+  Verdict_FaultSchema,
   type Verdict_Part,
   VerdictSchema,
 } from "../../schemas/documents/verdict_pb.ts"
@@ -12,7 +13,6 @@ import { RerunRequestSchema } from "../../schemas/messages/rerun_request_pb.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
 import type { RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
 import { addTotals, changeFields, noTotals, parseTotals, type Totals, totalsFields } from "../../shared/day/totals.ts"
-import { verdictPath } from "../../shared/documents/document-paths.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import { type Asker, askerFields } from "../../shared/messages/asker.ts"
 import { topics } from "../../shared/messages/topics.ts"
@@ -25,18 +25,22 @@ import type { Verification } from "./verify-run.ts"
 // A rerun without indexes means all that the verdict found wanting: beyond this many it says the same and is shorter.
 const SHARDS_NAMED_MAX = 1_000
 
+/** As many faults as the document of a verdict names: it is kept in the ledger too, whose packets have their size. */
+export const FAULTS_MAX = 1_000
+
 /** The decision on a run that was verified. */
 export function stateOf({ findings, objections }: Verification): "complete" | "incomplete" | "held" {
   if (findings.length > 0) return "incomplete"
   return objections.some(({ severity }) => severity === "block") ? "held" : "complete"
 }
 
-/** The verdict document, JSON: the decision with its evidence. */
+/** The verdict document, JSON: the decision with its evidence. `faultsDocument` is where faults are that it cannot name. */
 export function composeVerdict(
   run: Run,
   request: Asker & { requestId: string },
   verification: Verification,
   decidedAt: Date,
+  faultsDocument?: string,
 ): string {
   const { findings, evidence, changes, objections } = verification
   const state = stateOf(verification)
@@ -55,7 +59,8 @@ export function composeVerdict(
       ...(state === "held" ? { reason: describeObjections(objections) } : {}),
       checks: objections,
       ...(evidence ? composeTotals(evidence) : { ...nothingSeen, shards: run.shardCount ?? 0 }),
-      faults: findings.map(toFault),
+      faults: findings.slice(0, FAULTS_MAX).map(toFault),
+      ...(faultsDocument === undefined ? {} : { faultsInAll: BigInt(findings.length), faultsDocument }),
       ...(changes ? { changes: toChanges(changes) } : {}),
       ...(run.verifyingAt ? { verifyingAt: run.verifyingAt.toISOString() } : {}),
     },
@@ -108,8 +113,8 @@ function composeTotals({ shards, guests }: Evidence) {
 
 const totalsOf = (totals: Totals[]) => totalsFields(totals.reduce(addTotals, noTotals))
 
-/** The message of a verdict document. */
-export function composeMessage(verdict: Verdict, bucketName: string): MessageInitShape<typeof RunVerdictSchema> {
+/** The message of a verdict document, which is at `document`. */
+export function composeMessage(verdict: Verdict, document: string): MessageInitShape<typeof RunVerdictSchema> {
   const indexesOf = (kind: Finding["kind"]) =>
     verdict.faults.filter(({ fault }) => fault === kind).flatMap(({ index }) => index ?? [])
   return {
@@ -138,9 +143,12 @@ export function composeMessage(verdict: Verdict, bucketName: string): MessageIni
     ...(verdict.askedBy === undefined ? {} : { askedBy: verdict.askedBy }),
     ...(verdict.via === undefined ? {} : { via: verdict.via }),
     ...(verdict.note === undefined ? {} : { note: verdict.note }),
-    document: `gs://${bucketName}/${verdictPath(verdict.runId)}`,
+    document,
   }
 }
+
+/** A line of the document that has all faults. */
+export const formatFault = (finding: Finding): string => formatJson(Verdict_FaultSchema, toFault(finding))
 
 function toFault({ index, kind, reason, usersDiffering, users = [] }: Finding) {
   return {

@@ -2,8 +2,8 @@ import type { PubSub, Topic } from "@google-cloud/pubsub"
 import { type Verdict, VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { parseDocument } from "../../schemas/json.ts"
 import { addTotals, noTotals, type Totals, totalsFields } from "../../shared/day/totals.ts"
-import { verdictPath } from "../../shared/documents/document-paths.ts"
-import { replaceDocument } from "../../shared/documents/documents.ts"
+import { faultsPath, laterVerdictPath, verdictPath } from "../../shared/documents/document-paths.ts"
+import { replaceDocument, streamDocument } from "../../shared/documents/documents.ts"
 import { markAnnounced } from "../../shared/ledger/announce-run.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
 import type { DayTotals } from "../../shared/ledger/day-changes.ts"
@@ -14,9 +14,10 @@ import { deleteRunSubscription } from "../../shared/messages/run-subscription.ts
 import { sendVerdict } from "../../shared/messages/send-verdict.ts"
 import { recordVerdict } from "../../shared/telemetry/metrics.ts"
 import { inSpan, noteFields } from "../../shared/telemetry/tracing.ts"
-import { composeMessage, composeVerdict, stateOf } from "./compose-verdict.ts"
+import { composeMessage, composeVerdict, FAULTS_MAX, formatFault, stateOf } from "./compose-verdict.ts"
 import { type BackfillContext, driveBackfills } from "./drive-backfills.ts"
 import type { ShardEvidence } from "./gather-evidence.ts"
+import type { Finding } from "./judge-run.ts"
 import { startWaiting, type WaitingContext } from "./start-waiting.ts"
 import { type VerifyContext, verifyRun } from "./verify-run.ts"
 
@@ -62,7 +63,8 @@ async function decide(context: FinalizeContext, runId: string): Promise<void> {
   noteFields({ dispatch: run.dispatch })
   const verification = await verifyRun(context, run)
   const { findings, evidence } = verification
-  const verdict = composeVerdict(run, dispatch ?? run, verification, context.now())
+  const faults = findings.length > FAULTS_MAX ? await writeFaults(context, run, findings) : undefined
+  const verdict = composeVerdict(run, dispatch ?? run, verification, context.now(), faults)
   const state = stateOf(verification)
   const totals = evidence && addUpRows(evidence.shards)
   if (await decideRun(context.db, run, { state, verdict, totals })) {
@@ -71,6 +73,15 @@ async function decide(context: FinalizeContext, runId: string): Promise<void> {
     const objections = verification.objections.map(({ name, severity }) => `${name} (${severity})`)
     context.log[state === "complete" ? "info" : "error"]({ findings: first, objections }, "a run has its verdict")
   }
+}
+
+/** Writes all that a verdict finds, where it is more than the verdict can say. */
+async function writeFaults(context: FinalizeContext, run: Run, findings: Finding[]): Promise<string> {
+  const path = faultsPath(run.runId, run.dispatch, context.now())
+  async function* lines() {
+    for (const finding of findings) yield `${formatFault(finding)}\n`
+  }
+  return streamDocument(context.bucket, path, lines, context)
 }
 
 /** Brings a decided verdict to the bucket and its topic; done again, it says the same. */
@@ -86,9 +97,11 @@ export async function announceVerdict(context: FinalizeContext, runId: string): 
     )
   }
   // Not written over a newer one: a rerun has been opened and decided meanwhile, so this one was announced before.
-  if (!(await replaceDocument(context.bucket, verdictPath(runId), run.verdict, isOlder, context))) return
+  const paths = { path: verdictPath(runId), beside: laterVerdictPath(runId, verdict.dispatch, verdict.verdict) }
+  const path = await replaceDocument(context.bucket, paths, run.verdict, isOlder, context)
+  if (path === undefined) return
   if (run.state !== "incomplete") await deleteRunSubscription(context.pubsub, runId)
-  const message = composeMessage(verdict, context.bucket.name)
+  const message = composeMessage(verdict, `gs://${context.bucket.name}/${path}`)
   await inSpan("send run-verdicts", {}, () => sendVerdict(context.verdicts, message), { kind: "producer" })
   if (await markAnnounced(context.db, run)) await recordNumbers(context, run, verdict)
   if (run.state === "complete") await context.sendDayChanges()

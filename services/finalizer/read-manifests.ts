@@ -37,23 +37,30 @@ export async function readManifests(
   await pMap(
     await listDocuments(bucket, manifestFolder(run.runId), options),
     async (listed) => {
-      const digits = /\/(0|[1-9]\d{0,8})\.json$/.exec(listed.path)?.[1]
+      const [, digits, epoch] = /\/(0|[1-9]\d{0,8})(?:-(\d{1,9}))?\.json$/.exec(listed.path) ?? []
       if (digits === undefined) {
         manifests.foreign.push(listed.path)
         return
       }
-      const shard = done.get(Number(digits))
+      const index = Number(digits)
+      const shard = done.get(index)
+      // Beside one that could not be replaced: only that of the newest claim says anything.
+      if (epoch !== undefined && Number(epoch) !== shard?.epoch) return
       const expected = shard && composeManifest(run, shard)
-      if (expected && holdsText(listed, formatManifest(expected))) {
-        manifests.byIndex.set(Number(digits), expected)
-        return
+      const manifest =
+        expected && holdsText(listed, formatManifest(expected)) ? expected : await read(bucket, listed.path, options)
+      if (manifest !== undefined && (epoch !== undefined || !manifests.byIndex.has(index))) {
+        manifests.byIndex.set(index, manifest)
       }
-      const text = await readDocument(bucket, listed.path, options)
-      if (text !== undefined) manifests.byIndex.set(Number(digits), parseManifest(text))
     },
     { concurrency: READS_AT_ONCE },
   )
   return manifests
+}
+
+async function read(bucket: Bucket, path: string, options: RetryOptions): Promise<Manifest | string | undefined> {
+  const text = await readDocument(bucket, path, options)
+  return text === undefined ? undefined : parseManifest(text)
 }
 
 function parseManifest(text: string): Manifest | string {

@@ -1,6 +1,6 @@
 import { shopLayout } from "../../schemas/database/shop.ts"
 import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
-import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
+import { type Verdict_Fault, Verdict_FaultSchema, VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { parseDocument, parseJson } from "../../schemas/json.ts"
 import { type RerunRequest, RerunRequestSchema } from "../../schemas/messages/rerun_request_pb.ts"
 import { planPath } from "../../shared/documents/document-paths.ts"
@@ -54,7 +54,7 @@ async function openRerun(context: RunContext, run: Run, request: RerunRequest, m
   await refuseAgain(context, topics.rerunRequests, message)
   await refuseRerun(context, run)
   if (run.announcedAt === null) throw new Error(`the verdict on run ${run.runId} is on its way: rerun after it`)
-  const indexes = request.shards.length > 0 ? pickShards(run, request.shards) : findWantingShards(run)
+  const indexes = request.shards.length > 0 ? pickShards(run, request.shards) : await findWantingShards(context, run)
   // False: the run has changed since it was read. Delivered again, the message is judged anew.
   if (!(await openNextDispatch(context.db, run, message.id, indexes, readAsker(message.attributes)))) {
     throw new Error(`run ${run.runId} has changed while its rerun was being opened`)
@@ -118,8 +118,11 @@ function pickShards(run: Run, shards: number[]): number[] {
 }
 
 /** All that the verdict found wanting. */
-function findWantingShards(run: Run): number[] {
-  const faults = run.verdict ? parseDocument(VerdictSchema, run.verdict).faults : []
+async function findWantingShards(context: RunContext, run: Run): Promise<number[]> {
+  const verdict = run.verdict ? parseDocument(VerdictSchema, run.verdict) : undefined
+  const faults = verdict?.faultsDocument
+    ? await readFaults(context, run, verdict.faultsDocument)
+    : (verdict?.faults ?? [])
   const indexes = faults.map((fault) => fault.index).filter((index) => index !== undefined)
   if (indexes.length === 0) {
     throw new PermanentError(
@@ -127,4 +130,18 @@ function findWantingShards(run: Run): number[] {
     )
   }
   return [...new Set(indexes)].toSorted((a, b) => a - b)
+}
+
+/** Where they are too many for a verdict. */
+async function readFaults(context: RunContext, run: Run, path: string): Promise<Verdict_Fault[]> {
+  const text = await readDocument(context.bucket, path, context)
+  if (text === undefined) {
+    throw new PermanentError(
+      `${path}, which says what of run ${run.runId} is to be computed again, is not in the bucket any more: publish {"date":"${run.revenueDate}"} on ${topics.runRequests}`,
+    )
+  }
+  return text
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => parseDocument(Verdict_FaultSchema, line))
 }

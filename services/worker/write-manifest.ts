@@ -2,7 +2,7 @@ import type { Bucket } from "@google-cloud/storage"
 import { ManifestSchema } from "../../schemas/documents/manifest_pb.ts"
 import { parseDocument } from "../../schemas/json.ts"
 import { composeManifest, formatManifest } from "../../shared/documents/compose-manifest.ts"
-import { manifestPath } from "../../shared/documents/document-paths.ts"
+import { laterManifestPath, manifestPath } from "../../shared/documents/document-paths.ts"
 import { replaceDocument } from "../../shared/documents/documents.ts"
 import { StaleEpochError } from "../../shared/errors.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
@@ -14,8 +14,10 @@ import type { RetryOptions } from "../../shared/retry.ts"
  * text. A manifest of an older epoch is replaced; a newer one stays, and StaleEpochError is thrown.
  */
 export async function writeManifest(bucket: Bucket, run: Run, shard: Shard, options: RetryOptions): Promise<void> {
-  const path = manifestPath(run.runId, shard.shardIndex)
-  const isOlder = (existing: string) => parseDocument(ManifestSchema, existing).epoch < shard.epoch
-  const written = await replaceDocument(bucket, path, formatManifest(composeManifest(run, shard)), isOlder, options)
-  if (!written) throw new StaleEpochError(`a manifest newer than epoch ${shard.epoch} is at ${path}`)
+  const { shardIndex, epoch } = shard
+  const path = manifestPath(run.runId, shardIndex)
+  const paths = { path, beside: laterManifestPath(run.runId, shardIndex, epoch) }
+  const isOlder = (existing: string) => parseDocument(ManifestSchema, existing).epoch < epoch
+  const written = await replaceDocument(bucket, paths, formatManifest(composeManifest(run, shard)), isOlder, options)
+  if (written === undefined) throw new StaleEpochError(`a manifest newer than epoch ${epoch} is at ${path}`)
 }

@@ -1,8 +1,9 @@
-import { createHash } from "node:crypto"
+import { createHash, randomUUID } from "node:crypto"
 import { Readable } from "node:stream"
 import { pipeline } from "node:stream/promises"
 import type { Bucket, GetFilesOptions } from "@google-cloud/storage"
 import pMap from "p-map"
+import { describeError } from "../errors.ts"
 import { type RetryOptions, retryTransient } from "../retry.ts"
 
 // Each loss of the race means that somebody else replaced the document in between.
@@ -43,21 +44,30 @@ export async function createDocument(
 
 /**
  * Writes a document over an older one. `supersedes` says, of the text that is there, whether the new one may replace
- * it. Returns false if it may not; writing the same text again is no change and true.
+ * it. Returns undefined if it may not, else where it is: writing the same text again is no change. Where the bucket does
+ * not let a document be replaced (a retention policy, a hold, a role that may only create), it is written at `beside`.
  */
 export async function replaceDocument(
   bucket: Bucket,
-  path: string,
+  { path, beside }: { path: string; beside: string },
   text: string,
   supersedes: (existing: string) => boolean,
   options: RetryOptions,
-): Promise<boolean> {
+): Promise<string | undefined> {
   let generation = "0"
   for (let attempt = 0; attempt < REPLACE_TRIES_MAX; attempt++) {
-    if (await save(bucket, path, text, generation, options)) return true
+    try {
+      if (await save(bucket, path, text, generation, options)) return path
+    } catch (error) {
+      if (generation === "0" || !hasCode(error, 403)) throw error
+      await createDocument(bucket, beside, text, options)
+      const what = { path: `gs://${bucket.name}/${path}`, beside, error: describeError(error) }
+      options.log.warn(what, "the bucket keeps a document as it was first written; the newer one is beside it")
+      return beside
+    }
     const existing = await readGeneration(bucket, path, options)
-    if (existing?.text === text) return true
-    if (existing && !supersedes(existing.text)) return false
+    if (existing?.text === text) return path
+    if (existing && !supersedes(existing.text)) return undefined
     generation = existing?.generation ?? "0"
   }
   throw isContested(bucket, path)
@@ -68,30 +78,44 @@ function isContested(bucket: Bucket, path: string): Error {
 }
 
 /**
- * Writes a document of any size as it is made, over what is there. `makeContent` is called for each try. What is written
- * by several at once is one of theirs, whole.
+ * Writes a document of any size as it is made, over what is there; returns its path, which is another where the bucket does
+ * not let it be replaced. `makeContent` is called for each try. What is written by several at once is one of theirs, whole.
  */
 export async function streamDocument(
   bucket: Bucket,
   path: string,
   makeContent: () => AsyncIterable<string>,
   options: RetryOptions,
-): Promise<void> {
+): Promise<string> {
   for (let attempt = 0; attempt < REPLACE_TRIES_MAX; attempt++) {
     const generation = (await readMetadata(bucket, path, options))?.generation ?? "0"
-    const isWritten = await write(bucket, path, { deadlineMs: STREAM_DEADLINE_MS, ...options }, () =>
-      pipeline(
-        Readable.from(makeContent()),
-        bucket.file(path).createWriteStream({
-          resumable: false,
-          contentType: "application/x-ndjson",
-          preconditionOpts: { ifGenerationMatch: generation },
-        }),
-      ),
-    )
-    if (isWritten) return
+    try {
+      if (await stream(bucket, path, makeContent, generation, options)) return path
+    } catch (error) {
+      if (generation === "0" || !hasCode(error, 403)) throw error
+      return streamDocument(bucket, path.replace(/(?=\.[^./]*$)/, `-${randomUUID()}`), makeContent, options)
+    }
   }
   throw isContested(bucket, path)
+}
+
+function stream(
+  bucket: Bucket,
+  path: string,
+  makeContent: () => AsyncIterable<string>,
+  generation: string,
+  options: RetryOptions,
+): Promise<boolean> {
+  return write(bucket, path, { deadlineMs: STREAM_DEADLINE_MS, ...options }, () =>
+    pipeline(
+      Readable.from(makeContent()),
+      bucket.file(path).createWriteStream({
+        resumable: false,
+        contentType: "application/x-ndjson",
+        preconditionOpts: { ifGenerationMatch: generation },
+      }),
+    ),
+  )
 }
 
 /** Deletes all documents below a folder; returns how many there were. Done again, it deletes what is left. */
@@ -177,13 +201,20 @@ async function save(
   generation: string,
   options: RetryOptions,
 ): Promise<boolean> {
-  return write(bucket, path, options, () =>
-    bucket.file(path).save(text, {
-      resumable: false,
-      contentType: "application/json",
-      preconditionOpts: { ifGenerationMatch: generation },
-    }),
-  )
+  try {
+    return await write(bucket, path, options, () =>
+      bucket.file(path).save(text, {
+        resumable: false,
+        contentType: "application/json",
+        preconditionOpts: { ifGenerationMatch: generation },
+      }),
+    )
+  } catch (error) {
+    // What is there already may be protected before its generation is compared.
+    const isThere = generation === "0" && hasCode(error, 403) && (await readMetadata(bucket, path, options))
+    if (isThere) return false
+    throw error
+  }
 }
 
 async function write(

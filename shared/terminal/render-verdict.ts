@@ -15,7 +15,7 @@ export function renderVerdict(verdict: Verdict): string[] {
     // Nothing is known of what was not verified.
     ...(isVerified(verdict) ? renderTotals(verdict) : []).map((line) => `  ${line}`),
     ...renderVersionChanges(verdict.changes).map((line) => `  ${line}`),
-    ...renderFaults(verdict.faults).map((line) => `  ${line}`),
+    ...renderFaults(verdict.faults, verdict.faultsInAll).map((line) => `  ${line}`),
   ]
 }
 
@@ -94,14 +94,17 @@ function renderVersionChanges(changes: Verdict["changes"]): string[] {
   ]
 }
 
-/** One line for each finding: `failed   shard 3  …`. */
-export function renderFaults(faults: Pick<Verdict_Fault, "index" | "fault" | "reason">[]): string[] {
+/** One line for each finding: `failed   shard 3  …`. Of more than a verdict names, `inAll` says how many they are. */
+export function renderFaults(
+  faults: Pick<Verdict_Fault, "index" | "fault" | "reason">[],
+  inAll: bigint | undefined,
+): string[] {
   const lines = renderTable(
     [{ title: "" }, { title: "" }, { title: "" }],
     faults
       .slice(0, FAULTS_SHOWN_MAX)
       .map(({ index, fault, reason }) => [fault, index === undefined ? "run" : `shard ${index}`, reason]),
   )
-  const rest = faults.length - FAULTS_SHOWN_MAX
+  const rest = Number(inAll ?? faults.length) - FAULTS_SHOWN_MAX
   return rest > 0 ? [...lines, `and ${formatCount(rest)} more: see the verdict's document`] : lines
 }

@@ -3,12 +3,14 @@ import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { parseDocument } from "../../schemas/json.ts"
 import { failBefore } from "../../services/emulators/faults.ts"
 import { type FinalizeContext, finalizeRun } from "../../services/finalizer/finalize-run.ts"
+import { takeRerunRequest } from "../../services/planner/rerun-shards.ts"
 import { verdictPath } from "../../shared/documents/document-paths.ts"
 import { readDocument } from "../../shared/documents/documents.ts"
 import { createRun } from "../../shared/ledger/create-run.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
+import { listShards } from "../../shared/ledger/find-shards.ts"
 import { topics } from "../../shared/messages/topics.ts"
-import { openPlannerRoom, type PlannerRoom } from "../rooms/planner-room.ts"
+import { openPlannerRoom, type PlannerRoom, pushed } from "../rooms/planner-room.ts"
 import { compute, reread } from "../rooms/play-run.ts"
 import { insertPurchases, shopTables } from "../rooms/test-database.ts"
 import { cutAt, newRun, openFirstDispatch } from "../rooms/test-run.ts"
@@ -88,4 +90,23 @@ test("what should pass is waited for longer", async () => {
   await expect(finalizeRun(impatient, run.runId)).rejects.toThrow(/503|unavailable/i)
   remove()
   expect(await stateNow()).toBe("verifying")
+})
+
+test("of more faults than a verdict can name, all are in a document, and are computed again by one message", async () => {
+  const { db } = room.database
+  const SHARDS = 3_000
+  await room.database.forgetRuns()
+  run = await createRun(db, newRun())
+  await openFirstDispatch(db, run, cutAt(...Array.from({ length: SHARDS - 1 }, (_, index) => BigInt(index + 2) * 10n)))
+  await finalize()
+  const verdict = parseDocument(VerdictSchema, (await reread(db, run)).verdict ?? "")
+  expect(verdict).toMatchObject({ verdict: "incomplete", shards: SHARDS, faultsInAll: BigInt(SHARDS) + 1n })
+  expect(verdict.faults).toHaveLength(1_000)
+  expect(verdict.reason).toContain(`${SHARDS} missing`)
+  const text = await readDocument(room.context.bucket, verdict.faultsDocument ?? "", room.context)
+  expect(text?.trim().split("\n")).toHaveLength(SHARDS + 1)
+
+  await takeRerunRequest(room.context, pushed(JSON.parse(verdict.retry?.data ?? "")))
+  const shards = await listShards(db, run.runId)
+  expect(shards.filter(({ dispatch, state }) => dispatch === 1 && state === "offered")).toHaveLength(SHARDS)
 })

@@ -119,9 +119,9 @@ function renderProof({ version, strip }: DayDetail, verdict: Verdict): Html {
 ${renderFindings(verdict)}`
 }
 
-function renderFindings({ faults, checks }: Verdict): Html | string {
+function renderFindings({ faults, faultsInAll, checks }: Verdict): Html | string {
   if (faults.length + checks.length === 0) return ""
-  const rest = faults.length - FAULTS_SHOWN_MAX
+  const rest = Number(faultsInAll ?? faults.length) - FAULTS_SHOWN_MAX
   return html`<ul class="findings">
 ${checks.map(({ name, severity, meaning, rows }) => html`<li><strong>${name}</strong> (${severity}): ${meaning}${rows.length > 0 ? html`<br><code>${rows.slice(0, 3).join(" ")}</code>` : ""}</li>`)}
 ${faults.slice(0, FAULTS_SHOWN_MAX).map(({ index, fault, reason }) => html`<li><strong>${fault}</strong>${index === undefined ? "" : html` shard ${index}`}: ${reason}</li>`)}

@@ -32,7 +32,7 @@ const read = async (path: string) => readDocument(bucket, path, options)
 const create = (path: string, text: string) => createDocument(bucket, path, text, options)
 const isOlder = (than: number) => (existing: string) => Number(existing) < than
 const replace = (path: string, number: number) =>
-  replaceDocument(bucket, path, String(number), isOlder(number), options)
+  replaceDocument(bucket, { path, beside: `${path}-${number}` }, String(number), isOlder(number), options)
 
 test("a document that is not there is undefined; a bucket that is not there is an error", async () => {
   expect(await read("nothing")).toBeUndefined()
@@ -55,9 +55,9 @@ test("of many that replace one document at once, the newest stays", async () => 
 
 test("an older text does not replace a newer one; the same text again is no change", async () => {
   const path = newPath()
-  expect(await replace(path, 2)).toBe(true)
-  expect(await replace(path, 1)).toBe(false)
-  expect(await replace(path, 2)).toBe(true)
+  expect(await replace(path, 2)).toBe(path)
+  expect(await replace(path, 1)).toBeUndefined()
+  expect(await replace(path, 2)).toBe(path)
   expect(await read(path)).toBe("2")
 })
 
@@ -81,7 +81,7 @@ test("a write that succeeded though its answer was an error is recognised as one
   expect(await create(path, "text")).toBe("text")
   remove()
   const removeAgain = storage.faults.add(failAfter({ method: "storage.objects.insert" }, "UNAVAILABLE"))
-  expect(await replaceDocument(bucket, path, "newer", () => true, options)).toBe(true)
+  expect(await replaceDocument(bucket, { path, beside: `${path}-2` }, "newer", () => true, options)).toBe(path)
   removeAgain()
   expect(await read(path)).toBe("newer")
 })
