@@ -34,6 +34,9 @@ export function parseDocument<Desc extends DescMessage>(schema: Desc, text: stri
 
 function parse<Desc extends DescMessage>(schema: Desc, text: string, ignoreUnknownFields: boolean): MessageShape<Desc> {
   if (text.trim() === "") throw new MalformedError(`${schema.name}: empty; expected a JSON object`)
+  if (text.startsWith("\uFEFF")) {
+    throw new MalformedError(`${schema.name}: begins with a byte order mark (BOM), which JSON has not: leave it out`)
+  }
   let json: JsonValue
   try {
     json = JSON.parse(text) as JsonValue

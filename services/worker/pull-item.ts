@@ -32,6 +32,16 @@ export function openItemSource(google: () => Promise<GoogleClients>, runId: stri
     const { subscriber, projectId } = await google()
     return { subscriber, subscription: `projects/${projectId}/subscriptions/${runSubscription(runId)}` }
   }
+  // A subscription that refuses does so each time.
+  const warned = new Set<string>()
+  const warnOnce = (subscription: string, error: string) => {
+    if (warned.has(error)) return
+    warned.add(error)
+    log.warn(
+      { subscription, error },
+      "the run's subscription cannot be pulled, and shards are claimed by the ledger alone",
+    )
+  }
   const acknowledge = async (items: Pick<PulledItem, "ackId">[]) => {
     if (items.length === 0) return
     const { subscriber, subscription } = await openClient()
@@ -44,7 +54,7 @@ export function openItemSource(google: () => Promise<GoogleClients>, runId: stri
   const pull = async (itemsMax: number): Promise<PulledItem[]> => {
     const items: PulledItem[] = []
     const { subscriber, subscription } = await openClient()
-    for (const { ackId, message } of await pullMessages(subscriber, subscription, itemsMax, log)) {
+    for (const { ackId, message } of await pullMessages(subscriber, subscription, itemsMax, warnOnce)) {
       const text = Buffer.from((message?.data as Uint8Array | undefined) ?? []).toString("utf8")
       try {
         const { index, dispatch } = parseJson(WorkItemSchema, text)
@@ -63,14 +73,16 @@ export function openItemSource(google: () => Promise<GoogleClients>, runId: stri
   return { open, pull, acknowledge }
 }
 
-async function pullMessages(client: v1.SubscriberClient, subscription: string, maxMessages: number, log: Log) {
+type Warn = (subscription: string, error: string) => void
+
+async function pullMessages(client: v1.SubscriberClient, subscription: string, maxMessages: number, warn: Warn) {
   try {
     const [response] = await client.pull({ subscription, maxMessages }, { timeout: PULL_TIMEOUT_MS, retry: null })
     return response.receivedMessages ?? []
   } catch (error) {
     // The ledger is the truth of what is offered; without Pub/Sub a task claims from there.
     if (!hasStatus(error, "deadlineExceeded") && !hasStatus(error, "notFound")) {
-      log.warn({ subscription, error: describeError(error) }, "the run's subscription cannot be pulled")
+      warn(subscription, describeError(error))
     }
     return []
   }

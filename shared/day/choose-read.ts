@@ -46,9 +46,20 @@ interface SourceState {
 
 async function inspectSource(db: Database, source: ShopSource): Promise<SourceState> {
   const [indexes, columns] = await Promise.all([listIndexes(db, source), listColumns(db, source)])
+  if (indexes.size === 0 && columns.size > 0) await refuseView(db, source)
   const unfit = findUnfitColumn(source, columns)
   if (unfit !== undefined) throw new PermanentError(unfit)
   return { source, indexes, columns }
+}
+
+async function refuseView(db: Database, source: ShopSource): Promise<void> {
+  const rows = allRows(
+    await db.execute(sql`SELECT 1 FROM information_schema.TABLES WHERE ${isTable(source)} AND TABLE_TYPE = 'VIEW'`),
+  )
+  if (rows.length === 0) return
+  throw new PermanentError(
+    `${source.layout.table} is a view, and a view has no index to read a day through: name the table that it shows, in SHOP_FILE if that has other columns`,
+  )
 }
 
 async function chooseSourceRead(db: Database, day: Bounds, state: SourceState): Promise<SourceRead> {

@@ -80,10 +80,20 @@ export async function startPushServer(options: PushServerOptions): Promise<{ url
     }
   })
 
+  // What cannot be read as JSON, or is too long.
+  server.setErrorHandler(async (error: Error & { statusCode?: number }, request, reply) => {
+    const { statusCode = 500 } = error
+    log.warn({ path: request.routeOptions.url, statusCode, reason: error.message }, "a call is refused")
+    return reply.code(statusCode).send({ error: error.message })
+  })
+
   for (const [path, take] of Object.entries(options.messages)) {
     server.post(path, async (request, reply) => {
       const message = readPush(request.body)
-      if (typeof message === "string") return reply.code(400).send({ error: message })
+      if (typeof message === "string") {
+        log.warn({ path, reason: message }, "what is no push delivery is refused")
+        return reply.code(400).send({ error: message })
+      }
       const { id, subscription, deliveryAttempt } = message
       const handle = async () => {
         try {
@@ -145,10 +155,18 @@ export async function startPushServer(options: PushServerOptions): Promise<{ url
 /** https://cloud.google.com/pubsub/docs/push#receive_push; returns what is wrong if it is no push delivery. */
 function readPush(body: unknown): PushMessage | string {
   const push = body as { message?: Record<string, unknown>; subscription?: unknown; deliveryAttempt?: unknown } | null
+  if (typeof push === "object" && push && "specversion" in push) {
+    return "a CloudEvent, and not a Pub/Sub push delivery: let a push subscription of the topic call this, and no trigger"
+  }
   const message = push?.message
-  if (!message || typeof message !== "object") return "not a Pub/Sub push delivery: no message"
+  if (!message || typeof message !== "object") {
+    return "not a Pub/Sub push delivery: no message; does the subscription push without its wrapper? Then gcloud pubsub subscriptions update NAME --clear-push-no-wrapper-config"
+  }
   const { messageId, publishTime, data, attributes } = message
-  if (typeof messageId !== "string" || messageId === "") return "not a Pub/Sub push delivery: no message.messageId"
+  if (typeof messageId !== "string" || messageId === "") {
+    const hint = "message_id" in message ? ", and message_id alone is none" : ""
+    return `not a Pub/Sub push delivery: no message.messageId${hint}`
+  }
   const publishedAt = new Date(typeof publishTime === "string" ? publishTime : Number.NaN)
   if (Number.isNaN(publishedAt.getTime())) return "not a Pub/Sub push delivery: no message.publishTime"
   return {

@@ -12,6 +12,7 @@ describe("a message that does not fit its schema is refused with the name of the
   test.each([
     [RunRequestSchema, "", "RunRequest: empty; expected a JSON object"],
     [RunRequestSchema, "2026-11-22", "RunRequest: not JSON"],
+    [RunRequestSchema, '\uFEFF{"date":"2026-11-22"}', "RunRequest: begins with a byte order mark"],
     [RunRequestSchema, '{"date":', "RunRequest: not JSON"],
     [RunRequestSchema, "[]", "RunRequest"],
     [RunRequestSchema, "null", "RunRequest"],

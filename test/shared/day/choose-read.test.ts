@@ -150,6 +150,12 @@ test("where the date is missing too, its statement is told with that of the inde
   expect(await find()).toEqual({ sourceIndex: "purchases_day_slice", accessPath: "day-slice" })
 })
 
+test("a view is told to be one, and not to want an index", async () => {
+  await database.query(...shopTables, "RENAME TABLE purchases TO purchases_all")
+  await database.query("CREATE VIEW purchases AS SELECT * FROM purchases_all")
+  await expect(find()).rejects.toThrow(/^purchases is a view, and a view has no index/)
+})
+
 test("a missing table or column is named", async () => {
   await expect(find()).rejects.toThrow(PermanentError)
   await expect(find()).rejects.toThrow(/purchases' doesn't exist/)

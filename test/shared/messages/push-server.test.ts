@@ -63,11 +63,21 @@ test.each([
   ["a list", "[]"],
   ["no id", { message: { ...delivery.message, messageId: "" } }],
   ["no time", { message: { ...delivery.message, publishTime: "soon" } }],
-])("what is no push delivery is a bad request and reaches nobody: %s", async (_name, body) => {
+  ["unwrapped", { date: "2026-11-22" }, "--clear-push-no-wrapper-config"],
+  ["a CloudEvent", { specversion: "1.0", type: "x", source: "y", data: delivery }, "CloudEvent"],
+  [
+    "only in snake_case",
+    { message: { message_id: "17", publish_time: "2026-11-23T01:02:03Z", data: "" } },
+    "message_id",
+  ],
+  ["a field that would be everybody's", '{"__proto__":{"admin":true},"message":{}}', "not valid JSON"],
+])("what is no push delivery is a bad request, is logged, and reaches nobody: %s", async (_name, body, told = "") => {
   const taken: PushMessage[] = []
-  const { post } = await serve(async (message) => void taken.push(message))
+  const { post, lines } = await serve(async (message) => void taken.push(message))
   expect((await post("/run-requests", body)).status).toBe(400)
   expect(taken).toEqual([])
+  expect(lines).toHaveLength(1)
+  expect(lines[0]).toMatchObject({ path: "/run-requests", reason: expect.stringContaining(told) as string })
 })
 
 test("health and calls are answered; other paths and methods are not", async () => {
