@@ -2,6 +2,7 @@ import "../../shared/database/drizzle-as-commonjs.ts"
 import { CommanderError } from "commander"
 import { explainDatabaseError } from "../../shared/database/explain-database-error.ts"
 import { describeError } from "../../shared/errors.ts"
+import { listenForStop } from "../local/listen-for-stop.ts"
 import { type DemoOptions, readDemoOptions } from "./options.ts"
 import { realShopFile } from "./real-shops.ts"
 
@@ -23,14 +24,11 @@ async function runCommand(args: string[]): Promise<number> {
   }
   const stopping = new AbortController()
   let stoppedBy: keyof typeof signalExitCodes | undefined
-  // Not once: a second Ctrl-C must not cut the cleaning up short.
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(name, () => {
-      if (!stoppedBy) process.stderr.write(`\n${name}: stopping and cleaning up …\n`)
-      stoppedBy ??= name
-      stopping.abort(name)
-    })
-  }
+  listenForStop((signal, why) => {
+    if (!stoppedBy) process.stderr.write(`\n${why}: stopping and cleaning up …\n`)
+    stoppedBy ??= signal
+    stopping.abort(why)
+  })
   try {
     // How the shop is read is decided when its tables are loaded.
     if (options.shop !== undefined) process.env["SHOP_FILE"] = realShopFile(options.shop)

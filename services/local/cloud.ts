@@ -134,7 +134,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
 async function start(options: CloudOptions, started: Started): Promise<Omit<Cloud, "stop">> {
   const { folder, signal, log = () => {} } = options
   signal?.throwIfAborted()
-  started.unlock = await lockFolder(folder)
+  started.unlock = await lockFolder(folder, log)
   await mkdir(join(folder, "logs"), { recursive: true })
   const guard = startOrphanGuard()
   started.guard = guard

@@ -10,13 +10,13 @@ const held = new Set<string>()
  * one folder would spoil each other's objects. What a killed process left is taken over, also where another one has its
  * number by now, as the first process of a container that is started again always has.
  */
-export async function lockFolder(folder: string): Promise<() => Promise<void>> {
+export async function lockFolder(folder: string, log: (line: string) => void = () => {}): Promise<() => Promise<void>> {
   await mkdir(folder, { recursive: true })
   const path = resolve(folder)
   const file = join(path, "cloud.pid")
   for (let isRetry = false; ; isRetry = true) {
     try {
-      await writeFile(file, `${process.pid} ${await readStart(process.pid)}\n`, { flag: "wx" })
+      await writeFile(file, `${process.pid} ${(await readStat(process.pid)).start}\n`, { flag: "wx" })
       held.add(path)
       return async () => {
         await rm(file, { force: true })
@@ -31,6 +31,9 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
         `The folder ${folder} is used by another local cloud (process ${owner}): stop it, or choose another folder.`,
       )
     }
+    log(
+      `The folder ${folder} was left by a local cloud that was killed (process ${owner}): what is in it is taken over.`,
+    )
     await rm(file, { force: true })
   }
 }
@@ -38,16 +41,23 @@ export async function lockFolder(folder: string): Promise<() => Promise<void>> {
 async function isOwner(path: string, pid: number, start: string | undefined): Promise<boolean> {
   if (pid === process.pid) return held.has(path)
   if (!isAlive(pid)) return false
-  return start === undefined || start === UNKNOWN || start === (await readStart(pid))
+  const found = await readStat(pid)
+  // A zombie has ended, and nobody has asked how: for ever, where the first process of a container does not.
+  if (found.state === "Z") return false
+  return start === undefined || start === UNKNOWN || start === found.start
 }
 
 const UNKNOWN = "unknown"
 
-/** When a process began, in ticks since the machine did, on Linux: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html */
-async function readStart(pid: number): Promise<string> {
+/**
+ * A process's state, and when it began in ticks since the machine did, on Linux:
+ * https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
+ */
+async function readStat(pid: number): Promise<{ state: string; start: string }> {
   const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "")
   // The name, in brackets, may hold anything; what comes after it begins with the third field.
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? UNKNOWN
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+  return { state: fields[0] ?? "", start: fields[19] ?? UNKNOWN }
 }
 
 function isAlive(pid: number): boolean {

@@ -74,7 +74,7 @@ const toCommand = (command: string) => ["/bin/sh", "-c", `exec ${command} "$@"`,
 
 async function startOnly(options: LocalOptions, only: EmulatorName[]): Promise<Running> {
   const folder = resolve(options.data)
-  const unlock = await lockFolder(folder)
+  const unlock = await lockFolder(folder, log)
   const started: Emulators = {}
   const stop = async () => {
     await Promise.all([started.pubsub?.stop(), started.storage?.stop(), started.runJobs?.stop()])

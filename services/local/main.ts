@@ -1,6 +1,7 @@
 import "../../shared/database/drizzle-as-commonjs.ts"
 import { CommanderError } from "commander"
 import { describeError } from "../../shared/errors.ts"
+import { listenForStop } from "./listen-for-stop.ts"
 import { type LocalOptions, readLocalOptions } from "./local-options.ts"
 
 const exitCodes = { stopped: 0, failed: 1, usage: 2 } as const
@@ -21,15 +22,10 @@ async function runCommand(args: string[]): Promise<number> {
     throw error
   }
   const stopping = new AbortController()
-  // Not once: a second Ctrl-C must not cut the cleaning up short.
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(name, () => {
-      if (!stopping.signal.aborted) console.error(`${name}: stopping …`)
-      stopping.abort(name)
-    })
-  }
-  // A reader that has seen the lines it wants (`… | head`) is no error.
-  process.stdout.on("error", () => undefined)
+  listenForStop((_signal, why) => {
+    if (!stopping.signal.aborted) console.error(`${why}: stopping …`)
+    stopping.abort(why)
+  })
   try {
     // Only now: what it loads takes most of a second, and help needs none of it.
     const { runLocal } = await import("./local-run.ts")
