@@ -94,7 +94,7 @@ function prune(
   const entries = Object.entries(described.nested ?? {}).flatMap(([name, nested]) => {
     const object = namespace.get(name)
     if (!object || !kept.has(object)) return []
-    return [[name, object instanceof protobuf.Namespace ? prune(nested as INamespace, object, kept) : nested] as const]
+    return [[name, object instanceof protobuf.Namespace ? prune(nested, object, kept) : nested] as const]
   })
   const { nested: _all, ...own } = described
   return entries.length > 0 ? { ...own, nested: Object.fromEntries(entries) } : own

@@ -44,12 +44,12 @@ const isCaseless = (type: WordType) => type.kind === "text" && !type.collation.e
 /** The characters of a text, or two digits for each byte. */
 function unitsOf(type: WordType, key: string): string[] {
   if (type.kind === "bytes") return key.match(/../g) ?? []
-  return [...(isCaseless(type) ? key.toLowerCase() : key)]
+  return Array.from(isCaseless(type) ? key.toLowerCase() : key)
 }
 
 const bytes = Array.from({ length: 256 }, (_, byte) => byte.toString(16).toUpperCase().padStart(2, "0"))
 const printable = Array.from({ length: 95 }, (_, at) => String.fromCharCode(32 + at))
-const caseless = [..." 0123456789abcdefghijklmnopqrstuvwxyz"]
+const caseless = Array.from(" 0123456789abcdefghijklmnopqrstuvwxyz")
 
 /** What most keys are made of, in the order that nearly every column gives it. */
 function alphabetOf(type: WordType): string[] {
