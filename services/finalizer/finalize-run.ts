@@ -90,13 +90,17 @@ export async function announceVerdict(context: FinalizeContext, runId: string): 
   if (!run?.verdict || run.announcedAt !== null) return
   const verdict = parseDocument(VerdictSchema, run.verdict)
   // A day that was held and is released has another verdict on the same dispatch.
-  const isOlder = (existing: string) => {
+  const isOlder = async (existing: string) => {
     const { dispatch, verdict: said } = parseDocument(VerdictSchema, existing)
-    return (
-      dispatch < verdict.dispatch || (dispatch === verdict.dispatch && said === "held" && verdict.verdict !== "held")
-    )
+    const isReleased = dispatch === verdict.dispatch && said === "held" && verdict.verdict !== "held"
+    if (dispatch < verdict.dispatch || isReleased) return true
+    // Else a rerun has been opened and decided meanwhile, so that this one was announced before: the ledger knows of it,
+    // unless it went back in time, by a restore or a failover that lost commits.
+    const known = await findRun(context.db, runId)
+    if (known?.verdict !== run.verdict || known.announcedAt !== null) return false
+    context.log.warn({ dispatch }, "a verdict is newer than the ledger, which went back in time, and is replaced")
+    return true
   }
-  // Not written over a newer one: a rerun has been opened and decided meanwhile, so this one was announced before.
   const paths = { path: verdictPath(runId), beside: laterVerdictPath(runId, verdict.dispatch, verdict.verdict) }
   const path = await replaceDocument(context.bucket, paths, run.verdict, isOlder, context)
   if (path === undefined) return

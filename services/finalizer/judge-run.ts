@@ -104,6 +104,10 @@ function judgeManifest(run: Run, shard: Shard, range: Range, manifest: Manifest)
   if (manifest.date !== run.revenueDate) return differs("date", manifest.date, run.revenueDate)
   if (manifest.version !== run.version) return differs("version", manifest.version, run.version)
   if (manifest.index !== shard.shardIndex) return differs("index", manifest.index, shard.shardIndex)
+  if (manifest.epoch > shard.epoch) {
+    const { reason } = differs("epoch", manifest.epoch, shard.epoch)
+    return { kind: "corrupt", reason: `${reason}: the database went back in time, as by a restore; compute it again` }
+  }
   if (manifest.epoch !== shard.epoch) return differs("epoch", manifest.epoch, shard.epoch)
   if (!isRange(manifest, range)) return differs("range", formatRange(manifest), formatRange(range))
   return undefined

@@ -51,7 +51,7 @@ export async function replaceDocument(
   bucket: Bucket,
   { path, beside }: { path: string; beside: string },
   text: string,
-  supersedes: (existing: string) => boolean,
+  supersedes: (existing: string) => boolean | Promise<boolean>,
   options: RetryOptions,
 ): Promise<string | undefined> {
   let generation = "0"
@@ -67,7 +67,7 @@ export async function replaceDocument(
     }
     const existing = await readGeneration(bucket, path, options)
     if (existing?.text === text) return path
-    if (existing && !supersedes(existing.text)) return undefined
+    if (existing && !(await supersedes(existing.text))) return undefined
     generation = existing?.generation ?? "0"
   }
   throw isContested(bucket, path)
