@@ -7,11 +7,24 @@ import { fromSource, listSlices, onDate, type ShopDay } from "../../shared/day/s
 import type { Range } from "../../shared/range.ts"
 import { splitKeys } from "./split-keys.ts"
 
-// Numbers of 64 bits are halved to single ones in as many steps.
-const STEPS_MAX = 64
+// Of the ranges that are halved: numbers of 64 bits are single ones after as many.
+const HALVINGS_MAX = 80
 
 // What is doubled is twice the sum of its halves that are counted.
 const FALL_MIN = 1.6
+
+// Fewer say nothing: what is off by one row is off by too much.
+const ROWS_MIN = 200
+
+// Certainly doubled.
+const ROWS_MANY = 20_000
+
+/** Users of a range, none beyond the last, and what EXPLAIN says of it. */
+interface Stretch {
+  range: Range & { from: UserId }
+  last: UserId
+  said: number
+}
 
 /**
  * Finds up to which number an estimate is a count, by halving a range until its two halves have half of what it has: how
@@ -26,30 +39,38 @@ export async function findCountedMax(
 ): Promise<number | undefined> {
   const [[...whole] = []] = await explainSlices(db, day, [range])
   const slice = whole.indexOf(Math.max(...whole))
-  let part = { range, last, said: whole[slice] ?? 0 }
-  for (let step = 0; step < STEPS_MAX; step++) {
-    const [middle] = splitKeys(shopLayout.userType, part.range.from, part.last, 2)
-    if (middle === undefined) return undefined
-    const halves = [
-      { range: { from: part.range.from, to: middle }, last: middle },
-      { range: { from: middle, to: part.range.to }, last: part.last },
-    ]
-    const said = (
-      await explainSlices(
-        db,
-        day,
-        halves.map((half) => half.range),
-      )
-    ).map((each) => each[slice] ?? 0)
+  // A stack: where one user has nearly all there is nothing to halve, and others are tried.
+  const stretches: Stretch[] = [{ range, last, said: whole[slice] ?? 0 }]
+  for (let halvings = 0; halvings < HALVINGS_MAX; halvings++) {
+    const stretch = stretches.pop()
+    if (!stretch) return undefined
+    const halves = await halve(db, day, slice, stretch)
+    const said = halves.map((half) => half.said)
     const sum = said.reduce((all, half) => all + half, 0)
-    const most = Math.max(...said)
     // Ten pages have more than the bigger half and less than both; what is doubled begins at twice as much.
-    if (part.said >= sum * FALL_MIN) return Math.sqrt(2 * most * sum)
-    const half = halves[said.indexOf(most)]
-    if (!half) return undefined
-    part = { ...half, said: most }
+    if (halves.length > 0 && stretch.said >= sum * FALL_MIN) return Math.sqrt(2 * Math.max(...said) * sum)
+    const rest = halves.filter((half) => half.said >= ROWS_MIN)
+    // Down to what is about to be counted the quicker way, and there where most is.
+    const many = rest.filter((half) => half.said >= ROWS_MANY).toSorted((a, b) => b.said - a.said)
+    const few = rest.filter((half) => half.said < ROWS_MANY).toSorted((a, b) => a.said - b.said)
+    stretches.push(...few, ...many)
   }
   return undefined
+}
+
+async function halve(db: Database, day: ShopDay, slice: number, { range, last }: Stretch): Promise<Stretch[]> {
+  const [middle] = splitKeys(shopLayout.userType, range.from, last, 2)
+  if (middle === undefined) return []
+  const halves = [
+    { range: { from: range.from, to: middle }, last: middle },
+    { range: { from: middle, to: range.to }, last },
+  ]
+  const said = await explainSlices(
+    db,
+    day,
+    halves.map((half) => half.range),
+  )
+  return halves.map((half, at) => ({ ...half, said: said[at]?.[slice] ?? 0 }))
 }
 
 /** Counts a day's entries in a range. */

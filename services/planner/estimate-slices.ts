@@ -28,6 +28,9 @@ const TOO_BIG = 2
 // Estimates of a part are within a tenth or two.
 const TRUSTED_FACTOR = 1.6
 
+// More pages than those that are counted to estimate them, where that is all.
+const SAMPLE_ROWS = 5_000
+
 // A statement of so many estimates takes some milliseconds.
 const ESTIMATES_AT_ONCE = 64
 
@@ -94,13 +97,14 @@ async function* cutRest(walk: Walk, { range, last, rows, depth }: Rest): AsyncGe
     for (const [n, part] of ranges.entries()) {
       const estimate = estimates[n] ?? 0
       const isTooBig = estimate > partRows * TOO_BIG
-      if (!isTooBig && estimate > partRows / 2) walk.isTrusted ??= await isTrue(walk, part, estimate)
+      const partLast = ends[n] ?? last
+      if (!isTooBig && estimate > partRows / 2) walk.isTrusted ??= await isTrue(walk, part, partLast, estimate)
       if (walk.isTrusted === false) {
         yield* walkSlices(db, day, { from: part.from, to: range.to }, shardPurchases)
         return
       }
       if (isTooBig) {
-        yield* cutPart(walk, { range: part, last: ends[n] ?? last, rows: estimate, depth: depth + 1 }, rows)
+        yield* cutPart(walk, { range: part, last: partLast, rows: estimate, depth: depth + 1 }, rows)
       } else if (estimate > 1) yield { from: part.from, rows: estimate }
     }
     const left = estimates[ranges.length]
@@ -124,8 +128,21 @@ async function* cutPart(walk: Walk, part: Rest, wholeRows: number): AsyncGenerat
   else yield* cutRest(walk, { ...part, range: { ...part.range, from: first.userId }, last: last.userId })
 }
 
-/** Whether about as many rows are there as an estimate says: the index still has those that were deleted just now. */
-async function isTrue({ db, day }: Walk, range: Range, estimate: number): Promise<boolean> {
-  const count = await countRows(db, day, range)
+/**
+ * Whether about as many rows are there as an estimate says, in the beginning of a part: the index still has those that were
+ * deleted just now.
+ */
+async function isTrue(
+  { db, day, countedMax }: Walk,
+  { from, to }: Range & { from: UserId },
+  last: UserId,
+  rows: number,
+): Promise<boolean> {
+  const [end] = splitKeys(shopLayout.userType, from, last, Math.ceil(rows / SAMPLE_ROWS))
+  const sample = { from, to: end ?? to }
+  const [count, [estimate = 0]] = await Promise.all([
+    countRows(db, day, sample),
+    estimateRanges(db, day, [sample], countedMax),
+  ])
   return count * TRUSTED_FACTOR >= estimate && count <= estimate * TRUSTED_FACTOR
 }

@@ -39,22 +39,27 @@ const cutByPath: Record<AccessPath, typeof cutDaySlices> = {
   "user-batches": cutUserBatches,
 }
 
-/** Makes shards of parts of the day's index, and yields the user at each cut. */
+/**
+ * Makes shards of parts of the day's index, and yields the user at each cut: where the rows so far are nearest to a multiple
+ * of a shard, so that what one shard is off by is not the next one's too, and they do not become more than they need be.
+ */
 async function* cutDaySlices(db: Database, day: ShopDay, options: PlanOptions): AsyncGenerator<UserId> {
   const { shardPurchases, from } = options
   const first = await findEnd(db, day, { from })
   let last = first?.order
-  let held = 0
+  let rows = 0
+  let cutAt = 0
   for await (const part of estimateSlices(db, day, { from }, shardPurchases)) {
-    // Cut where the shard is nearer to its size; who has much more than is missing begins one.
-    const isNearer = held >= shardPurchases / 4 && held + part.rows / 2 > shardPurchases
-    const user = held >= shardPurchases || isNearer ? await findUser(db, day, part) : undefined
+    const mark = Math.ceil((cutAt + shardPurchases / 2) / shardPurchases) * shardPurchases
+    // Who has much more than is missing begins a shard.
+    const isNearer = rows - cutAt >= shardPurchases / 4 && rows + part.rows / 2 > mark
+    const user = rows >= mark || isNearer ? await findUser(db, day, part) : undefined
     if (user && last !== undefined && user.order > last) {
       yield user.userId
       last = user.order
-      held = 0
+      cutAt = rows
     }
-    held += part.rows
+    rows += part.rows
   }
 }
 

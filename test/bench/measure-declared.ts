@@ -31,7 +31,7 @@ interface DeclaredShop {
   statements: string[]
 }
 
-const PURCHASES = 200_000
+const PURCHASES = 400_000
 const SHARDS = 4
 
 const amount = "{expression: total, scale: 2}"
