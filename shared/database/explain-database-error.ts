@@ -51,6 +51,8 @@ function explainOf(error: unknown, variable: "DATABASE_URL" | "SOURCE_DATABASE_U
     case "ER_TABLEACCESS_DENIED_ERROR":
     case "ER_SPECIFIC_ACCESS_DENIED_ERROR":
       return `The user "${user}" may not do this in the database "${database}" (${describeError(error)}): grant it.`
+    case "ER_BINLOG_STMT_MODE_AND_ROW_ENGINE":
+      return `The database at ${server} logs statements, by which nothing can be written at READ COMMITTED: SET GLOBAL binlog_format = 'ROW', or 'MIXED'.`
     case "ER_NO_SUCH_USER":
     case "ER_VIEW_INVALID":
       return explainView(error, database)

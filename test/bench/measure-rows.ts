@@ -37,7 +37,7 @@ export interface RowsFigures {
 }
 
 // What matters is how much is read, not how fast. A day of fewer is read to plan it.
-const PURCHASES = 200_000
+const PURCHASES = 400_000
 const SHARDS = 20
 
 /**
