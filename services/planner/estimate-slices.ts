@@ -18,6 +18,9 @@ import { findEnd, walkSlices } from "./walk-slices.ts"
 // A smaller day is read in less time than it is estimated.
 const WALK_ROWS = 50_000
 
+// A shard of fewer is found by one probe in less time than its parts are estimated.
+const WALK_SHARD_ROWS = 2_000
+
 // A shard is off by half of such a part, and by what the estimates of its parts are off together.
 const PARTS_PER_SHARD = 8
 
@@ -57,7 +60,7 @@ interface Rest {
 
 /**
  * Cuts a range of a day's users into parts well below a shard, in their order, without reading the day. What cannot be
- * estimated is walked along: a small day, keys between which none can be named, an index of which estimates are wrong.
+ * estimated is walked along: a small day or small shards, keys between which none can be named, an index of which estimates are wrong.
  */
 export async function* estimateSlices(
   db: Database,
@@ -70,7 +73,8 @@ export async function* estimateSlices(
     findEnd(db, day, range),
     findEnd(db, day, range, "last"),
   ])
-  if (rows <= WALK_ROWS || !first || !last) yield* walkSlices(db, day, range, shardPurchases)
+  const isSmall = rows <= WALK_ROWS || shardPurchases <= WALK_SHARD_ROWS
+  if (isSmall || !first || !last) yield* walkSlices(db, day, range, shardPurchases)
   else {
     const whole = { ...range, from: first.userId }
     const walk: Walk = { db, day, shardPurchases, countedMax: await findCountedMax(db, day, whole, last.userId) }
