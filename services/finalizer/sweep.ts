@@ -9,7 +9,7 @@ import { readDocument } from "../../shared/documents/documents.ts"
 import { describeError } from "../../shared/errors.ts"
 import { hasStatus } from "../../shared/google/grpc-status.ts"
 import { findDispatch, listExecutions } from "../../shared/ledger/find-dispatches.ts"
-import { isUnfinished, listOpenRuns, type Run } from "../../shared/ledger/find-runs.ts"
+import { findRun, isUnfinished, listOpenRuns, type Run } from "../../shared/ledger/find-runs.ts"
 import { listWindow } from "../../shared/ledger/list-days.ts"
 import { listPrunableRuns, markPruned } from "../../shared/ledger/prune-run.ts"
 import { findNewestShown } from "../../shared/ledger/published-days.ts"
@@ -151,7 +151,8 @@ async function isOver(context: SweepContext, run: Run): Promise<boolean> {
   for (const execution of executions) {
     if (!(await isExecutionOver(context, execution))) return false
   }
-  return true
+  // Asked again now that they are over: a task writes down that the run pauses before it ends.
+  return (await findRun(context.db, run.runId))?.pausedAt === null
 }
 
 async function isExecutionOver(context: SweepContext, execution: string): Promise<boolean> {
