@@ -77,6 +77,8 @@ test("into the middle of a run that completed: the sweep ends it with a verdict,
   await blocker.rollback()
   await blocker.end()
   expect(await pipeline.awaitVerdict(messageId)).toMatchObject({ verdict: "complete" })
+  // Its last write: it must not come after the restore.
+  await expect.poll(async () => (await pipeline.run(runId))?.announcedAt ?? null, { timeout: 10_000 }).not.toBeNull()
 
   await restore()
   await expect.poll(async () => (await pipeline.run(runId))?.announcedAt ?? null, { timeout: 30_000 }).not.toBeNull()

@@ -104,7 +104,11 @@ describe("with an exporter in the environment", () => {
     pipeline.cloud.runJobs.killTask(running?.execution ?? "", claimed.taskIndex ?? -1, "SIGKILL")
     await lock.rollback()
     await lock.end()
-    expect(await pipeline.awaitVerdict(messageId)).toMatchObject({ verdict: "incomplete", missing: [0] })
+    expect(await pipeline.awaitVerdict(messageId)).toMatchObject({
+      verdict: "incomplete",
+      // Whether another task had the second shard by then is not what this is about.
+      missing: expect.arrayContaining([0]) as unknown,
+    })
     await awaitSpan(traceId, "finalize run")
     expect(messagesIn(pipeline, topics.runVerdicts, traceId)).toHaveLength(1)
   })
