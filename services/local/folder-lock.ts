@@ -1,6 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises"
 import { join, resolve } from "node:path"
 import { ConfigurationError } from "../../shared/errors.ts"
+import { readProcessStat } from "./process-stat.ts"
 
 /** Folders that this process has. */
 const held = new Set<string>()
@@ -16,7 +17,7 @@ export async function lockFolder(folder: string, log: (line: string) => void = (
   const file = join(path, "cloud.pid")
   for (let isRetry = false; ; isRetry = true) {
     try {
-      await writeFile(file, `${process.pid} ${(await readStat(process.pid)).start}\n`, { flag: "wx" })
+      await writeFile(file, `${process.pid} ${readProcessStat(process.pid)?.start ?? UNKNOWN}\n`, { flag: "wx" })
       held.add(path)
       return async () => {
         await rm(file, { force: true })
@@ -26,7 +27,7 @@ export async function lockFolder(folder: string, log: (line: string) => void = (
       if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error
     }
     const [owner = "", start] = (await readFile(file, "utf8").catch(() => "")).trim().split(" ")
-    if (isRetry || (await isOwner(path, Number(owner), start))) {
+    if (isRetry || isOwner(path, Number(owner), start)) {
       throw new ConfigurationError(
         `The folder ${folder} is used by another local cloud (process ${owner}): stop it, or choose another folder.`,
       )
@@ -38,27 +39,16 @@ export async function lockFolder(folder: string, log: (line: string) => void = (
   }
 }
 
-async function isOwner(path: string, pid: number, start: string | undefined): Promise<boolean> {
+function isOwner(path: string, pid: number, start: string | undefined): boolean {
   if (pid === process.pid) return held.has(path)
   if (!isAlive(pid)) return false
-  const found = await readStat(pid)
+  const found = readProcessStat(pid)
   // A zombie has ended, and nobody has asked how: for ever, where the first process of a container does not.
-  if (found.state === "Z") return false
-  return start === undefined || start === UNKNOWN || start === found.start
+  if (found?.state === "Z") return false
+  return start === undefined || start === UNKNOWN || start === (found?.start ?? UNKNOWN)
 }
 
 const UNKNOWN = "unknown"
-
-/**
- * A process's state, and when it began in ticks since the machine did, on Linux:
- * https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html
- */
-async function readStat(pid: number): Promise<{ state: string; start: string }> {
-  const stat = await readFile(`/proc/${pid}/stat`, "utf8").catch(() => "")
-  // The name, in brackets, may hold anything; what comes after it begins with the third field.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-  return { state: fields[0] ?? "", start: fields[19] ?? UNKNOWN }
-}
 
 function isAlive(pid: number): boolean {
   if (!Number.isSafeInteger(pid) || pid <= 0) return false

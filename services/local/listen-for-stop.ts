@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs"
+import { readProcessStat } from "./process-stat.ts"
 
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const
 type StopSignal = (typeof signals)[number]
@@ -25,15 +25,5 @@ export function listenForStop(stop: (signal: StopSignal, why: string) => void): 
 
 /** The shell that npm has started this process in, and npm; the shell alone where there is no /proc. */
 function listAncestors(): (number | undefined)[] {
-  return [process.ppid, parentOf(process.ppid)]
-}
-
-/** https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html */
-function parentOf(pid: number): number | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1])
-  } catch {
-    return undefined
-  }
+  return [process.ppid, readProcessStat(process.ppid)?.parent]
 }

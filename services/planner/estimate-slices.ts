@@ -5,7 +5,7 @@ import { estimateRanges } from "../../shared/day/estimate-day.ts"
 import type { ShopDay } from "../../shared/day/shop-day.ts"
 import type { Range } from "../../shared/range.ts"
 import { countRows, findCountedMax } from "./estimate-scale.ts"
-import type { Part } from "./part.ts"
+import type { Part, PlacedUser } from "./part.ts"
 import { splitKeys } from "./split-keys.ts"
 import { findEnd, walkSlices } from "./walk-slices.ts"
 
@@ -59,27 +59,26 @@ interface Rest {
 }
 
 /**
- * Cuts a range of a day's users into parts well below a shard, in their order, without reading the day. What cannot be
- * estimated is walked along: a small day or small shards, keys between which none can be named, an index of which estimates are wrong.
+ * Cuts a range of a day's users, from the first of them, into parts well below a shard, in their order, without reading the
+ * day. What cannot be estimated is walked along: a small day or small shards, keys between which none can be named, an index
+ * of which estimates are wrong.
  */
 export async function* estimateSlices(
   db: Database,
   day: ShopDay,
   range: Range,
+  first: PlacedUser | undefined,
   shardPurchases: number,
 ): AsyncGenerator<Part> {
-  const [[rows = 0], first, last] = await Promise.all([
-    estimateRanges(db, day, [range]),
-    findEnd(db, day, range),
-    findEnd(db, day, range, "last"),
-  ])
-  const isSmall = rows <= WALK_ROWS || shardPurchases <= WALK_SHARD_ROWS
-  if (isSmall || !first || !last) yield* walkSlices(db, day, range, shardPurchases)
-  else {
-    const whole = { ...range, from: first.userId }
-    const walk: Walk = { db, day, shardPurchases, countedMax: await findCountedMax(db, day, whole, last.userId) }
-    yield* cutRest(walk, { range: whole, last: last.userId, rows, depth: 0 })
+  const [rows = 0] = shardPurchases <= WALK_SHARD_ROWS ? [] : await estimateRanges(db, day, [range])
+  const last = rows <= WALK_ROWS ? undefined : await findEnd(db, day, range, "last")
+  if (!first || !last) {
+    yield* walkSlices(db, day, range, shardPurchases)
+    return
   }
+  const whole = { ...range, from: first.userId }
+  const walk: Walk = { db, day, shardPurchases, countedMax: await findCountedMax(db, day, whole, last.userId) }
+  yield* cutRest(walk, { range: whole, last: last.userId, rows, depth: 0 })
 }
 
 async function* cutRest(walk: Walk, { range, last, rows, depth }: Rest): AsyncGenerator<Part> {

@@ -20,8 +20,9 @@ export interface PlanOptions {
 }
 
 /**
- * Cuts the users into ranges of about `shardPurchases` purchases of the day each: one user's are never split. Yields each range as soon as it is cut. Together they tile the ids from `from` on, the last
- * without an upper bound; a day without purchases is one range.
+ * Cuts the users into ranges of about `shardPurchases` purchases of the day each: one user's are never split. Yields each
+ * range as soon as it is cut. Together they tile the ids from `from` on, the last without an upper bound; a day without
+ * purchases is one range.
  */
 export async function* planRanges(db: Database, day: ShopDay, options: PlanOptions): AsyncGenerator<Range> {
   let from = options.from
@@ -49,7 +50,7 @@ async function* cutDaySlices(db: Database, day: ShopDay, options: PlanOptions): 
   let last = first?.order
   let rows = 0
   let cutAt = 0
-  for await (const part of estimateSlices(db, day, { from }, shardPurchases)) {
+  for await (const part of estimateSlices(db, day, { from }, first, shardPurchases)) {
     const mark = Math.ceil((cutAt + shardPurchases / 2) / shardPurchases) * shardPurchases
     // Who has much more than is missing begins a shard.
     const isNearer = rows - cutAt >= shardPurchases / 4 && rows + part.rows / 2 > mark

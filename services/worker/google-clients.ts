@@ -1,4 +1,4 @@
-import { type PubSub, type Topic, v1 } from "@google-cloud/pubsub"
+import { type Topic, v1 } from "@google-cloud/pubsub"
 import type { Bucket } from "@google-cloud/storage"
 import { openBucket, type StorageSettings } from "../../shared/google/open-bucket.ts"
 import { openPubSub, type PubSubSettings } from "../../shared/google/open-pubsub.ts"
@@ -15,7 +15,7 @@ export interface GoogleClients {
 type ClientOptions = NonNullable<ConstructorParameters<typeof v1.SubscriberClient>[0]>
 
 export async function openGoogleClients(settings: PubSubSettings & StorageSettings): Promise<GoogleClients> {
-  const pubsub: PubSub = openPubSub(settings)
+  const pubsub = openPubSub(settings)
   return {
     projectId: pubsub.projectId,
     bucket: openBucket(settings),

@@ -44,11 +44,13 @@ export function openItemSource(google: () => Promise<GoogleClients>, runId: stri
   }
   const acknowledge = async (items: Pick<PulledItem, "ackId">[]) => {
     if (items.length === 0) return
-    const { subscriber, subscription } = await openClient()
-    const request = { subscription, ackIds: items.map(({ ackId }) => ackId) }
-    const what = `acknowledge work items of run ${runId}`
-    await retryTransient(what, () => subscriber.acknowledge(request), { log }).catch((error) =>
-      log.warn({ subscription, error: describeError(error) }, "work items cannot be acknowledged"),
+    const ackIds = items.map(({ ackId }) => ackId)
+    const acknowledgeAll = async () => {
+      const { subscriber, subscription } = await openClient()
+      await subscriber.acknowledge({ subscription, ackIds })
+    }
+    await retryTransient(`acknowledge work items of run ${runId}`, acknowledgeAll, { log }).catch((error) =>
+      log.warn({ runId, error: describeError(error) }, "work items cannot be acknowledged"),
     )
   }
   const pull = async (itemsMax: number): Promise<PulledItem[]> => {

@@ -30,10 +30,9 @@ function explainOf(error: unknown, variable: "DATABASE_URL" | "SOURCE_DATABASE_U
     case "ECONNRESET":
       return `The database at ${server} ended the connection: try again, and look at its log if that does not help.`
     case "ER_ACCESS_DENIED_ERROR":
-      if (isOfStatement(error)) return explainView(error, database)
-      return explainPassword(server, user, variable)
     case "ER_ACCESS_DENIED_NO_PASSWORD_ERROR":
-      return explainPassword(server, user, variable)
+      if (isOfStatement(error)) return explainView(error, database)
+      return `The database at ${server} refuses the user "${user}" with this password: correct ${variable}; if the account requires an encrypted connection, add ?ssl-mode=REQUIRED to it.`
     case "ER_SECURE_TRANSPORT_REQUIRED":
       return `The database at ${server} takes encrypted connections only: add ?ssl-mode=REQUIRED to ${variable}, or VERIFY_CA with ssl-ca=FILE.`
     case "HANDSHAKE_NO_SSL_SUPPORT":
@@ -62,10 +61,6 @@ function explainOf(error: unknown, variable: "DATABASE_URL" | "SOURCE_DATABASE_U
     default:
       return undefined
   }
-}
-
-function explainPassword(server: string, user: string, variable: string): string {
-  return `The database at ${server} refuses the user "${user}" with this password: correct ${variable}; if the account requires an encrypted connection, add ?ssl-mode=REQUIRED to it.`
 }
 
 function explainView(error: unknown, database: string): string {

@@ -32,7 +32,7 @@ interface Watched {
 interface Internals {
   /** What it waits for an answer to. */
   _command?: unknown
-  stream: { bytesRead: number; destroy(error: Error): void }
+  stream: { bytesRead: number; destroyed: boolean; destroy(error: Error): void }
 }
 
 const internalsOf = (connection: PoolConnection) => connection as unknown as Internals
@@ -60,15 +60,12 @@ export function watchSilence(pool: Pool, connect: PoolOptions, options: SilenceO
     }
   }
   const timer = setInterval(() => {
-    for (const connection of watched.keys()) if (isClosed(connection)) watched.delete(connection)
+    for (const connection of watched.keys()) if (internalsOf(connection).stream.destroyed) watched.delete(connection)
     void look()
   }, silentMs / 2)
   timer.unref()
   return { stop: () => clearInterval(timer) }
 }
-
-const isClosed = (connection: PoolConnection) =>
-  (connection as unknown as { stream: { destroyed: boolean } }).stream.destroyed
 
 function isSilent(one: Watched, silentMs: number): boolean {
   const { _command: command, stream } = internalsOf(one.connection)
