@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as wait } from "node:timers/promises"
 import { expect, onTestFinished, test, vi } from "vitest"
+import { buildServices } from "../../services/build/build-services.ts"
 import { findProcessesWith } from "../faults/find-process.ts"
 
 /* Whatever ends what a person has started ends all of it, at any moment, and the next start on the folder works. */
@@ -18,6 +19,8 @@ const ports = ["pubsub", "storage", "run", "database", "page"].flatMap((server) 
 const pick = <T>(choices: readonly T[]) => choices[Math.floor(Math.random() * choices.length)] as T
 
 test("npm, its group or the process itself, ended by any signal at any moment, leaves no process behind", async () => {
+  // A first start builds, and a build under way is waited for: seconds, or many on a busy machine.
+  await buildServices()
   const folder = await mkdtemp(join(tmpdir(), "daybook-signals-"))
   onTestFinished(() => rm(folder, { recursive: true, force: true }))
   const start = () => {
