@@ -13,6 +13,9 @@ export interface Span extends Range {
   through?: UserId | undefined
 }
 
+/** One user alone. */
+export const ofUser = (userId: UserId): Span => ({ from: userId, through: userId })
+
 interface RangeFields {
   from?: string | undefined
   to?: string | undefined

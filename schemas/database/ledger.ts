@@ -298,6 +298,30 @@ export const dayChanges = mysqlTable(
   (table) => [index("day_changes_sent").on(table.sentAt), index("day_changes_date").on(table.revenueDate)],
 )
 
+/** Each time that a user was forgotten. Who it was is not kept. */
+export const erasures = mysqlTable("erasures", {
+  erasureId: id("erasure_id", 64).primaryKey(),
+  ...asker,
+  requestedAt: at("requested_at").notNull(),
+  /** Null: it was cut off, or could not erase everything. */
+  endedAt: at("ended_at"),
+})
+
+/** How many rows an erasure deleted of which version: from then on it has less than its manifests and its verdict say. */
+export const erasedRows = mysqlTable(
+  "erased_rows",
+  {
+    erasureId: id("erasure_id", 64).notNull(),
+    revenueDate: date("revenue_date", { mode: "string" }).notNull(),
+    version: int("version").notNull(),
+    rowCount: int("row_count").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.erasureId, table.revenueDate, table.version] }),
+    index("erased_rows_version").on(table.revenueDate, table.version),
+  ],
+)
+
 /** The shards of every run with the claims that fence them. */
 export const shards = mysqlTable(
   "shards",

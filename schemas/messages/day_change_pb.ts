@@ -38,6 +38,7 @@ export type DayChange = Message<"daybook.messages.DayChange"> & {
    * "shown-anew": they see another version. "drifted": an audit found that the shop has other purchases by now.
    * "repaired": they see the version that was computed because of that.
    * "late": its deadline has passed, and they do not see it. "arrived": a day that was late is there.
+   * "erased": rows of the version that they see are gone, of a user who was to be forgotten.
    *
    * @generated from field: string state = 3;
    */
@@ -72,7 +73,7 @@ export type DayChange = Message<"daybook.messages.DayChange"> & {
   previousVersion?: number | undefined;
 
   /**
-   * What was there before: the previous version; of "drifted" what readers see.
+   * What was there before: the previous version; of "drifted" what readers see; of "erased" the same version before.
    *
    * @generated from field: optional daybook.messages.DayChange.Totals before = 8;
    */

@@ -24,6 +24,11 @@ export function readShopConfig(env: NodeJS.ProcessEnv) {
   return readConfig({ ...databaseSettings, ...sourceSettings, ...daySettings }, env)
 }
 
+/** To forget a user. */
+export function readForgetConfig(env: NodeJS.ProcessEnv) {
+  return readConfig({ ...databaseSettings, ...sourceSettings, ...bucketSettings }, env)
+}
+
 /** To forget what is old. */
 export function readRetentionConfig(env: NodeJS.ProcessEnv) {
   return readConfig({ ...databaseSettings, ...bucketSettings, ...retentionSettings }, env)

@@ -2,6 +2,20 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import packageJson from "../../package.json" with { type: "json" }
 import type { BackfillKind } from "../../schemas/database/ledger.ts"
 import { explainError } from "./explain-error.ts"
+import {
+  auditHelp,
+  backfillHelp,
+  cancelHelp,
+  diffHelp,
+  forgetHelp,
+  generalHelp,
+  pauseHelp,
+  rerunHelp,
+  retentionHelp,
+  shopHelp,
+  startHelp,
+  statusHelp,
+} from "./help-texts.ts"
 import { isDate, parseRunName, type RunName } from "./run-name.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
@@ -163,6 +177,20 @@ function createProgram(terminal: Terminal, exit: (code: number) => void): Comman
     .action(async ({ dryRun = false, json = false }: { dryRun?: boolean; json?: boolean }) => {
       const { applyRetention } = await import("./apply-retention.ts")
       exit(await applyRetention({ dryRun, json }, terminal))
+    })
+
+  program
+    .command("forget")
+    .description("erase a user, whom the shop has erased, from Revenue, the documents and the ledger")
+    .argument("<user>", "the user's id, as the shop has it")
+    .option("--dry-run", "only list what would be erased")
+    .addOption(noteOption())
+    .addOption(jsonOption())
+    .addHelpText("after", forgetHelp)
+    .action(async (user: string, flags: { dryRun?: boolean; note?: string; json?: boolean }) => {
+      const { dryRun = false, json = false, note } = flags
+      const { forgetUser } = await import("./forget-user.ts")
+      exit(await forgetUser(user, { dryRun, json, note }, terminal))
     })
 
   program
@@ -364,118 +392,3 @@ function parseWhole(text: string, min: number, max: number): number {
   if (value >= min && value <= max) return value
   throw new InvalidArgumentError(`It is not a whole number from ${min} to ${max}.`)
 }
-
-const generalHelp = `
-Exit codes:
-  0    done; with --wait: the verdict is complete
-  1    it did not work; with --wait: the verdict is incomplete, the request was rejected, or the time is over
-  2    the command line cannot be understood
-  130  interrupted; a run that was asked for goes on
-
-Environment (npm run local prints it for a local cloud):
-  GOOGLE_CLOUD_PROJECT    start, rerun, audit: the project of the topics
-  SHOP_FILE               shop, diff: the declaration of the shop's tables
-  DATABASE_URL            status, diff, shop check, retention, --wait: mysql://user:password@host:port/database
-  BUCKET                  status, retention, --wait: the bucket of plans, manifests and verdicts
-  PUBSUB_EMULATOR_HOST    host:port of a local Pub/Sub, instead of Google's
-  STORAGE_EMULATOR_HOST   http://host:port of a local Cloud Storage, instead of Google's
-  LOCAL_FOLDER            the data folder of a local cloud, to say where its files are
-
-With --json, standard output holds one JSON document and nothing else: 64-bit numbers are strings, times are RFC 3339
-in UTC, and an error is {"error": "…"}. Progress and errors go to standard error.
-
-Examples:
-  npm run daybook -- start yesterday --wait
-  npm run daybook -- status 2026-11-22
-  npm run daybook -- rerun 2026-11-22 --shards 3,7 --wait`
-
-const startHelp = `
-Examples:
-  npm run daybook -- start 2026-11-22
-  npm run daybook -- start yesterday --wait --timeout 600
-  npm run daybook -- start 2026-11-22 --wait --json`
-
-const backfillHelp = `
-The dates are those that it finds when it is asked for, and stay so. One that fails does not stop the others. The daily run
-goes before all of them; "status" shows how far it is, and "cancel" gives it up.
-
-Examples:
-  npm run daybook -- backfill 2026-01-01..2026-01-31 --dry-run
-  npm run daybook -- backfill 2026-01-01..2026-01-31 --wait
-  npm run daybook -- backfill 2026-01-01..2026-01-31 --which all --note "new exchange rates"`
-
-const pauseHelp = `
-It holds whatever is restarted meanwhile; "status" says since when, by whom, and how many tasks still have a shard. Requests
-are taken, and their runs wait.
-
-Examples:
-  npm run daybook -- pause --until 2026-11-22T18:00:00Z --note "the sale"
-  npm run daybook -- resume`
-
-const cancelHelp = `
-Nothing is written under the run's version any more, its execution is cancelled, and readers see what they saw. A run that
-is being verified, or has its verdict, is not cancelled: the request is rejected.
-
-Examples:
-  npm run daybook -- cancel 2026-11-22 --note "the shop is being restored"
-  npm run daybook -- status 2026-11-22`
-
-const statusHelp = `
-Examples:
-  npm run daybook -- status
-  npm run daybook -- status --from 2026-01-01 --to 2026-01-31
-  npm run daybook -- status --runs --limit 5
-  npm run daybook -- status 2026-11-22 --watch
-  npm run daybook -- status 2026-11-22-1234567890 --json`
-
-const auditHelp = `
-Only what readers see is audited: dates without a complete verdict are passed over. Nothing is changed but what is known
-of the days; a day of the last REPAIR_DAYS that has drifted is started anew by itself.
-
-Examples:
-  npm run daybook -- audit 2026-11-22 --wait
-  npm run daybook -- audit 2026-11-01..2026-11-22`
-
-const diffHelp = `
-Exits 0 whether or not anything differs. The rows of the newest KEEP_VERSIONS versions of a date are there.
-
-Examples:
-  npm run daybook -- diff 2026-11-22
-  npm run daybook -- diff 2026-11-22 1 3
-  npm run -s daybook -- diff 2026-11-22 --all | jq -r .userId`
-
-const shopHelp = `
-SHOP_FILE is a file of YAML, the same for planner, tasks, finalizer and npm run migrate, that says what a purchase is:
-
-  table: wp_wc_orders
-  user:   {column: customer_id, guest: 0}           # 0, besides NULL, is a guest
-  amount: {expression: total_amount, scale: 2}      # exact cents: an amount with more digits fails its user's shard
-  time:   {column: date_created_gmt, kind: utc}     # utc, timestamp, local (in REVENUE_TIME_ZONE), epoch-seconds, epoch-ms
-  counts: "status IN ('wc-processing','wc-completed') AND currency = 'EUR'"
-
-and, where they are needed:
-
-  userType: char(36) collate ascii_bin              # bigint if not said; bigint unsigned, varchar, binary, varbinary
-  currency: currency                                # part of Revenue's key, so that no two are added
-  measures: {tax: {expression: tax_amount, scale: 2}}
-  sources: [{table: …}, {table: refunds, purchase: false, amount: {expression: "-amount", scale: 2}, …}]
-
-schemas/database/README.md explains all of it, and test/shops has the declarations of twelve shops.
-
-Examples:
-  SHOP_FILE=shop.yaml npm run -s daybook -- shop ddl
-  SHOP_FILE=shop.yaml npm run daybook -- shop check yesterday`
-
-const retentionHelp = `
-Ledger rows and documents of runs decided more than RETENTION_DAYS ago (400; 0 keeps them for ever) are deleted, if their
-Revenue rows are gone already. Never the run that readers see, the newest of a date, or the newest audit of a date. The
-finalizer's sweep does the same by itself.
-
-Examples:
-  npm run daybook -- retention --dry-run
-  RETENTION_DAYS=90 npm run daybook -- retention --dry-run --json`
-
-const rerunHelp = `
-Examples:
-  npm run daybook -- rerun 2026-11-22
-  npm run daybook -- rerun 2026-11-22-1234567890 --shards 3,7 --wait`

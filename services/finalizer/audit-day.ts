@@ -23,6 +23,7 @@ import {
 import { PermanentError } from "../../shared/errors.ts"
 import { beginAudit } from "../../shared/ledger/begin-audit.ts"
 import { endAudit } from "../../shared/ledger/end-audit.ts"
+import { countErasedRows } from "../../shared/ledger/erasures.ts"
 import type { Audit } from "../../shared/ledger/find-audits.ts"
 import { findRun, type Run } from "../../shared/ledger/find-runs.ts"
 import { listShards, type Shard } from "../../shared/ledger/find-shards.ts"
@@ -76,12 +77,17 @@ export async function auditDay(
     audit = { ...audit, nextShard }
   }
   const { source, drifted } = document
+  const rowsErased = await countErasedRows(db, run)
   const isEnded = await endAudit(db, audit, {
     isDrifted: drifted.length > 0,
     isRepaired,
     source: { users: source?.rows, ...totalsFields(parseTotals(source)) },
     compose: (state, auditedAt) =>
-      formatJson(AuditSchema, { ...document, state, auditedAt: auditedAt.toISOString() }, 2),
+      formatJson(
+        AuditSchema,
+        { ...document, state, auditedAt: auditedAt.toISOString(), ...(rowsErased > 0n ? { rowsErased } : {}) },
+        2,
+      ),
   })
   return isEnded ? "ended" : "overtaken"
 }

@@ -2,9 +2,9 @@ import { type SQL, sql } from "drizzle-orm"
 import type { AccessPath } from "../../schemas/database/ledger.ts"
 import { revenueCurrency, revenueMeasures, revenueVersions } from "../../schemas/database/revenue.ts"
 import { shopLayout } from "../../schemas/database/shop.ts"
-import { parseUserId } from "../../schemas/database/user-type.ts"
+import { parseUserId, type UserId } from "../../schemas/database/user-type.ts"
 import { allRows, type Database } from "../database/open-database.ts"
-import type { Span } from "../range.ts"
+import { ofUser, type Span } from "../range.ts"
 import type { Page, ReadPage, UserSpent } from "./compare-totals.ts"
 import { inRange, type RevenueVersion } from "./revenue-rows.ts"
 import { inSlice, keyColumns, keyOf, type ShopDay, selectComparable } from "./shop-day.ts"
@@ -22,6 +22,14 @@ export function readRowTotals(db: Database, of: RevenueVersion): ReadPage {
         FROM ${revenueVersions} WHERE ${inRange(of, span)} ORDER BY ${keyOf(key)}`,
       limit,
     )
+}
+
+// A user has a row for each currency.
+const ROWS_OF_USER_MAX = 10_000
+
+/** Reads what one user spent: nothing, or as much for each currency. */
+export async function readUser(read: ReadPage, userId: UserId): Promise<UserSpent[]> {
+  return (await read(ofUser(userId), ROWS_OF_USER_MAX)).users
 }
 
 /** Adds up what users spent from the shop's purchases of a day, as it has them now. */

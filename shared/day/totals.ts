@@ -1,6 +1,6 @@
 import { type SQL, sql } from "drizzle-orm"
 import { shopLayout } from "../../schemas/database/shop.ts"
-import type { UserChange } from "./compare-totals.ts"
+import type { UserChange, UserSpent } from "./compare-totals.ts"
 
 /*
  * What purchases, or the rows computed from them, add up to. Currencies are never added up: where the shop declares one,
@@ -74,6 +74,21 @@ export function addTotals(a: Totals, b: Totals): Totals {
     amountCents: a.amountCents === undefined || b.amountCents === undefined ? undefined : a.amountCents + b.amountCents,
     parts: addParts(a.parts, b.parts),
   }
+}
+
+/** What is left of rows without those of some users. */
+export function subtractSpent(totals: Totals, users: Pick<UserSpent, "currency" | "spent">[]): Totals {
+  const less = users.map(({ currency, spent }) =>
+    ofPart({
+      currency,
+      rows: -1n,
+      purchases: -spent.purchases,
+      amountCents: -BigInt(spent.amountCents),
+      measures: measures.map((name) => -BigInt(spent.measures[name] ?? 0)),
+    }),
+  )
+  const left = less.reduce(addTotals, totals)
+  return { ...left, parts: left.parts.filter(({ rows }) => rows !== 0n) }
 }
 
 function addParts(a: Part[], b: Part[]): Part[] {

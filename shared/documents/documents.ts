@@ -73,6 +73,26 @@ export async function replaceDocument(
   throw isContested(bucket, path)
 }
 
+/**
+ * Writes a document anew with what `rewrite` makes of its text. Returns false where it is gone, or stays as it is. Where the
+ * bucket does not let it be replaced, the error has the code 403.
+ */
+export async function rewriteDocument(
+  bucket: Bucket,
+  path: string,
+  rewrite: (text: string) => string,
+  options: RetryOptions,
+): Promise<boolean> {
+  for (let attempt = 0; attempt < REPLACE_TRIES_MAX; attempt++) {
+    const existing = await readGeneration(bucket, path, options)
+    if (!existing) return false
+    const text = rewrite(existing.text)
+    if (text === existing.text) return false
+    if (await save(bucket, path, text, existing.generation, options)) return true
+  }
+  throw isContested(bucket, path)
+}
+
 function isContested(bucket: Bucket, path: string): Error {
   return new Error(`gs://${bucket.name}/${path} was replaced by others ${REPLACE_TRIES_MAX} times in a row`)
 }

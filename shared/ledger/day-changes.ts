@@ -17,7 +17,7 @@ export interface DayTotals {
 /** A change of what readers see of a day: see schemas/messages/day_change.proto. */
 export interface DayChangeRecord {
   date: string
-  state: "shown" | "shown-anew" | "drifted" | "repaired" | "late" | "arrived"
+  state: "shown" | "shown-anew" | "drifted" | "repaired" | "late" | "arrived" | "erased"
   /** 0 where readers see none. */
   version: number
   runId: string
@@ -25,7 +25,7 @@ export interface DayChangeRecord {
   before?: DayTotals | undefined
   after?: DayTotals | undefined
   auditId?: string | undefined
-  /** In the bucket: the verdict or the audit behind it; undefined of a day that is late. */
+  /** In the bucket: the verdict or the audit behind it; undefined of a day that is late, or whose rows were erased. */
   path?: string | undefined
   askedBy?: string
   via?: string

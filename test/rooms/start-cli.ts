@@ -15,6 +15,7 @@ import { createTestDatabase, type TestDatabase } from "./test-database.ts"
 export interface Cli {
   database: TestDatabase
   bucket: Bucket
+  storageFaults: StorageServer["faults"]
   env: Record<string, string>
   /** Types a command line. */
   daybook(...args: string[]): Typed
@@ -54,6 +55,7 @@ export async function startCli(): Promise<Cli> {
   return {
     database,
     bucket,
+    storageFaults: storageServer.faults,
     env,
     daybook: (...args) => typeCommand(args, env),
     async published(topic, count = 1) {

@@ -25,6 +25,8 @@ const runTables = [
   "days",
   "backfills",
   "backfill_days",
+  "erasures",
+  "erased_rows",
 ]
 
 /** Connections that a test's own pool may open. */

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { dropIndexDdl, indexDdl } from "../../schemas/database/shop-ddl.ts"
 import { parseShopDeclaration } from "../../schemas/database/shop-declaration.ts"
 import { layOutShop } from "../../schemas/database/shop-layout.ts"
+import { userLiteral } from "../../schemas/database/user-type.ts"
 import { compareWithTruth, createRealShop, readShopStatements } from "../../services/demo/create-real-shop.ts"
 import { listRealShops, realShopFile, realShopTimeZone } from "../../services/demo/real-shops.ts"
 import { runDaybook } from "../rooms/run-daybook.ts"
@@ -61,6 +62,11 @@ describe.each(listRealShops())("%s", (shop) => {
     await expectTruth()
   })
 })
+
+interface Forgotten {
+  documents: string[]
+  ledgerEntries: number
+}
 
 /** Statements that put an index of each user's purchases in the place of the one of the day. */
 async function listIndexStatements(file: string): Promise<string[]> {
@@ -152,6 +158,7 @@ describe.each(["stripe", "shopware", "solidus", "woocommerce-analytics"])("%s on
   })
 
   const daybook = (...args: string[]) => runDaybook(env, ...args)
+  let user = ""
   test("is copied right to the row, looked at again, and computed anew: who differs is named as the shop names them", async () => {
     expect(await pipeline.start()).toMatchObject({ verdict: "complete" })
     const { seen, expected } = await compareWithTruth(pipeline.db, shop, source.db)
@@ -160,7 +167,7 @@ describe.each(["stripe", "shopware", "solidus", "woocommerce-analytics"])("%s on
     expect(same.stdout).toContain("same")
     await source.query(...readShopStatements(shop, "change.sql"))
     const drifted = await daybook("audit", date, "--wait", "--json")
-    const [user = ""] = /"userId": ?"([^"]+)"/.exec(drifted.stdout)?.slice(1) ?? []
+    user = /"userId": ?"([^"]+)"/.exec(drifted.stdout)?.[1] ?? ""
     const users = expected.map((line) => line.split(",")[0])
     expect(users).toContain(shop === "solidus" ? user.toLowerCase() : user)
     const anew = await pipeline.start()
@@ -169,6 +176,24 @@ describe.each(["stripe", "shopware", "solidus", "woocommerce-analytics"])("%s on
     const later = await compareWithTruth(pipeline.db, shop, source.db)
     expect(later.seen).toEqual(later.expected)
     expect((await daybook("diff", date)).stdout).toContain("compared with version 1")
+  })
+
+  test("forgets a user whom it has erased, by the key that it has", async () => {
+    expect((await daybook("forget", user)).stderr).toContain("The shop still has purchases of this user")
+    const { sources, userType } = layOutShop(parseShopDeclaration(await readFile(realShopFile(shop), "utf8")))
+    for (const { table, columns } of sources) {
+      await source.query(`DELETE FROM ${table} WHERE ${columns.userId} = ${userLiteral(userType, user)}`)
+    }
+    const forgotten = await daybook("forget", user)
+    expect(forgotten).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^erased: [2-9] rows of 1 day/) as string,
+    })
+    expect((await daybook("audit", date, "--wait")).stdout).toMatch(/ same /)
+    const { documents, ledgerEntries } = JSON.parse((await daybook("forget", user, "--json")).stdout) as Forgotten
+    expect([documents, ledgerEntries]).toEqual([[], 0])
+    const left = await pipeline.query(`SELECT 1 FROM runs WHERE verdict LIKE '%"${user}"%'`)
+    expect(left).toEqual([])
   })
 })
 
