@@ -16,7 +16,7 @@ import { readForgetConfig } from "./config.ts"
 import { CommandError } from "./explain-error.ts"
 import { type DocumentsPlace, forgetInDocuments, runOf } from "./forget-in-documents.ts"
 import { findBounds, findVersions, forgetInLedger, listDates, type UserVersion } from "./forget-in-ledger.ts"
-import type { Forgotten } from "./scrub-text.ts"
+import { type Forgotten, mentions } from "./scrub-text.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 import { whoAsks } from "./who-asks.ts"
 
@@ -54,7 +54,7 @@ export async function forgetUser(text: string, options: ForgetOptions, terminal:
   const config = readForgetConfig(env)
   const userId = parseUser(text)
   const asker = whoAsks(options.note, env)
-  if (asker.note?.includes(text)) throw new CommandError("The note is kept: leave the user out of it.")
+  if (mentions(asker.note ?? "", text)) throw new CommandError("The note is kept: leave the user out of it.")
   const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: DATES_AT_ONCE + 1 })
   const source = await openSource(config, database, 1)
   const place: Place = {

@@ -36,9 +36,16 @@ export function scrubSentence(text: string, { spellings }: Forgotten): string {
 
 /** `user 17 spent …` and `17 (Revenue has …`, and not another number that ends or begins alike. */
 function namedBy(key: string): RegExp {
-  const quoted = key.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)
+  const quoted = quote(key)
   return new RegExp(String.raw`(^|[^\p{L}\p{N}-])(?:user ${quoted}(?![\p{L}\p{N}])|${quoted}(?= \(Revenue has ))`, "gu")
 }
+
+/** Whether a text of a person's own has a user's key in it. */
+export function mentions(text: string, key: string): boolean {
+  return new RegExp(String.raw`(?<![\p{L}\p{N}])${quote(key)}(?![\p{L}\p{N}])`, "u").test(text)
+}
+
+const quote = (key: string) => key.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)
 
 function scrubLine(line: string, who: Forgotten): string[] {
   const value: unknown = JSON.parse(line)

@@ -1,8 +1,6 @@
 import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { afterAll, beforeAll, expect, test, vi } from "vitest"
-import { parseJson } from "../../schemas/json.ts"
-import { type DayChange, DayChangeSchema } from "../../schemas/messages/day_change_pb.ts"
 import { findYesterday } from "../../shared/day/revenue-day.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
@@ -22,11 +20,7 @@ beforeAll(async () => {
 })
 afterAll(() => pipeline.stop())
 
-const changes = (date: string): DayChange[] =>
-  pipeline.cloud.pubsub
-    .messages(`projects/local/topics/${topics.dayChanges}`)
-    .map((message) => parseJson(DayChangeSchema, message.data.toString()))
-    .filter((change) => change.date === date)
+const changes = (of: string) => pipeline.dayChanges(of)
 const statesOf = (date: string) => changes(date).map(({ state }) => state)
 const merge = (of: string) =>
   pipeline.query(`UPDATE purchases SET user_id = 8 WHERE user_id = 15 AND purchased_on = '${of}'`)

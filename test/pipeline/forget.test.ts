@@ -1,8 +1,6 @@
 import { readdir, readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { afterAll, beforeAll, expect, test, vi } from "vitest"
-import { parseJson } from "../../schemas/json.ts"
-import { type DayChange, DayChangeSchema } from "../../schemas/messages/day_change_pb.ts"
 import { findYesterday } from "../../shared/day/revenue-day.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { typeCommand } from "../rooms/start-cli.ts"
@@ -34,11 +32,7 @@ afterAll(() => pipeline.stop())
 
 const forget = (...args: string[]) => typeCommand(["forget", ...args], env)
 
-const changes = (date: string): DayChange[] =>
-  pipeline.cloud.pubsub
-    .messages(`projects/local/topics/${topics.dayChanges}`)
-    .map((message) => parseJson(DayChangeSchema, message.data.toString()))
-    .filter((change) => change.date === date)
+const changes = (of: string) => pipeline.dayChanges(of)
 const statesOf = (date: string) => changes(date).map(({ state }) => state)
 
 /** Waits until an audit has ended and its document is written. */

@@ -6,6 +6,7 @@ import { expect, inject, vi } from "vitest"
 import { type Plan, PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { type Verdict, VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { parseJson } from "../../schemas/json.ts"
+import { type DayChange, DayChangeSchema } from "../../schemas/messages/day_change_pb.ts"
 import { type RunVerdict, RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
 import { startCloud } from "../../services/local/cloud.ts"
 import { openDatabase } from "../../shared/database/open-database.ts"
@@ -88,6 +89,12 @@ export async function startPipeline(options: PipelineOptions = {}) {
     query,
     publish,
     verdicts,
+    /** What was told of a date. */
+    dayChanges: (of: string): DayChange[] =>
+      cloud.pubsub
+        .messages(`projects/local/topics/${topics.dayChanges}`)
+        .map((message) => parseJson(DayChangeSchema, message.data.toString()))
+        .filter((change) => change.date === of),
     awaitVerdict,
     /** A connection of its own, to hold locks with. */
     connect: () => createConnection({ uri: databaseUrl }),
