@@ -10,7 +10,7 @@ import type { Run } from "../../shared/ledger/find-runs.ts"
 import { findPublishedDay } from "../../shared/ledger/published-days.ts"
 import type { Range } from "../../shared/range.ts"
 import type { RetryOptions } from "../../shared/retry.ts"
-import type { Evidence } from "./gather-evidence.ts"
+import type { Seen } from "./add-up-evidence.ts"
 
 /** What a version changes of the one that readers see before it is published. */
 export interface VersionChanges extends ChangeTally {
@@ -31,15 +31,14 @@ export async function compareVersions(
   db: Database,
   bucket: Bucket,
   run: Run,
-  { shards }: Pick<Evidence, "shards">,
+  { ranges, rows }: Pick<Seen, "ranges" | "rows">,
   options: RetryOptions,
 ): Promise<VersionChanges | undefined> {
   const shown = await findPublishedDay(db, run.revenueDate)
   if (!shown || shown.version >= run.version) return undefined
-  const ranges = shards.map(({ range }) => range)
   const old = { ...run, version: shown.version }
   const oldTotals = await sumRows(db, old, ranges)
-  const differing = ranges.filter((_range, at) => !isSame(oldTotals[at], shards[at]?.rows))
+  const differing = ranges.filter((_range, at) => !isSame(oldTotals[at], rows[at]))
   const path = changesPath(run.runId)
   const written =
     differing.length > 0 ? await writeChanges(db, bucket, path, run, shown.version, differing, options) : undefined
@@ -51,7 +50,7 @@ export async function compareVersions(
     removed,
     largest,
     amountCentsBefore: addUp(oldTotals),
-    amountCentsAfter: addUp(shards.map(({ rows }) => rows)),
+    amountCentsAfter: addUp(rows),
     document: written && `gs://${bucket.name}/${written.path}`,
   }
 }

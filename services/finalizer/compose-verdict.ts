@@ -12,12 +12,12 @@ import { formatJson } from "../../schemas/json.ts"
 import { RerunRequestSchema } from "../../schemas/messages/rerun_request_pb.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
 import type { RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
-import { addTotals, changeFields, noTotals, parseTotals, type Totals, totalsFields } from "../../shared/day/totals.ts"
+import { changeFields, noTotals, totalsFields } from "../../shared/day/totals.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import { type Asker, askerFields } from "../../shared/messages/asker.ts"
 import { topics } from "../../shared/messages/topics.ts"
+import type { Seen } from "./add-up-evidence.ts"
 import type { VersionChanges } from "./compare-versions.ts"
-import type { Evidence } from "./gather-evidence.ts"
 import type { Finding } from "./judge-run.ts"
 import type { Objection } from "./run-checks.ts"
 import type { Verification } from "./verify-run.ts"
@@ -42,7 +42,7 @@ export function composeVerdict(
   decidedAt: Date,
   faultsDocument?: string,
 ): string {
-  const { findings, evidence, changes, objections } = verification
+  const { findings, seen, changes, objections } = verification
   const state = stateOf(verification)
   return formatJson(
     VerdictSchema,
@@ -58,7 +58,7 @@ export function composeVerdict(
       ...(state === "incomplete" ? { reason: describeFindings(findings), retry: composeRetry(run, findings) } : {}),
       ...(state === "held" ? { reason: describeObjections(objections) } : {}),
       checks: objections,
-      ...(evidence ? composeTotals(evidence) : { ...nothingSeen, shards: run.shardCount ?? 0 }),
+      ...(seen ? composeTotals(seen) : { ...nothingSeen, shards: run.shardCount ?? 0 }),
       faults: findings.slice(0, FAULTS_MAX).map(toFault),
       ...(faultsDocument === undefined ? {} : { faultsInAll: BigInt(findings.length), faultsDocument }),
       ...(changes ? { changes: toChanges(changes) } : {}),
@@ -97,21 +97,15 @@ const none = { rows: 0n, ...totalsFields(noTotals) }
 const nothingSeen = { manifests: none, revenue: none, source: none, guests: none }
 
 /** What each of the four sides adds up to. */
-function composeTotals({ shards, guests }: Evidence) {
-  const manifests = shards.flatMap(({ manifest }) => (typeof manifest === "object" ? manifest : []))
+function composeTotals({ ranges, manifests, revenue, source, guests }: Seen) {
   return {
-    shards: shards.length,
-    manifests: {
-      rows: addUp(manifests, ({ rows }) => rows),
-      ...totalsOf(manifests.map((manifest) => parseTotals(manifest))),
-    },
-    revenue: { rows: addUp(shards, ({ rows }) => rows.rows), ...totalsOf(shards.map(({ rows }) => rows)) },
-    source: totalsOf(shards.map(({ source }) => source)),
+    shards: ranges.length,
+    manifests: { rows: manifests.rows, ...totalsFields(manifests.totals) },
+    revenue: { rows: revenue.rows, ...totalsFields(revenue.totals) },
+    source: totalsFields(source),
     guests: totalsFields(guests),
   }
 }
-
-const totalsOf = (totals: Totals[]) => totalsFields(totals.reduce(addTotals, noTotals))
 
 /** The message of a verdict document, which is at `document`. */
 export function composeMessage(verdict: Verdict, document: string): MessageInitShape<typeof RunVerdictSchema> {
@@ -249,8 +243,4 @@ function composeRetry(run: Run, findings: Finding[]) {
       shards: indexes.length > SHARDS_NAMED_MAX ? [] : indexes,
     }),
   }
-}
-
-function addUp<T>(things: T[], amount: (thing: T) => bigint): bigint {
-  return things.reduce((sum, thing) => sum + amount(thing), 0n)
 }

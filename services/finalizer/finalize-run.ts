@@ -1,12 +1,11 @@
 import type { PubSub, Topic } from "@google-cloud/pubsub"
 import { type Verdict, VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { parseDocument } from "../../schemas/json.ts"
-import { addTotals, noTotals, type Totals, totalsFields } from "../../shared/day/totals.ts"
+import { totalsFields } from "../../shared/day/totals.ts"
 import { faultsPath, laterVerdictPath, verdictPath } from "../../shared/documents/document-paths.ts"
 import { replaceDocument, streamDocument } from "../../shared/documents/documents.ts"
 import { markAnnounced } from "../../shared/ledger/announce-run.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
-import type { DayTotals } from "../../shared/ledger/day-changes.ts"
 import { decideRun } from "../../shared/ledger/decide-run.ts"
 import { findDispatch } from "../../shared/ledger/find-dispatches.ts"
 import { findRun, isOfBackfill, type Run } from "../../shared/ledger/find-runs.ts"
@@ -16,7 +15,6 @@ import { recordVerdict } from "../../shared/telemetry/metrics.ts"
 import { inSpan, noteFields } from "../../shared/telemetry/tracing.ts"
 import { composeMessage, composeVerdict, FAULTS_MAX, formatFault, stateOf } from "./compose-verdict.ts"
 import { type BackfillContext, driveBackfills } from "./drive-backfills.ts"
-import type { ShardEvidence } from "./gather-evidence.ts"
 import type { Finding } from "./judge-run.ts"
 import { startWaiting, type WaitingContext } from "./start-waiting.ts"
 import { type VerifyContext, verifyRun } from "./verify-run.ts"
@@ -62,11 +60,11 @@ async function decide(context: FinalizeContext, runId: string): Promise<void> {
   const dispatch = await findDispatch(context.db, runId, run.dispatch)
   noteFields({ dispatch: run.dispatch })
   const verification = await verifyRun(context, run)
-  const { findings, evidence } = verification
+  const { findings, seen } = verification
   const faults = findings.length > FAULTS_MAX ? await writeFaults(context, run, findings) : undefined
   const verdict = composeVerdict(run, dispatch ?? run, verification, context.now(), faults)
   const state = stateOf(verification)
-  const totals = evidence && addUpRows(evidence.shards)
+  const totals = seen && { users: seen.revenue.rows, ...totalsFields(seen.revenue.totals) }
   if (await decideRun(context.db, run, { state, verdict, totals })) {
     noteFields({ verdict: state })
     const first = findings.slice(0, 10).map(({ index, kind, reason }) => ({ index, kind, reason }))
@@ -133,11 +131,4 @@ async function recordNumbers(context: FinalizeContext, run: Run, verdict: Verdic
 /** Clocks differ by a little: never less than nothing. */
 function msBetween(from: Date | null, to: Date | null): number | undefined {
   return from && to ? Math.max(0, to.getTime() - from.getTime()) : undefined
-}
-
-function addUpRows(shards: ShardEvidence[]): DayTotals {
-  return {
-    users: shards.reduce((sum, { rows }) => sum + rows.rows, 0n),
-    ...totalsFields(shards.map(({ rows }) => rows).reduce<Totals>(addTotals, noTotals)),
-  }
 }

@@ -9,19 +9,19 @@ import type { Totals } from "../../shared/day/totals.ts"
 import { planPath } from "../../shared/documents/document-paths.ts"
 import { readDocument } from "../../shared/documents/documents.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
-import { listShards, type Shard } from "../../shared/ledger/find-shards.ts"
+import { countShards, listShardsFrom, type Shard } from "../../shared/ledger/find-shards.ts"
 import { shardRange } from "../../shared/ledger/shard-range.ts"
 import { parseRange, type Range } from "../../shared/range.ts"
 import type { RetryOptions } from "../../shared/retry.ts"
-import { readManifests } from "./read-manifests.ts"
+import { type ListedManifests, listManifests, readManifests } from "./read-manifests.ts"
 import { type CheckedTotals, sumGuests, sumSource } from "./sum-source.ts"
 
 /** All that a verdict rests on, as it was seen. */
 export interface Evidence {
   /** The plan in the bucket; a string says what is wrong with it. */
   plan: Plan | string
-  /** Of each of the ledger's shards, in the order of their indexes. */
-  shards: ShardEvidence[]
+  /** Of each of the ledger's shards, in the order of their indexes, some at a time: they are looked at as they are asked for. */
+  shards: AsyncIterable<ShardEvidence[]> | Iterable<ShardEvidence[]>
   /** Names and indexes of manifests that no shard of the run has. */
   strangers: (string | number)[]
   guests: Totals
@@ -37,6 +37,9 @@ export interface ShardEvidence {
   /** What the shop's purchases add up to. */
   source: CheckedTotals
 }
+
+// A run of more shards is looked at in pieces, so that memory does not grow with it; one of fewer loses nothing by that.
+const SHARDS_PER_PIECE = 1_000
 
 /**
  * Looks at plan, manifests, rows and source of a run that is closed. What equal values prove:
@@ -57,29 +60,55 @@ export async function gatherEvidence(
   run: Run,
   options: RetryOptions,
 ): Promise<Evidence> {
-  const shards = await listShards(db, run.runId)
-  const ranges = shards.map(shardRange)
-  const [plan, manifests, rows, shop, guests] = await Promise.all([
+  const listing = listManifests(bucket, run, options)
+  const [plan, manifests, count, guests, first] = await Promise.all([
     readPlan(bucket, run, options),
-    readManifests(bucket, run, shards, options),
-    sumRows(db, run, ranges),
-    readSource(() => sumSource(source, run, ranges)),
+    listing,
+    countShards(db, run.runId),
     readSource(() => sumGuests(source, run)),
+    gatherPiece(db, source, bucket, run, 0, listing, options),
   ])
-  const { byIndex, foreign } = manifests
-  const known = new Set(shards.map(({ shardIndex }) => shardIndex))
+  async function* pieces() {
+    let piece = first
+    for (;;) {
+      yield piece
+      const last = piece.at(-1)?.shard.shardIndex
+      if (last === undefined || piece.length < SHARDS_PER_PIECE) return
+      piece = await gatherPiece(db, source, bucket, run, last + 1, listing, options)
+    }
+  }
   return {
     plan,
-    shards: shards.map((shard, at) => ({
-      shard,
-      range: present(ranges[at]),
-      manifest: byIndex.get(shard.shardIndex),
-      rows: present(rows[at]),
-      source: present(shop[at]),
-    })),
-    strangers: [...[...byIndex.keys()].filter((index) => !known.has(index)), ...foreign],
+    shards: pieces(),
+    strangers: [...[...manifests.byIndex.keys()].filter((index) => index >= count), ...manifests.foreign],
     guests,
   }
+}
+
+/** Looks at some shards from an index on. */
+async function gatherPiece(
+  db: Database,
+  source: Database,
+  bucket: Bucket,
+  run: Run,
+  from: number,
+  listing: Promise<ListedManifests>,
+  options: RetryOptions,
+): Promise<ShardEvidence[]> {
+  const shards = await listShardsFrom(db, run.runId, from, SHARDS_PER_PIECE)
+  const ranges = shards.map(shardRange)
+  const [manifests, rows, shop] = await Promise.all([
+    listing.then((listed) => readManifests(bucket, run, shards, listed, options)),
+    sumRows(db, run, ranges),
+    readSource(() => sumSource(source, run, ranges)),
+  ])
+  return shards.map((shard, at) => ({
+    shard,
+    range: present(ranges[at]),
+    manifest: manifests.get(shard.shardIndex),
+    rows: present(rows[at]),
+    source: present(shop[at]),
+  }))
 }
 
 /** One of as many as there are shards. */

@@ -1,5 +1,6 @@
 import { setImmediate as giveWay } from "node:timers/promises"
 import type { Manifest } from "../../schemas/documents/manifest_pb.ts"
+import type { Plan } from "../../schemas/documents/plan_pb.ts"
 import type { UserChange } from "../../shared/day/compare-totals.ts"
 import type { RowTotals } from "../../shared/day/revenue-rows.ts"
 import { parseTotals, sameTotals, type Totals } from "../../shared/day/totals.ts"
@@ -22,20 +23,26 @@ export interface Finding {
   users?: UserChange[]
 }
 
-// Some milliseconds: whoever else asks something of the finalizer meanwhile is answered.
-const SHARDS_AT_ONCE = 2_000
-
 /**
  * Compares what was promised with what is there, and names every shard that falls short, in the order of the indexes:
  * at most one finding each, the first of missing, failed, corrupt, drifted. No finding at all is a complete run.
  */
 export async function judgeRun(run: Run, evidence: Evidence): Promise<Finding[]> {
-  const findings = run.dispatchError ? [judgeDispatch(run.dispatchError)] : judgePlan(run, evidence)
-  for (const [at, of] of evidence.shards.entries()) {
-    if (at % SHARDS_AT_ONCE === 0) await giveWay()
-    const finding = judgeShard(run, of)
-    if (finding) findings.push({ index: of.shard.shardIndex, ...finding })
+  const { plan } = evidence
+  const findings: Finding[] = []
+  let count = 0
+  let differing: Shard | undefined
+  for await (const piece of evidence.shards) {
+    await giveWay()
+    for (const of of piece) {
+      if (typeof plan !== "string" && isElsewhere(plan, of, count)) differing ??= of.shard
+      count++
+      const finding = judgeShard(run, of)
+      if (finding) findings.push({ index: of.shard.shardIndex, ...finding })
+    }
   }
+  const ofRun = run.dispatchError ? [judgeDispatch(run.dispatchError)] : judgePlan(run, plan, count, differing)
+  findings.unshift(...ofRun)
   for (const stranger of evidence.strangers) {
     const reason =
       typeof stranger === "number"
@@ -52,7 +59,7 @@ function judgeDispatch(error: string): Finding {
 }
 
 /** The plan must tile the id space, and the ledger must be that plan. */
-function judgePlan(run: Run, { plan, shards }: Evidence): Finding[] {
+function judgePlan(run: Run, plan: Plan | string, count: number, differing: Shard | undefined): Finding[] {
   if (typeof plan === "string") return [{ kind: "corrupt", reason: plan }]
   const findings: Finding[] = []
   const say = (reason: string) => findings.push({ kind: "corrupt", reason })
@@ -62,15 +69,15 @@ function judgePlan(run: Run, { plan, shards }: Evidence): Finding[] {
   if (plan.runId !== run.runId) say(`plan.json is of run ${plan.runId}`)
   const gap = findGap(plan.shards.map(parseRange))
   if (gap) say(`the plan does not cover every user once: shard ${gap.index}: ${gap.reason}`)
-  if (plan.shards.length !== shards.length) {
-    say(`the plan has ${plan.shards.length} shards and the ledger ${shards.length}`)
-  }
-  const differing = shards.find(({ shard, range }, index) => {
-    const planned = plan.shards[index]
-    return planned !== undefined && (shard.shardIndex !== index || !isRange(planned, range))
-  })
-  if (differing) say(`shard ${differing.shard.shardIndex} has another range in the ledger than in the plan`)
+  if (plan.shards.length !== count) say(`the plan has ${plan.shards.length} shards and the ledger ${count}`)
+  if (differing) say(`shard ${differing.shardIndex} has another range in the ledger than in the plan`)
   return findings
+}
+
+/** Whether the ledger has another shard at a place than the plan. */
+function isElsewhere(plan: Plan, { shard, range }: ShardEvidence, place: number): boolean {
+  const planned = plan.shards[place]
+  return planned !== undefined && (shard.shardIndex !== place || !isRange(planned, range))
 }
 
 type ShardFinding = Omit<Finding, "index">

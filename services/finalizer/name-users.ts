@@ -3,7 +3,6 @@ import type { Spent, UserChange } from "../../shared/day/compare-totals.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import type { Range } from "../../shared/range.ts"
 import { examineRange } from "./examine-range.ts"
-import type { ShardEvidence } from "./gather-evidence.ts"
 import type { Finding } from "./judge-run.ts"
 
 const USERS_IN_REASON_MAX = 2
@@ -12,19 +11,18 @@ const USERS_IN_REASON_MAX = 2
 // first of them tell as well.
 const SHARDS_EXAMINED_MAX = 100
 
-/** Says of each drifted shard which users differ, in its reason and by themselves. */
+/** Says of each drifted shard which users differ, in its reason and by themselves. `ranges` are those of all shards. */
 export async function nameUsers(
   db: Database,
   source: Database,
   run: Run,
-  shards: Pick<ShardEvidence, "shard" | "range">[],
+  ranges: Range[],
   findings: Finding[],
 ): Promise<Finding[]> {
-  const ranges = new Map(shards.map(({ shard, range }) => [shard.shardIndex, range]))
   const named: Finding[] = []
   let examined = 0
   for (const finding of findings) {
-    const range = finding.index === undefined ? undefined : ranges.get(finding.index)
+    const range = finding.index === undefined ? undefined : ranges[finding.index]
     const isExamined = finding.kind === "drifted" && range && examined++ < SHARDS_EXAMINED_MAX
     named.push(isExamined ? { ...finding, ...(await examineShard(db, source, run, range, finding.reason)) } : finding)
   }

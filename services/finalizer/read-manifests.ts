@@ -5,7 +5,7 @@ import { MalformedError, parseDocument } from "../../schemas/json.ts"
 import { parseTotals } from "../../shared/day/totals.ts"
 import { composeManifest, formatManifest } from "../../shared/documents/compose-manifest.ts"
 import { manifestFolder } from "../../shared/documents/document-paths.ts"
-import { holdsText, listDocuments, readDocument } from "../../shared/documents/documents.ts"
+import { eachDocument, holdsText, type ListedDocument, readDocument } from "../../shared/documents/documents.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import type { Shard } from "../../shared/ledger/find-shards.ts"
 import { parseRange } from "../../shared/range.ts"
@@ -14,45 +14,56 @@ import type { RetryOptions } from "../../shared/retry.ts"
 // Small documents: the time goes into round trips. More at once would not be answered faster.
 const READS_AT_ONCE = 32
 
-/** What is in the folder of a run's manifests. */
-export interface Manifests {
-  /** By the index in the document's name; a text that is no manifest is told as a string. */
-  byIndex: Map<number, Manifest | string>
+/** What is in the folder of a run's manifests, by name alone. */
+export interface ListedManifests {
+  /** By the index in the document's name. */
+  byIndex: Map<number, ListedDocument>
+  /** Those beside one that could not be replaced, by index and epoch: see `laterKey`. */
+  later: Map<string, ListedDocument>
   /** Names that no shard of any run could have. */
   foreign: string[]
 }
 
+const laterKey = (index: number, epoch: number) => `${index}-${epoch}`
+
+/** Lists every manifest of a run, a thousand to a request, with their hashes. */
+export async function listManifests(bucket: Bucket, run: Run, options: RetryOptions): Promise<ListedManifests> {
+  const manifests: ListedManifests = { byIndex: new Map(), later: new Map(), foreign: [] }
+  for await (const listed of eachDocument(bucket, manifestFolder(run.runId), options)) {
+    const [, index, epoch] = /\/(0|[1-9]\d{0,8})(?:-(\d{1,9}))?\.json$/.exec(listed.path) ?? []
+    if (index === undefined) manifests.foreign.push(listed.path)
+    else if (epoch === undefined) manifests.byIndex.set(Number(index), listed)
+    else manifests.later.set(laterKey(Number(index), Number(epoch)), listed)
+  }
+  return manifests
+}
+
 /**
- * Looks at every manifest of a run. The listing has their hashes, a thousand to a request: one that hashes as the
- * manifest of its shard must is known to the byte without being read, and only the others are.
+ * Looks at the manifests of shards that are done, and returns them by index; a text that is no manifest is told as a string.
+ * One that hashes as the manifest of its shard must is known to the byte without being read, and only the others are.
  */
 export async function readManifests(
   bucket: Bucket,
   run: Run,
   shards: Shard[],
+  { byIndex, later }: ListedManifests,
   options: RetryOptions,
-): Promise<Manifests> {
-  const done = new Map(shards.filter(({ state }) => state === "done").map((shard) => [shard.shardIndex, shard]))
-  const manifests: Manifests = { byIndex: new Map(), foreign: [] }
+): Promise<Map<number, Manifest | string>> {
+  const manifests = new Map<number, Manifest | string>()
+  const look = async (shard: Shard) => {
+    const { shardIndex: index, epoch } = shard
+    // Beside one that could not be replaced, that of the newest claim is the one that counts.
+    for (const listed of [later.get(laterKey(index, epoch)), byIndex.get(index)]) {
+      if (!listed || manifests.has(index)) continue
+      const expected = composeManifest(run, shard)
+      const isExpected = holdsText(listed, formatManifest(expected))
+      const manifest = isExpected ? expected : await read(bucket, listed.path, options)
+      if (manifest !== undefined) manifests.set(index, manifest)
+    }
+  }
   await pMap(
-    await listDocuments(bucket, manifestFolder(run.runId), options),
-    async (listed) => {
-      const [, digits, epoch] = /\/(0|[1-9]\d{0,8})(?:-(\d{1,9}))?\.json$/.exec(listed.path) ?? []
-      if (digits === undefined) {
-        manifests.foreign.push(listed.path)
-        return
-      }
-      const index = Number(digits)
-      const shard = done.get(index)
-      // Beside one that could not be replaced: only that of the newest claim says anything.
-      if (epoch !== undefined && Number(epoch) !== shard?.epoch) return
-      const expected = shard && composeManifest(run, shard)
-      const manifest =
-        expected && holdsText(listed, formatManifest(expected)) ? expected : await read(bucket, listed.path, options)
-      if (manifest !== undefined && (epoch !== undefined || !manifests.byIndex.has(index))) {
-        manifests.byIndex.set(index, manifest)
-      }
-    },
+    shards.filter(({ state }) => state === "done"),
+    look,
     { concurrency: READS_AT_ONCE },
   )
   return manifests

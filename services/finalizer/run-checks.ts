@@ -2,11 +2,10 @@ import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { checksFolder } from "../../schemas/database/checks-folder.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
-import type { RowTotals } from "../../shared/day/revenue-rows.ts"
-import { addTotals, noTotals, type Totals } from "../../shared/day/totals.ts"
 import { ConfigurationError, describeError } from "../../shared/errors.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import { isTransient } from "../../shared/transient.ts"
+import type { Seen } from "./add-up-evidence.ts"
 
 /** A question to a day that readers do not see yet; any row is an objection. */
 export interface Check {
@@ -43,10 +42,12 @@ export function readChecks(folder = checksFolder): Check[] {
  * Asks each check of a version that is verified and hidden. One that the server refuses is an objection, too: nobody knows
  * whether it would have passed. Throws what may pass.
  */
-export async function runChecks(db: Database, checks: Check[], run: Run, rows: RowTotals[]): Promise<Objection[]> {
-  const totals = rows.reduce<Totals>(addTotals, noTotals)
-  const users = rows.reduce((sum, of) => sum + of.rows, 0n)
-  const largest = rows.reduce((most, of) => (of.largestCents > most ? of.largestCents : most), 0n)
+export async function runChecks(
+  db: Database,
+  checks: Check[],
+  run: Run,
+  { rows: users, totals, largestCents: largest }: Seen["revenue"],
+): Promise<Objection[]> {
   const values: Record<string, string> = {
     date: `DATE'${run.revenueDate}'`,
     version: String(run.version),

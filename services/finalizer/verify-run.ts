@@ -5,8 +5,9 @@ import type { Run } from "../../shared/ledger/find-runs.ts"
 import type { Log } from "../../shared/telemetry/log.ts"
 import { inSpan } from "../../shared/telemetry/tracing.ts"
 import { isTransient } from "../../shared/transient.ts"
+import { addUpEvidence, type Seen } from "./add-up-evidence.ts"
 import { compareVersions, type VersionChanges } from "./compare-versions.ts"
-import { type Evidence, gatherEvidence } from "./gather-evidence.ts"
+import { gatherEvidence } from "./gather-evidence.ts"
 import { type Finding, judgeRun } from "./judge-run.ts"
 import { nameUsers } from "./name-users.ts"
 import { type Check, type Objection, runChecks } from "./run-checks.ts"
@@ -27,8 +28,8 @@ export interface VerifyContext {
 /** What verification came to. */
 export interface Verification {
   findings: Finding[]
-  /** Undefined where it could not be gathered. */
-  evidence: Evidence | undefined
+  /** Undefined where evidence could not be gathered. */
+  seen: Seen | undefined
   /** What a complete run changes of the version before it. */
   changes: VersionChanges | undefined
   /** Checks that it did not pass, though its evidence is sound. */
@@ -47,18 +48,21 @@ const LASTING_ERROR_MS_MAX = 5 * 60_000
 export async function verifyRun(context: VerifyContext, run: Run): Promise<Verification> {
   const { db, source, bucket } = context
   try {
-    const evidence = await inSpan("gather evidence", {}, () => gatherEvidence(db, source, bucket, run, context))
-    const findings = await nameUsers(db, source, run, evidence.shards, await judgeRun(run, evidence))
+    const { found, seen } = await inSpan("gather evidence", {}, async () => {
+      const gathered = await gatherEvidence(db, source, bucket, run, context)
+      const { evidence, seen: added } = addUpEvidence(gathered)
+      return { found: await judgeRun(run, evidence), seen: added }
+    })
+    const findings = await nameUsers(db, source, run, seen.ranges, found)
     // Before anything is decided: what readers saw until now is still there.
-    const changes = findings.length > 0 ? undefined : await compareVersions(db, bucket, run, evidence, context)
-    const rows = evidence.shards.map((shard) => shard.rows)
-    const objections = findings.length > 0 ? [] : await runChecks(db, context.checks, run, rows)
-    return { findings, evidence, changes, objections }
+    const changes = findings.length > 0 ? undefined : await compareVersions(db, bucket, run, seen, context)
+    const objections = findings.length > 0 ? [] : await runChecks(db, context.checks, run, seen.revenue)
+    return { findings, seen, changes, objections }
   } catch (error) {
     const since = run.verifyingAt ?? run.requestedAt
     const msMax = isTransient(error) ? context.verifyingMsMax : Math.min(LASTING_ERROR_MS_MAX, context.verifyingMsMax)
     if (context.now().getTime() - since.getTime() < msMax) throw error
     const reason = `it cannot be verified, tried since ${since.toISOString()}: ${describeError(error)}`
-    return { findings: [{ kind: "unverified", reason }], evidence: undefined, changes: undefined, objections: [] }
+    return { findings: [{ kind: "unverified", reason }], seen: undefined, changes: undefined, objections: [] }
   }
 }

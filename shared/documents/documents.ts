@@ -159,7 +159,15 @@ export interface ListedDocument {
 
 /** All documents below a folder. */
 export async function listDocuments(bucket: Bucket, folder: string, options: RetryOptions): Promise<ListedDocument[]> {
-  const documents: ListedDocument[] = []
+  return Array.fromAsync(eachDocument(bucket, folder, options))
+}
+
+/** The same one after the other: of a folder with very many, no more than a request's are held. */
+export async function* eachDocument(
+  bucket: Bucket,
+  folder: string,
+  options: RetryOptions,
+): AsyncGenerator<ListedDocument> {
   let query: GetFilesOptions | undefined = { prefix: folder, autoPaginate: false }
   while (query) {
     const page: GetFilesOptions = query
@@ -168,10 +176,9 @@ export async function listDocuments(bucket: Bucket, folder: string, options: Ret
       deadlineMs: DEADLINE_MS,
       ...options,
     })
-    documents.push(...files.map((file) => ({ path: file.name, md5: file.metadata.md5Hash })))
+    for (const file of files) yield { path: file.name, md5: file.metadata.md5Hash }
     query = next ? { ...next, autoPaginate: false } : undefined
   }
-  return documents
 }
 
 /** Whether a listed document holds just this text. */

@@ -1,4 +1,4 @@
-import { and, asc, eq, inArray, isNull, or } from "drizzle-orm"
+import { and, asc, eq, gte, inArray, isNull, or } from "drizzle-orm"
 import { shards } from "../../schemas/database/ledger.ts"
 import type { Database } from "../database/open-database.ts"
 
@@ -27,6 +27,16 @@ export async function countShards(db: Database, runId: string): Promise<number> 
 
 export async function listShards(db: Database, runId: string): Promise<Shard[]> {
   return db.select().from(shards).where(eq(shards.runId, runId)).orderBy(asc(shards.shardIndex))
+}
+
+/** The next shards of a run from an index on, in their order. */
+export async function listShardsFrom(db: Database, runId: string, index: number, limit: number): Promise<Shard[]> {
+  return db
+    .select()
+    .from(shards)
+    .where(and(eq(shards.runId, runId), gte(shards.shardIndex, index)))
+    .orderBy(asc(shards.shardIndex))
+    .limit(limit)
 }
 
 /** The shard at a place of a dispatch: the task with this index claims it first. */

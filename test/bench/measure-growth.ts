@@ -6,6 +6,7 @@ import { MySqlDialect } from "drizzle-orm/mysql-core"
 import pMap from "p-map"
 import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { formatJson } from "../../schemas/json.ts"
+import { addUpEvidence } from "../../services/finalizer/add-up-evidence.ts"
 import { composeVerdict } from "../../services/finalizer/compose-verdict.ts"
 import { gatherEvidence } from "../../services/finalizer/gather-evidence.ts"
 import { judgeRun } from "../../services/finalizer/judge-run.ts"
@@ -125,13 +126,15 @@ async function judgeThousands(room: Room): Promise<GrowthFigures["finalizer"]> {
 
   const times = [performance.now()]
   const lap = () => times.push(performance.now())
-  const evidence = await gatherEvidence(db, db, bucket, run, room)
+  const { shards: pieces, ...others } = await gatherEvidence(db, db, bucket, run, room)
+  const looked = await Array.fromAsync(pieces)
   lap()
   const blocked = monitorEventLoopDelay({ resolution: 1 })
   blocked.enable()
+  const { evidence, seen } = addUpEvidence({ ...others, shards: looked })
   const findings = await judgeRun(run, evidence)
   lap()
-  composeVerdict(run, run, { findings, evidence, changes: undefined, objections: [] }, new Date())
+  composeVerdict(run, run, { findings, seen, changes: undefined, objections: [] }, new Date())
   lap()
   await giveWay()
   blocked.disable()

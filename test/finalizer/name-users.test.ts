@@ -3,16 +3,12 @@ import type { Finding } from "../../services/finalizer/judge-run.ts"
 import { nameUsers } from "../../services/finalizer/name-users.ts"
 import { insertTotals } from "../../shared/day/revenue-rows.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
-import type { Shard } from "../../shared/ledger/find-shards.ts"
 import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../rooms/test-database.ts"
 import { newRun } from "../rooms/test-run.ts"
 
 const at = "2026-11-22 10:00:00"
 const run = { ...newRun({ requestId: "1" }), version: 1 } as Run
-const shards = [
-  { shard: { shardIndex: 0 } as Shard, range: { to: 100n } },
-  { shard: { shardIndex: 1 } as Shard, range: { from: 100n } },
-]
+const ranges = [{ to: 100n }, { from: 100n }]
 const drifted = (index: number): Finding => ({ index, kind: "drifted", reason: "the sums differ" })
 let database: TestDatabase
 
@@ -27,7 +23,7 @@ afterAll(() => database.drop())
 
 const spent = (amountCents: string, purchases: bigint) => ({ amountCents, purchases, measures: {} })
 
-const name = (...findings: Finding[]) => nameUsers(database.db, database.db, run, shards, findings)
+const name = (...findings: Finding[]) => nameUsers(database.db, database.db, run, ranges, findings)
 
 test("a purchase given to another user names both, with what Revenue and the shop have of them", async () => {
   await database.query("UPDATE purchases SET user_id = 4 WHERE user_id = 3")

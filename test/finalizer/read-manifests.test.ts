@@ -5,7 +5,7 @@ import type { Bucket } from "@google-cloud/storage"
 import { pino } from "pino"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { type StorageServer, startStorage } from "../../services/emulators/storage/server.ts"
-import { readManifests } from "../../services/finalizer/read-manifests.ts"
+import { listManifests, readManifests } from "../../services/finalizer/read-manifests.ts"
 import { composeManifest, formatManifest } from "../../shared/documents/compose-manifest.ts"
 import { manifestFolder, manifestPath } from "../../shared/documents/document-paths.ts"
 import { openBucket } from "../../shared/google/open-bucket.ts"
@@ -47,12 +47,13 @@ test("a manifest that is what it must be is known by its hash; only what differs
     matches: (call) => call.method === "storage.objects.get",
     before: (call) => void read.push(call.resource),
   })
-  const { byIndex, foreign } = await readManifests(bucket, run, shards, options)
+  const listed = await listManifests(bucket, run, options)
+  const manifests = await readManifests(bucket, run, shards, listed, options)
   stop()
 
-  expect(byIndex.get(0)).toEqual(right)
-  expect(byIndex.get(1)).toMatchObject({ index: 1, purchases: 8n })
-  expect(byIndex.get(2)).toMatch(/not JSON/)
-  expect(foreign).toEqual([`${manifestFolder(run.runId)}notes.txt`])
+  expect(manifests.get(0)).toEqual(right)
+  expect(manifests.get(1)).toMatchObject({ index: 1, purchases: 8n })
+  expect(manifests.get(2)).toMatch(/not JSON/)
+  expect(listed.foreign).toEqual([`${manifestFolder(run.runId)}notes.txt`])
   expect(read.map((path) => path.slice(path.lastIndexOf("/") + 1)).toSorted()).toEqual(["1.json", "2.json"])
 })
