@@ -8,15 +8,14 @@ import {
   decimal,
   index,
   int,
-  mediumtext,
   mysqlTable,
   primaryKey,
   smallint,
-  text,
   unique,
   varchar,
 } from "drizzle-orm/mysql-core"
 import { shopLayout } from "./shop.ts"
+import { mediumtext, text, words } from "./text-columns.ts"
 import { parseUserId, type UserId } from "./user-type.ts"
 
 /**
@@ -52,10 +51,6 @@ export const accessPaths = ["day-slice", "user-batches"] as const
 export type AccessPath = (typeof accessPaths)[number]
 
 const id = (name: string, length: number) => varchar(name, { length })
-// What people write, whatever character set the database has by default.
-const words = customType<{ data: string; config: { length: number } }>({
-  dataType: (config) => `varchar(${config?.length}) character set utf8mb4 collate utf8mb4_bin`,
-})
 /** Who asked, by which way and why: as the request's attributes say, null where they do not. */
 const asker = {
   askedBy: words("asked_by", { length: 254 }),
@@ -92,7 +87,7 @@ export const runs = mysqlTable(
     fromAt: at("from_at").notNull(),
     toAt: at("to_at").notNull(),
     /** The shop's index through which every part of the run reads the day. */
-    sourceIndex: id("source_index", 64).notNull(),
+    sourceIndex: words("source_index", { length: 64 }).notNull(),
     /** How it is read through that index. */
     accessPath: id("source_way", 16).notNull().default("day-slice").$type<AccessPath>(),
     /** The four multipliers of the run's checksums; null: begun by a version of Daybook that could not prove each user. */
@@ -114,7 +109,7 @@ export const runs = mysqlTable(
     /** When a task stopped because of a pause; null: none did, or its shards are with an execution again. */
     pausedAt: at("paused_at"),
     /** Why a task waits for the database; null: none does. */
-    throttled: id("throttled", 255),
+    throttled: words("throttled", { length: 255 }),
     /** When the last shard was offered; null: the run is being planned, or was closed before its plan was whole. */
     plannedAt: at("planned_at"),
     /** When the newest dispatch was closed and verification began: what a complete verdict proves is the day as of then. */

@@ -8,17 +8,17 @@ import {
   mysqlTable,
   mysqlView,
   primaryKey,
-  text,
   varchar,
 } from "drizzle-orm/mysql-core"
 import { shopLayout } from "./shop.ts"
+import { text } from "./text-columns.ts"
 import { userColumn } from "./user-type.ts"
 
 const userKey = userColumn(shopLayout.userType)
 
 /**
  * The Revenue rows of every version of every date. Readers use the view `revenue`. A declaration may give the key the
- * shop's own type, add `currency` to it, and add a column for each measure: see services/migrate/shape-revenue.ts.
+ * shop's own type, add `currency` to it, and add a column for each measure: see shared/database/revenue-shape.ts.
  */
 export const revenueVersions = mysqlTable(
   "revenue_versions",

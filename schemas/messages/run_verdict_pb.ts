@@ -153,7 +153,7 @@ export type RunVerdict = Message<"daybook.messages.RunVerdict"> & {
   retry?: RunVerdict_Retry | undefined;
 
   /**
-   * Where the verdict document is, as a gs:// URI.
+   * Where the verdict document is, as a gs:// URI; unset where the bucket refused it.
    *
    * @generated from field: optional string document = 20;
    */

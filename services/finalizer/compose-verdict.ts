@@ -107,8 +107,11 @@ function composeTotals({ ranges, manifests, revenue, source, guests }: Seen) {
   }
 }
 
-/** The message of a verdict document, which is at `document`. */
-export function composeMessage(verdict: Verdict, document: string): MessageInitShape<typeof RunVerdictSchema> {
+/** The message of a verdict document, which is at `document`, if the bucket took it. */
+export function composeMessage(
+  verdict: Verdict,
+  document: string | undefined,
+): MessageInitShape<typeof RunVerdictSchema> {
   const indexesOf = (kind: Finding["kind"]) =>
     verdict.faults.filter(({ fault }) => fault === kind).flatMap(({ index }) => index ?? [])
   return {
@@ -137,7 +140,7 @@ export function composeMessage(verdict: Verdict, document: string): MessageInitS
     ...(verdict.askedBy === undefined ? {} : { askedBy: verdict.askedBy }),
     ...(verdict.via === undefined ? {} : { via: verdict.via }),
     ...(verdict.note === undefined ? {} : { note: verdict.note }),
-    document,
+    ...(document === undefined ? {} : { document }),
   }
 }
 

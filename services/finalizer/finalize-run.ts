@@ -4,20 +4,23 @@ import { parseDocument } from "../../schemas/json.ts"
 import { totalsFields } from "../../shared/day/totals.ts"
 import { faultsPath, laterVerdictPath, verdictPath } from "../../shared/documents/document-paths.ts"
 import { replaceDocument, streamDocument } from "../../shared/documents/documents.ts"
+import { describeError } from "../../shared/errors.ts"
 import { markAnnounced } from "../../shared/ledger/announce-run.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
 import { decideRun } from "../../shared/ledger/decide-run.ts"
 import { findDispatch } from "../../shared/ledger/find-dispatches.ts"
 import { findRun, isOfBackfill, type Run } from "../../shared/ledger/find-runs.ts"
+import { type Asker, nobody } from "../../shared/messages/asker.ts"
 import { deleteRunSubscription } from "../../shared/messages/run-subscription.ts"
 import { sendVerdict } from "../../shared/messages/send-verdict.ts"
 import { recordVerdict } from "../../shared/telemetry/metrics.ts"
 import { inSpan, noteFields } from "../../shared/telemetry/tracing.ts"
+import { isLasting } from "../../shared/transient.ts"
 import { composeMessage, composeVerdict, FAULTS_MAX, formatFault, stateOf } from "./compose-verdict.ts"
 import { type BackfillContext, driveBackfills } from "./drive-backfills.ts"
 import type { Finding } from "./judge-run.ts"
 import { startWaiting, type WaitingContext } from "./start-waiting.ts"
-import { type VerifyContext, verifyRun } from "./verify-run.ts"
+import { asUnverified, LASTING_ERROR_MS_MAX, type Verification, type VerifyContext, verifyRun } from "./verify-run.ts"
 
 export interface FinalizeContext extends VerifyContext, WaitingContext, BackfillContext {
   pubsub: PubSub
@@ -60,17 +63,34 @@ async function decide(context: FinalizeContext, runId: string): Promise<void> {
   const dispatch = await findDispatch(context.db, runId, run.dispatch)
   noteFields({ dispatch: run.dispatch })
   const verification = await verifyRun(context, run)
+  try {
+    await record(context, run, dispatch ?? run, verification)
+  } catch (error) {
+    const since = run.verifyingAt ?? run.requestedAt
+    if (!isLasting(error) || context.now().getTime() - since.getTime() < LASTING_ERROR_MS_MAX) throw error
+    // Something in it is more than the ledger can keep, but that must not lock the date.
+    const reason = `its verdict cannot be recorded, tried since ${since.toISOString()}: ${describeError(error)}`
+    await record(context, run, { ...nobody, requestId: (dispatch ?? run).requestId }, asUnverified(reason))
+  }
+}
+
+/** Decides by what verification came to, if nobody else has. */
+async function record(
+  context: FinalizeContext,
+  run: Run,
+  request: Asker & { requestId: string },
+  verification: Verification,
+): Promise<void> {
   const { findings, seen } = verification
   const faults = findings.length > FAULTS_MAX ? await writeFaults(context, run, findings) : undefined
-  const verdict = composeVerdict(run, dispatch ?? run, verification, context.now(), faults)
+  const verdict = composeVerdict(run, request, verification, context.now(), faults)
   const state = stateOf(verification)
   const totals = seen && { users: seen.revenue.rows, ...totalsFields(seen.revenue.totals) }
-  if (await decideRun(context.db, run, { state, verdict, totals })) {
-    noteFields({ verdict: state })
-    const first = findings.slice(0, 10).map(({ index, kind, reason }) => ({ index, kind, reason }))
-    const objections = verification.objections.map(({ name, severity }) => `${name} (${severity})`)
-    context.log[state === "complete" ? "info" : "error"]({ findings: first, objections }, "a run has its verdict")
-  }
+  if (!(await decideRun(context.db, run, { state, verdict, totals }))) return
+  noteFields({ verdict: state })
+  const first = findings.slice(0, 10).map(({ index, kind, reason }) => ({ index, kind, reason }))
+  const objections = verification.objections.map(({ name, severity }) => `${name} (${severity})`)
+  context.log[state === "complete" ? "info" : "error"]({ findings: first, objections }, "a run has its verdict")
 }
 
 /** Writes all that a verdict finds, where it is more than the verdict can say. */
@@ -87,6 +107,26 @@ export async function announceVerdict(context: FinalizeContext, runId: string): 
   const run = await findRun(context.db, runId)
   if (!run?.verdict || run.announcedAt !== null) return
   const verdict = parseDocument(VerdictSchema, run.verdict)
+  const written = await writeVerdict(context, run, run.verdict, verdict)
+  if (written === "superseded") return
+  if (run.state !== "incomplete") await deleteRunSubscription(context.pubsub, runId)
+  const message = composeMessage(verdict, written && `gs://${context.bucket.name}/${written.path}`)
+  await inSpan("send run-verdicts", {}, () => sendVerdict(context.verdicts, message), { kind: "producer" })
+  if (await markAnnounced(context.db, run)) await recordNumbers(context, run, verdict)
+  if (run.state === "complete") await context.sendDayChanges()
+}
+
+/**
+ * Writes the document of a verdict. Returns where it is; undefined if the bucket has refused it for too long, for people are
+ * to hear of a verdict whatever the bucket is like, and the ledger has it.
+ */
+async function writeVerdict(
+  context: FinalizeContext,
+  run: Run,
+  text: string,
+  verdict: Verdict,
+): Promise<{ path: string } | "superseded" | undefined> {
+  const { runId } = run
   // A day that was held and is released has another verdict on the same dispatch.
   const isOlder = async (existing: string) => {
     const { dispatch, verdict: said } = parseDocument(VerdictSchema, existing)
@@ -95,18 +135,21 @@ export async function announceVerdict(context: FinalizeContext, runId: string): 
     // Else a rerun has been opened and decided meanwhile, so that this one was announced before: the ledger knows of it,
     // unless it went back in time, by a restore or a failover that lost commits.
     const known = await findRun(context.db, runId)
-    if (known?.verdict !== run.verdict || known.announcedAt !== null) return false
+    if (known?.verdict !== text || known.announcedAt !== null) return false
     context.log.warn({ dispatch }, "a verdict is newer than the ledger, which went back in time, and is replaced")
     return true
   }
   const paths = { path: verdictPath(runId), beside: laterVerdictPath(runId, verdict.dispatch, verdict.verdict) }
-  const path = await replaceDocument(context.bucket, paths, run.verdict, isOlder, context)
-  if (path === undefined) return
-  if (run.state !== "incomplete") await deleteRunSubscription(context.pubsub, runId)
-  const message = composeMessage(verdict, `gs://${context.bucket.name}/${path}`)
-  await inSpan("send run-verdicts", {}, () => sendVerdict(context.verdicts, message), { kind: "producer" })
-  if (await markAnnounced(context.db, run)) await recordNumbers(context, run, verdict)
-  if (run.state === "complete") await context.sendDayChanges()
+  try {
+    const path = await replaceDocument(context.bucket, paths, text, isOlder, context)
+    return path === undefined ? "superseded" : { path }
+  } catch (error) {
+    const decidedMs = run.decidedAt?.getTime() ?? 0
+    if (!isLasting(error) || context.now().getTime() - decidedMs < LASTING_ERROR_MS_MAX) throw error
+    const what = { runId, path: paths.path, error: describeError(error) }
+    context.log.error(what, "the bucket refuses a verdict, which is sent without its document: the ledger has it")
+    return undefined
+  }
 }
 
 /** What the metrics say of a verdict. Those of a dispatch are its own: a rerun plans nothing. */

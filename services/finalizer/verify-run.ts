@@ -38,7 +38,7 @@ export interface Verification {
 
 // What is not expected to pass (a value that is no number, a column that is gone, no privilege) may still be put right by
 // somebody at once, and a deployment may have been half done.
-const LASTING_ERROR_MS_MAX = 5 * 60_000
+export const LASTING_ERROR_MS_MAX = 5 * 60_000
 
 /**
  * Verifies a run that is closed. What fails is tried again with the next delivery or sweep; a run that cannot be verified
@@ -62,7 +62,11 @@ export async function verifyRun(context: VerifyContext, run: Run): Promise<Verif
     const since = run.verifyingAt ?? run.requestedAt
     const msMax = isTransient(error) ? context.verifyingMsMax : Math.min(LASTING_ERROR_MS_MAX, context.verifyingMsMax)
     if (context.now().getTime() - since.getTime() < msMax) throw error
-    const reason = `it cannot be verified, tried since ${since.toISOString()}: ${describeError(error)}`
-    return { findings: [{ kind: "unverified", reason }], seen: undefined, changes: undefined, objections: [] }
+    return asUnverified(`it cannot be verified, tried since ${since.toISOString()}: ${describeError(error)}`)
   }
+}
+
+/** Of a run of which nothing can be said but why. */
+export function asUnverified(reason: string): Verification {
+  return { findings: [{ kind: "unverified", reason }], seen: undefined, changes: undefined, objections: [] }
 }

@@ -44,6 +44,10 @@ function explainOf(error: unknown, variable: "DATABASE_URL" | "SOURCE_DATABASE_U
     case "ER_MUST_CHANGE_PASSWORD":
     case "ER_MUST_CHANGE_PASSWORD_LOGIN":
       return `The password of the user "${user}" at ${server} has expired: set another (ALTER USER … IDENTIFIED BY …), and correct ${variable}.`
+    case "AUTH_SWITCH_PLUGIN_ERROR":
+      return `The user "${user}" at ${server} signs in by a method that is not known here (${describePlugin(error)}): give the account another, such as caching_sha2_password or mysql_native_password, or correct ${variable}.`
+    case "ER_MAX_PREPARED_STMT_COUNT_REACHED":
+      return `The database at ${server} has no prepared statement to spare (${describeError(error)}): whoever leaves so many open must close them, or raise max_prepared_stmt_count; then try again.`
     case "ER_BAD_DB_ERROR":
       return `There is no database "${database}" at ${server}: create it, or correct ${variable}.`
     case "ER_DBACCESS_DENIED_ERROR":
@@ -61,6 +65,12 @@ function explainOf(error: unknown, variable: "DATABASE_URL" | "SOURCE_DATABASE_U
     default:
       return undefined
   }
+}
+
+/** The driver's own sentence has more words than sense. */
+function describePlugin(error: unknown): string {
+  const said = describeError(error)
+  return /unknown plugin (\w+)/.exec(said)?.[1] ?? said
 }
 
 function explainView(error: unknown, database: string): string {

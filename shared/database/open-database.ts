@@ -42,11 +42,14 @@ const KEEP_ALIVE_MS = 10_000
 
 // READ COMMITTED: the shop's rows are read without locks. Strict: a sum that does not fit is an error, never a clipped
 // number. UTC: DATETIME columns hold UTC. The rest undoes what somebody may have set for everybody on the server: commits
-// that do not happen, statements that end in the middle, selects that are refused or cut short.
+// that do not happen, begin another transaction or end the connection; writes that are refused; statements that end in the
+// middle; selects that are refused or cut short; a character set that the client is not asked about.
 export const sessionSettings = [
-  "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+  "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE",
   `SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', time_zone = '+00:00',
-    autocommit = 1, sql_big_selects = 1, sql_select_limit = DEFAULT${STATEMENT_TIME_UNLIMITED}`,
+    autocommit = 1, completion_type = 'NO_CHAIN', sql_safe_updates = 0, sql_big_selects = 1,
+    sql_select_limit = DEFAULT${STATEMENT_TIME_UNLIMITED}`,
+  "SET NAMES utf8mb4",
 ]
 
 /** Opens a pool; connections are made when first used. */

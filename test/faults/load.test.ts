@@ -9,7 +9,18 @@ import { tally } from "./tally.ts"
  */
 
 const isAsked = process.env["FAULTS_LOAD"] !== undefined
-const SHARDS = [2_500, 10_000]
+
+/** Of one run: how many shards, and what each process has for it. V8's heap is a half of a container's memory. */
+const SIZES = [
+  { shards: 10, heapMib: 64 },
+  { shards: 10_000, heapMib: 64 },
+  { shards: 50_000, heapMib: 256 },
+]
+const DEPLOYED_MIB = 512
+/** Of the smallest run's peak: buffers that are used anew, and what V8 has compiled. */
+const GROWTH_MAX = 1.5
+const smallest = { planner: Number.NaN, finalizer: Number.NaN, task: Number.NaN }
+
 const DATES = 50
 
 let cloud: FaultCloud | undefined
@@ -24,11 +35,11 @@ async function fillShards(at: FaultCloud, date: string, shards: number): Promise
 
 /** Samples what can grow, until it is told to stop. */
 function watchGrowth(at: FaultCloud) {
-  const peak = { connections: 0, megabytes: { planner: 0, finalizer: 0, task: 0 } }
+  const peak = { connections: 0, mebibytes: { planner: 0, finalizer: 0, task: 0 } }
   const timer = setInterval(() => {
     const { planner, finalizer } = at.cloud.services
-    const measure = (name: keyof typeof peak.megabytes, pid: number | undefined) => {
-      if (pid !== undefined) peak.megabytes[name] = Math.max(peak.megabytes[name], residentMegabytes(pid))
+    const measure = (name: keyof typeof peak.mebibytes, pid: number | undefined) => {
+      if (pid !== undefined) peak.mebibytes[name] = Math.max(peak.mebibytes[name], peakMebibytes(pid))
     }
     measure("planner", planner.pid)
     measure("finalizer", finalizer.pid)
@@ -40,19 +51,21 @@ function watchGrowth(at: FaultCloud) {
   }
 }
 
-function residentMegabytes(pid: number): number {
+/** What a process has had at most, resident. */
+function peakMebibytes(pid: number): number {
   try {
-    return Math.round(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024)
+    return Math.round(Number(/VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) / 1024)
   } catch {
     return 0
   }
 }
 
-test.runIf(isAsked).each(SHARDS)(
-  "%i shards of one run go through in time and memory that grow with them alone",
-  async (shards) => {
+test.runIf(isAsked).each(SIZES)(
+  "$shards shards of one run go through with a heap of $heapMib MiB",
+  async ({ shards, heapMib }) => {
     const date = "2026-03-01"
-    cloud = await startFaultCloud({ parallelism: 2, shardPurchases: 1, patienceMs: 20 * 60_000 })
+    const settings = { NODE_OPTIONS: `--max-old-space-size=${heapMib} --max-semi-space-size=1` }
+    cloud = await startFaultCloud({ parallelism: 2, shardPurchases: 1, patienceMs: 20 * 60_000, settings })
     cloud.recorder.stop()
     await fillShards(cloud, date, shards)
     // The audit's history has the keys of what it is a history of: whoever looks for an offered shard would pass all of
@@ -69,7 +82,15 @@ test.runIf(isAsked).each(SHARDS)(
     expect(await cloud.awaitVerdict(requestId)).toMatchObject({ verdict: "complete", shards })
     marks["verdictSeconds"] = (performance.now() - startedAt) / 1000
     await cloud.waitUntilIdle()
-    console.log(JSON.stringify({ shards, ...marks, ...stop() }))
+    const growth = stop()
+    console.log(JSON.stringify({ shards, ...marks, ...growth }))
+    for (const name of ["planner", "finalizer", "task"] as const) {
+      const mebibytes = growth.mebibytes[name]
+      expect(mebibytes).toBeLessThan(DEPLOYED_MIB)
+      if (heapMib === 64) expect(mebibytes).toBeLessThan((smallest[name] ||= mebibytes) * GROWTH_MAX)
+    }
+    // A process that had too little was started again, and all went through nevertheless.
+    expect(await cloud.readLogs()).not.toContain("heap out of memory")
     await cloud.query("ALTER TABLE shards ADD SYSTEM VERSIONING")
     const faults = await findFaults(cloud.evidence(), date, {
       rows: await readShop(cloud.connection, date),

@@ -37,7 +37,7 @@ export function readFaultOptions(args: string[], random = Math.random): FaultOpt
     .addOption(optional("--rounds <number>", `rounds of the soak, of three dates at once (default: ${ROUNDS})`))
     .addOption(count("--every <number>", "every n-th crash point; 0 tries those too that are like others", 1, 0, 1_000))
     .addOption(testServersOption())
-    .option("--load", "measures the load, 10,000 shards and 50 dates at once, instead of the faults")
+    .option("--load", "measures the load, 10,000 and 50,000 shards and 50 dates at once, instead of the faults")
     .addHelpText(
       "after",
       `

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
 import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { parseDocument } from "../../schemas/json.ts"
-import { failBefore } from "../../services/emulators/faults.ts"
+import { failBefore, InjectedError } from "../../services/emulators/faults.ts"
 import { type FinalizeContext, finalizeRun } from "../../services/finalizer/finalize-run.ts"
 import { takeRerunRequest } from "../../services/planner/rerun-shards.ts"
 import { verdictPath } from "../../shared/documents/document-paths.ts"
@@ -90,6 +90,43 @@ test("what should pass is waited for longer", async () => {
   await expect(finalizeRun(impatient, run.runId)).rejects.toThrow(/503|unavailable/i)
   remove()
   expect(await stateNow()).toBe("verifying")
+})
+
+test("a verdict that the ledger cannot keep is another one that says so", async () => {
+  await room.database.query("ALTER TABLE runs MODIFY verdict MEDIUMTEXT CHARACTER SET latin1")
+  try {
+    await room.database.query("UPDATE runs SET note = '日曜'", "UPDATE dispatches SET note = '日曜'")
+    await expect(finalize()).rejects.toThrow("runs")
+    elapsedMs = 6 * MINUTE_MS
+    await finalize()
+    const { verdict } = await reread(room.database.db, run)
+    expect(parseDocument(VerdictSchema, verdict ?? "")).toMatchObject({
+      verdict: "incomplete",
+      faults: [{ fault: "unverified", reason: expect.stringContaining("its verdict cannot be recorded") as string }],
+    })
+  } finally {
+    await room.database.query("ALTER TABLE runs MODIFY verdict MEDIUMTEXT CHARACTER SET utf8mb4")
+  }
+})
+
+test("a bucket that refuses the verdict keeps nobody from hearing of it: the ledger has it, readers have the day", async () => {
+  const remove = room.storage.faults.add({
+    matches: ({ method, resource }) => method === "storage.objects.insert" && resource.endsWith("verdict.json"),
+    before: () => {
+      throw new InjectedError("INVALID_ARGUMENT", "Bucket is a requester pays bucket but no user project provided.")
+    },
+  })
+  await expect(finalize()).rejects.toThrow("requester pays")
+  const sent = room.verdicts().length
+  elapsedMs = 4 * MINUTE_MS
+  await expect(finalize()).rejects.toThrow("requester pays")
+  expect(room.verdicts()).toHaveLength(sent)
+  elapsedMs = 6 * MINUTE_MS
+  await finalize()
+  remove()
+  expect(room.verdicts().at(-1)).toMatchObject({ verdict: "incomplete", runId: run.runId })
+  expect(room.verdicts().at(-1)?.document).toBeUndefined()
+  expect((await reread(room.database.db, run)).announcedAt).not.toBeNull()
 })
 
 test("of more faults than a verdict can name, all are in a document, and are computed again by one message", async () => {
