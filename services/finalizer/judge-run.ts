@@ -66,6 +66,9 @@ function judgePlan(run: Run, plan: Plan | string, count: number, differing: Shar
   if (run.checksumMultipliers === null) {
     say("it was begun by an older version of Daybook, which could not prove each user")
   }
+  if (plan.checksumMultipliers !== undefined && plan.checksumMultipliers !== run.checksumMultipliers) {
+    say("its checksums are made by other multipliers than the plan's")
+  }
   if (plan.runId !== run.runId) say(`plan.json is of run ${plan.runId}`)
   const gap = findGap(plan.shards.map(parseRange))
   if (gap) say(`the plan does not cover every user once: shard ${gap.index}: ${gap.reason}`)

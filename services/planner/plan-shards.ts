@@ -5,6 +5,7 @@ import type { Database } from "../../shared/database/open-database.ts"
 import { readSource } from "../../shared/day/read-source.ts"
 import { planPath } from "../../shared/documents/document-paths.ts"
 import { createDocument, readDocument } from "../../shared/documents/documents.ts"
+import { setMultipliers } from "../../shared/ledger/create-run.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import { listShards } from "../../shared/ledger/find-shards.ts"
 import { offerShards } from "../../shared/ledger/offer-shards.ts"
@@ -33,12 +34,13 @@ export interface PlanContext extends DispatchContext, SizeOptions {
  * request cuts the rest. At the end the number of shards is fixed in the ledger, then the plan written to the bucket,
  * then the last shard offered and the run opened in one transaction.
  */
-export async function* planShards(context: PlanContext, run: Run, tasksAtOnce: number): AsyncGenerator<Offer> {
+export async function* planShards(context: PlanContext, begun: Run, tasksAtOnce: number): AsyncGenerator<Offer> {
   const { db, bucket, source } = context
-  const path = planPath(run.runId)
-  const [text, known] = await Promise.all([readDocument(bucket, path, context), listShards(db, run.runId)])
+  const path = planPath(begun.runId)
+  const [text, known] = await Promise.all([readDocument(bucket, path, context), listShards(db, begun.runId)])
   if (known.length > 0) yield { shards: known, isWhole: false }
   const plan = text === undefined ? undefined : parseDocument(PlanSchema, text)
+  const run = plan && known.length === 0 ? await takeMultipliers(db, begun, plan) : begun
   const shardPurchases = plan?.shardPurchases ?? (await readSource(() => sizeShards(source, run, tasksAtOnce, context)))
   const ranges = known.map(shardRange)
   const rest = cutRest(context, run, ranges, shardPurchases, plan)
@@ -55,6 +57,13 @@ export async function* planShards(context: PlanContext, run: Run, tasksAtOnce: n
   if (!(await openRun(db, run, ranges.length, last))) throw isChanged(run)
   context.log.info({ runId: run.runId, shards: ranges.length, shardPurchases }, "a run is planned")
   yield { shards: [toOffered(last, ranges.length - 1)], isWhole: true }
+}
+
+/** The ledger forgot a run that had its plan, by a failover that lost commits: the plan is still the plan. */
+async function takeMultipliers(db: Database, run: Run, { checksumMultipliers }: Plan): Promise<Run> {
+  if (checksumMultipliers === undefined || checksumMultipliers === run.checksumMultipliers) return run
+  await setMultipliers(db, run.runId, checksumMultipliers)
+  return { ...run, checksumMultipliers }
 }
 
 function toOffered(range: Range, shardIndex: number): OfferedShard {

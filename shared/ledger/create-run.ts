@@ -61,3 +61,8 @@ export async function createRun(db: Database, run: NewRun): Promise<Run> {
     }
   }
 }
+
+/** Gives a run that has no shards yet the multipliers by which its checksums are to be made. */
+export async function setMultipliers(db: Database, runId: string, checksumMultipliers: string): Promise<void> {
+  await db.update(runs).set({ checksumMultipliers }).where(eq(runs.runId, runId))
+}

@@ -24,12 +24,23 @@ export interface CallRecorder {
   restart(): void
   calls(): RecordedCall[]
   /** Kills the caller at a call; returns whether that has happened, and the function that gives it up. */
-  killAt(key: string, moment: Moment): { happened(): boolean; cancel(): void }
+  killAt(key: string, moment: Moment): Armed
+  /** Does something at a call, once, while it waits. */
+  at(key: string, moment: Moment, act: (call: RecordedCall) => Promise<void>): Armed
+  /** Does something after each call of some, before its answer is passed on; returns the function that ends it. */
+  listen(pattern: RegExp, act: () => Promise<void>): () => void
   /** Everything that a process does next, for faults that look at the caller. */
   callerOf(call: Call): { caller: string; pid: number } | undefined
   /** Further processes to be told from others, with their names. */
   processes: Map<number, string>
   stop(): void
+}
+
+/** Something that is to happen at a call. */
+export interface Armed {
+  happened(): boolean
+  /** Gives it up. */
+  cancel(): void
 }
 
 const DEATH_TIMEOUT_MS = 10_000
@@ -46,7 +57,8 @@ export function recordCalls(cloud: Cloud, proxy: DatabaseProxy): CallRecorder {
   }
   let calls: RecordedCall[] = []
   let counts = new Map<string, number>()
-  let killer: { key: string; moment: Moment; happened: boolean } | undefined
+  let armed: { key: string; moment: Moment; act: (call: RecordedCall) => Promise<void>; happened: boolean } | undefined
+  const listeners = new Set<{ pattern: RegExp; act: () => Promise<void> }>()
   const recorded = new WeakMap<Call, RecordedCall>()
 
   function nameOf(pid: number): string | undefined {
@@ -72,9 +84,24 @@ export function recordCalls(cloud: Cloud, proxy: DatabaseProxy): CallRecorder {
     return pid === undefined || caller === undefined ? undefined : { caller, pid }
   }
 
+  async function reach(call: RecordedCall, moment: Moment): Promise<void> {
+    if (!armed || armed.happened || armed.key !== call.key || armed.moment !== moment) return
+    armed.happened = true
+    await armed.act(call)
+  }
+
+  function at(key: string, moment: Moment, act: (call: RecordedCall) => Promise<void>): Armed {
+    const mine = { key, moment, act, happened: false }
+    armed = mine
+    return {
+      happened: () => mine.happened,
+      cancel: () => {
+        if (armed === mine) armed = undefined
+      },
+    }
+  }
+
   async function kill(call: RecordedCall, moment: Moment): Promise<void> {
-    if (!killer || killer.happened || killer.key !== call.key || killer.moment !== moment) return
-    killer.happened = true
     process.kill(call.pid, "SIGKILL")
     for (const deadline = Date.now() + DEATH_TIMEOUT_MS; isAlive(call.pid); await wait(2)) {
       if (Date.now() > deadline) throw new Error(`process ${call.pid} does not die`)
@@ -95,11 +122,13 @@ export function recordCalls(cloud: Cloud, proxy: DatabaseProxy): CallRecorder {
       const entry = { number: calls.length, ...caller, signature, key: `${counted} #${count}` }
       calls.push(entry)
       recorded.set(call, entry)
-      await kill(entry, "before")
+      await reach(entry, "before")
     },
     after: async (call) => {
       const entry = recorded.get(call)
-      if (entry) await kill(entry, "after")
+      if (!entry) return
+      for (const { pattern, act } of listeners) if (pattern.test(entry.key)) await act()
+      await reach(entry, "after")
     },
   }
   const servers: Faults[] = [cloud.pubsub.faults, cloud.storage.faults, cloud.runJobs.faults, proxy.faults]
@@ -110,15 +139,12 @@ export function recordCalls(cloud: Cloud, proxy: DatabaseProxy): CallRecorder {
       counts = new Map()
     },
     calls: () => calls,
-    killAt: (key, moment) => {
-      const armed = { key, moment, happened: false }
-      killer = armed
-      return {
-        happened: () => armed.happened,
-        cancel: () => {
-          if (killer === armed) killer = undefined
-        },
-      }
+    killAt: (key, moment) => at(key, moment, (call) => kill(call, moment)),
+    at,
+    listen: (pattern, act) => {
+      const listener = { pattern, act }
+      listeners.add(listener)
+      return () => listeners.delete(listener)
     },
     callerOf,
     processes,

@@ -12,12 +12,17 @@ export interface Case {
   play: () => Promise<void>
   /** Whether the newest run must be complete in the end, which it is by default. */
   complete?: boolean
+  /** The database went back in time: what was told of before that, it does not know. */
+  wentBack?: boolean
   /** States that readers may see besides the ones before and after. */
   also?: () => string[]
 }
 
 /** Plays a case, checks every invariant after it, and returns what is wrong. */
-export async function playCase(cloud: FaultCloud, { kind, name, date, play, complete = true, also }: Case) {
+export async function playCase(
+  cloud: FaultCloud,
+  { kind, name, date, play, complete = true, wentBack = false, also }: Case,
+) {
   const startedAt = performance.now()
   const before = await readView(cloud.connection, date)
   const others = await digestDates(cloud.connection)
@@ -34,7 +39,7 @@ export async function playCase(cloud: FaultCloud, { kind, name, date, play, comp
   }
   const seen = await readers.stop()
   const expected = complete ? await readShop(cloud.connection, date) : before
-  faults.push(...(await findFaults(cloud.evidence(), date, { rows: expected, complete })))
+  faults.push(...(await findFaults(cloud.evidence(), date, { rows: expected, complete, wentBack })))
   const allowed = new Set([before.join("\n"), expected.join("\n"), ...(also?.() ?? [])])
   if (seen.some((state) => !allowed.has(state)))
     faults.push("wrong rows: a reader saw neither the old day nor the new one")

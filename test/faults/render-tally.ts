@@ -7,6 +7,7 @@ const kinds: CaseKind[] = [
   "zombie",
   "source change",
   "soak run",
+  "failover",
   "load",
 ]
 

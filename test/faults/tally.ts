@@ -8,6 +8,7 @@ export type CaseKind =
   | "zombie"
   | "source change"
   | "soak run"
+  | "failover"
   | "load"
 
 export interface CaseResult {

@@ -111,6 +111,7 @@ describe("one shard at fault is named with what is wrong", () => {
 describe("what is wrong with the run as a whole has no index", () => {
   test.each<[string, (evidence: SoundEvidence) => void]>([
     ["plan.json is not there", (e) => Object.assign(e, { plan: "plan.json is not there" })],
+    ["by other multipliers than the plan's", (e) => Object.assign(e.plan, { checksumMultipliers: "1,3,5,7" })],
     ["plan.json is of run x", (e) => Object.assign(e.plan, { runId: "x" })],
     ["the plan does not cover every user once", (e) => Object.assign(e.plan.shards[1] ?? {}, { from: 101n })],
     ["the plan has 2 shards and the ledger 3", (e) => e.plan.shards.pop()],
