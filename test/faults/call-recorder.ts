@@ -37,7 +37,7 @@ export interface CallRecorder {
 }
 
 /** Something that is to happen at a call. */
-export interface Armed {
+interface Armed {
   happened(): boolean
   /** Gives it up. */
   cancel(): void
