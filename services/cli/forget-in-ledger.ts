@@ -1,12 +1,12 @@
-import { and, eq, getTableColumns, gt, inArray, isNotNull, or, type SQL, sql } from "drizzle-orm"
+import { and, eq, gt, inArray, isNotNull, or, type SQL, sql } from "drizzle-orm"
 import type { AnyMySqlColumn } from "drizzle-orm/mysql-core"
 import { audits, backfillDays, runs, shards } from "../../schemas/database/ledger.ts"
 import { revenueVersions } from "../../schemas/database/revenue.ts"
 import { shopLayout } from "../../schemas/database/shop.ts"
 import { parseUserId, selectUser, type UserId } from "../../schemas/database/user-type.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
-import type { RevenueVersion } from "../../shared/day/revenue-rows.ts"
-import { inRange } from "../../shared/day/revenue-rows.ts"
+import { inRange, type RevenueVersion } from "../../shared/day/revenue-rows.ts"
+import { ofShard } from "../../shared/ledger/find-shards.ts"
 import { ofUser } from "../../shared/range.ts"
 import { type Forgotten, scrubJson, scrubSentence } from "./scrub-text.ts"
 
@@ -84,78 +84,88 @@ export async function forgetInLedger(
   dryRun: boolean,
 ): Promise<number> {
   let changed = 0
-  const scrub = async (texts: { text: string | null; write: (text: string) => PromiseLike<unknown> }[], by: Scrub) => {
-    for (const { text, write } of texts) {
-      const scrubbed = text === null ? text : by(text, who)
-      if (scrubbed === text || scrubbed === null) continue
+  for (const list of [listVerdicts, listAudits, listReasons, listErrors]) {
+    for (const { text, scrub, write } of await list(db, date, who)) {
+      const scrubbed = scrub(text ?? "", who)
+      if (scrubbed === (text ?? "")) continue
       changed++
       if (!dryRun) await write(scrubbed)
     }
   }
-  const { runId, verdict } = runs
-  const ofDate = eq(runs.revenueDate, date)
-  const verdicts = await db
-    .select({ runId, verdict })
-    .from(runs)
-    .where(and(ofDate, mentions(verdict, who)))
-  await scrub(
-    verdicts.map((run) => ({
-      text: run.verdict,
-      write: (text) => db.update(runs).set({ verdict: text }).where(eq(runId, run.runId)),
-    })),
-    scrubJson,
-  )
-  const found = await db
-    .select()
-    .from(audits)
-    .where(and(eq(audits.revenueDate, date), mentions(audits.document, who)))
-  await scrub(
-    found.map(({ auditId, document }) => ({
-      text: document,
-      write: (text) => db.update(audits).set({ document: text }).where(eq(audits.auditId, auditId)),
-    })),
-    scrubJson,
-  )
-  const reasons = await db
-    .select()
-    .from(backfillDays)
-    .where(and(eq(backfillDays.revenueDate, date), mentions(backfillDays.reason, who)))
-  await scrub(
-    reasons.map(({ backfillId, reason }) => ({
-      text: reason,
-      write: (text) =>
-        db
-          .update(backfillDays)
-          .set({ reason: text })
-          .where(and(eq(backfillDays.backfillId, backfillId), eq(backfillDays.revenueDate, date))),
-    })),
-    scrubSentence,
-  )
-  const errors = await db
-    .select(getTableColumns(shards))
-    .from(shards)
-    .innerJoin(runs, and(eq(runs.runId, shards.runId), ofDate))
-    .where(and(isNotNull(shards.error), mentions(shards.error, who)))
-  await scrub(
-    errors.map((shard) => ({
-      text: shard.error,
-      write: (text) =>
-        db
-          .update(shards)
-          .set({ error: text })
-          .where(and(eq(shards.runId, shard.runId), eq(shards.shardIndex, shard.shardIndex))),
-    })),
-    scrubSentence,
-  )
-  for (const [boundRunId, nextKey] of nextKeys) {
+  for (const [runId, nextKey] of nextKeys) {
     if (nextKey === undefined) continue
     changed++
-    if (!dryRun) await moveBound(db, boundRunId, nextKey, who)
+    if (!dryRun) await moveBound(db, runId, nextKey, who)
   }
   return changed
 }
 
-type Scrub = (text: string, who: Forgotten) => string
+/** A text that may be about a user. */
+interface LedgerText {
+  text: string | null
+  scrub: (text: string, who: Forgotten) => string
+  write(text: string): PromiseLike<unknown>
+}
+
+async function listVerdicts(db: Database, date: string, who: Forgotten): Promise<LedgerText[]> {
+  const { runId, verdict, revenueDate } = runs
+  const found = await db
+    .select({ runId, verdict })
+    .from(runs)
+    .where(and(eq(revenueDate, date), mentions(verdict, who)))
+  return found.map((run) => ({
+    text: run.verdict,
+    scrub: scrubJson,
+    write: (text) => db.update(runs).set({ verdict: text }).where(eq(runId, run.runId)),
+  }))
+}
+
+async function listAudits(db: Database, date: string, who: Forgotten): Promise<LedgerText[]> {
+  const { auditId, document, revenueDate } = audits
+  const found = await db
+    .select({ auditId, document })
+    .from(audits)
+    .where(and(eq(revenueDate, date), mentions(document, who)))
+  return found.map((audit) => ({
+    text: audit.document,
+    scrub: scrubJson,
+    write: (text) => db.update(audits).set({ document: text }).where(eq(auditId, audit.auditId)),
+  }))
+}
+
+/** Why a day of a backfill failed. */
+async function listReasons(db: Database, date: string, who: Forgotten): Promise<LedgerText[]> {
+  const { backfillId, reason, revenueDate } = backfillDays
+  const ofDate = eq(revenueDate, date)
+  const found = await db
+    .select({ backfillId, reason })
+    .from(backfillDays)
+    .where(and(ofDate, mentions(reason, who)))
+  return found.map((day) => ({
+    text: day.reason,
+    scrub: scrubSentence,
+    write: (text) =>
+      db
+        .update(backfillDays)
+        .set({ reason: text })
+        .where(and(ofDate, eq(backfillId, day.backfillId))),
+  }))
+}
+
+/** Why a shard failed. */
+async function listErrors(db: Database, date: string, who: Forgotten): Promise<LedgerText[]> {
+  const { runId, shardIndex, error } = shards
+  const found = await db
+    .select({ runId, shardIndex, error })
+    .from(shards)
+    .innerJoin(runs, eq(runs.runId, runId))
+    .where(and(eq(runs.revenueDate, date), isNotNull(error), mentions(error, who)))
+  return found.map((shard) => ({
+    text: shard.error,
+    scrub: scrubSentence,
+    write: (text) => db.update(shards).set({ error: text }).where(ofShard(shard.runId, shard.shardIndex)),
+  }))
+}
 
 /** The end of one shard and the beginning of the next. */
 async function moveBound(db: Database, runId: string, nextKey: string, { spellings }: Forgotten): Promise<void> {

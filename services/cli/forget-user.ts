@@ -54,7 +54,7 @@ export async function forgetUser(text: string, options: ForgetOptions, terminal:
   const config = readForgetConfig(env)
   const userId = parseUser(text)
   const asker = whoAsks(options.note, env)
-  if (mentions(asker.note ?? "", text)) throw new CommandError("The note is kept: leave the user out of it.")
+  if (mentions(asker.note ?? "", String(userId))) throw new CommandError("The note is kept: leave the user out of it.")
   const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: DATES_AT_ONCE + 1 })
   const source = await openSource(config, database, 1)
   const place: Place = {
