@@ -100,6 +100,7 @@ function printAudits(requestId: string, audits: Audit[], json: boolean, terminal
   )
   printResult(terminal, json, { requestId, audits: documents }, [
     ...renderAudits(found),
+    ...found.flatMap(({ audit, document }) => renderErased(audit.revenueDate, document)),
     ...found.flatMap(({ audit, document }) => renderUsers(audit.revenueDate, document)),
   ])
   return audits.every(({ state }) => state === "same") ? exitCodes.ok : exitCodes.failed
@@ -129,6 +130,12 @@ function renderAudits(found: { audit: Audit; document: AuditDocument | undefined
       document?.source ? formatAmount(document.source.amountCents) : "",
     ]),
   )
+}
+
+/** Why a day has less than its verdict says. */
+function renderErased(date: string, document: AuditDocument | undefined): string[] {
+  if (!document?.rowsErased) return []
+  return [`${date}: ${formatNumberOf(Number(document.rowsErased), "row")} erased since its verdict, of forgotten users`]
 }
 
 /** The first users of the first drifted shard. */

@@ -132,6 +132,8 @@ test("whoever keeps a copy is told, audits know of it, and asked for again there
   })
   for (const date of [old, newest]) expect(await audit(date, "same")).toMatchObject({ rowsErased: "1" })
   expect(statesOf(old)).toEqual(["shown", "drifted", "erased", "shown"])
+  const audited = await typeCommand(["audit", old, "--wait"], env)
+  expect(audited.stdout).toContain(`${old}: 1 row erased since its verdict, of forgotten users`)
   const again = await forget(user)
   expect(again).toMatchObject({ code: 0 })
   expect(again.stdout).toContain("erased: 0 rows of 0 days, 0 documents and 0 entries")
