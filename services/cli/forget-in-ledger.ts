@@ -104,7 +104,7 @@ export async function forgetInLedger(
 interface LedgerText {
   text: string | null
   scrub: (text: string, who: Forgotten) => string
-  write(text: string): PromiseLike<unknown>
+  write: (text: string) => PromiseLike<unknown>
 }
 
 async function listVerdicts(db: Database, date: string, who: Forgotten): Promise<LedgerText[]> {
