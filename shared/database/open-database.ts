@@ -48,8 +48,8 @@ export const sessionSettings = [
   "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE",
   `SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', time_zone = '+00:00',
     autocommit = 1, completion_type = 'NO_CHAIN', sql_safe_updates = 0, sql_big_selects = 1,
-    sql_select_limit = DEFAULT${STATEMENT_TIME_UNLIMITED}`,
-  "SET NAMES utf8mb4",
+    sql_select_limit = DEFAULT, character_set_client = utf8mb4, character_set_connection = utf8mb4,
+    character_set_results = utf8mb4${STATEMENT_TIME_UNLIMITED}`,
 ]
 
 /** Opens a pool; connections are made when first used. */

@@ -25,8 +25,8 @@ export interface Scenario {
 }
 
 // A connection of a pool is set up like the first; how many there are depends on the moment.
-const FURTHER_SETUP = /^(?:planner|finalizer): database\.(?:connect|query SET (?:SESSION|NAMES) .*) #(?!1$)\d+$/
-const SETUP = /: database\.(?:connect|query SET (?:SESSION|NAMES) .*) #1$/
+const FURTHER_SETUP = /^(?:planner|finalizer): database\.(?:connect|query SET SESSION .*) #(?!1$)\d+$/
+const SETUP = /: database\.(?:connect|query SET SESSION .*) #1$/
 
 /** Of so many crash points in all, how many are tried at least; half as many in a sample, which falls as it falls. */
 export const fewest = (points: number): number => Math.floor(points / (EVERY > 1 ? 2 * EVERY : 1)) - 1
