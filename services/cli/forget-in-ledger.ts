@@ -112,7 +112,7 @@ async function listVerdicts(db: Database, date: string, who: Forgotten): Promise
   const found = await db
     .select({ runId, verdict })
     .from(runs)
-    .where(and(eq(revenueDate, date), mentions(verdict, who)))
+    .where(and(eq(revenueDate, date), holds(verdict, who)))
   return found.map((run) => ({
     text: run.verdict,
     scrub: scrubJson,
@@ -125,7 +125,7 @@ async function listAudits(db: Database, date: string, who: Forgotten): Promise<L
   const found = await db
     .select({ auditId, document })
     .from(audits)
-    .where(and(eq(revenueDate, date), mentions(document, who)))
+    .where(and(eq(revenueDate, date), holds(document, who)))
   return found.map((audit) => ({
     text: audit.document,
     scrub: scrubJson,
@@ -140,7 +140,7 @@ async function listReasons(db: Database, date: string, who: Forgotten): Promise<
   const found = await db
     .select({ backfillId, reason })
     .from(backfillDays)
-    .where(and(ofDate, mentions(reason, who)))
+    .where(and(ofDate, holds(reason, who)))
   return found.map((day) => ({
     text: day.reason,
     scrub: scrubSentence,
@@ -159,7 +159,7 @@ async function listErrors(db: Database, date: string, who: Forgotten): Promise<L
     .select({ runId, shardIndex, error })
     .from(shards)
     .innerJoin(runs, eq(runs.runId, runId))
-    .where(and(eq(runs.revenueDate, date), isNotNull(error), mentions(error, who)))
+    .where(and(eq(runs.revenueDate, date), isNotNull(error), holds(error, who)))
   return found.map((shard) => ({
     text: shard.error,
     scrub: scrubSentence,
@@ -184,7 +184,7 @@ async function moveBound(db: Database, runId: string, nextKey: string, { spellin
   })
 }
 
-const mentions = (column: AnyMySqlColumn, { spellings }: Forgotten) =>
+const holds = (column: AnyMySqlColumn, { spellings }: Forgotten) =>
   or(...spellings.map((key) => sql`INSTR(${column}, ${key}) > 0`))
 
 /** As the ledger writes keys, whatever the type of the shop's users. */

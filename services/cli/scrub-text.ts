@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from "node:util"
+
 /*
  * Takes a user out of the JSON that documents and the ledger hold: those lines, users and rows that are about the user go,
  * sentences say "a forgotten user" instead, and where a range begins or ends at the user it does so at the next one.
@@ -24,9 +26,8 @@ export function scrubDocument(path: string, text: string, who: Forgotten): strin
 /** A JSON text without the user, indented as it is. */
 export function scrubJson(text: string, who: Forgotten): string {
   const value: unknown = JSON.parse(text)
-  const scrubbed = JSON.stringify(scrubValue(value, who))
-  if (scrubbed === JSON.stringify(value)) return text
-  return JSON.stringify(JSON.parse(scrubbed), null, text.includes("\n") ? 2 : 0)
+  const scrubbed = scrubValue(value, who)
+  return isDeepStrictEqual(scrubbed, value) ? text : JSON.stringify(scrubbed, null, text.includes("\n") ? 2 : 0)
 }
 
 /** A sentence that names a user as Daybook's sentences do. */

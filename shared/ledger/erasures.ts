@@ -5,7 +5,7 @@ import type { UserId } from "../../schemas/database/user-type.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
 import { readRowTotals, readUser } from "../day/read-totals.ts"
 import { inRange, type RevenueVersion } from "../day/revenue-rows.ts"
-import { formatParts, parseParts, parseTotals, subtractSpent, totalsFields } from "../day/totals.ts"
+import { formatParts, parseTotals, subtractSpent, totalsFields } from "../day/totals.ts"
 import type { Asker } from "../messages/asker.ts"
 import { ofUser } from "../range.ts"
 import { recordDayChange } from "./day-changes.ts"
@@ -54,14 +54,13 @@ export async function eraseRows(db: Database, erasureId: string, of: RevenueVers
 async function subtractFromDay(tx: Database, day: PublishedDay, users: Parameters<typeof subtractSpent>[1]) {
   const before = toTotals(day)
   // Published by an older version of Daybook, which did not add it up.
-  if (!before || day.purchases === null) return
-  const shown = { purchases: day.purchases, amountCents: day.amountCents ?? undefined, parts: parseParts(day.parts) }
-  const left = totalsFields(subtractSpent(parseTotals(shown), users))
-  const rowsLeft = day.rowCount === null ? null : day.rowCount - BigInt(users.length)
+  if (!before) return
+  const left = totalsFields(subtractSpent(parseTotals(before), users))
+  const usersLeft = before.users === undefined ? undefined : before.users - BigInt(users.length)
   await tx
     .update(publishedDays)
     .set({
-      rowCount: rowsLeft,
+      rowCount: usersLeft ?? null,
       purchases: left.purchases,
       amountCents: left.amountCents ?? null,
       parts: formatParts(left.parts),
@@ -73,7 +72,7 @@ async function subtractFromDay(tx: Database, day: PublishedDay, users: Parameter
     version: day.version,
     runId: day.runId,
     before,
-    after: { ...left, users: rowsLeft ?? undefined },
+    after: { ...left, users: usersLeft },
   })
 }
 

@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { topics } from "../../shared/messages/topics.ts"
+import { listOwnTables, restoreSnapshot, takeSnapshot } from "../rooms/database-snapshot.ts"
 import { date, type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
 
 /* A database that is restored, or fails over to a replica that had not got everything: the bucket knows of more. */
-
-const own = ["runs", "dispatches", "shards", "published_days", "revenue_versions", "days"]
 
 let pipeline: Pipeline
 beforeAll(async () => {
@@ -14,19 +13,12 @@ afterAll(() => pipeline.stop())
 
 /** Takes a backup of Daybook's tables; the function that it returns restores it. */
 async function backUp(): Promise<() => Promise<void>> {
-  const restores: string[] = []
-  for (const table of own) {
-    const columns = await pipeline.query<{ name: string }>(`SELECT COLUMN_NAME AS name FROM information_schema.COLUMNS
-      WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = '${table}' AND COALESCE(GENERATION_EXPRESSION, '') = ''
-      ORDER BY ORDINAL_POSITION`)
-    const names = columns.map(({ name }) => `\`${name}\``).join()
-    await pipeline.query(
-      `DROP TABLE IF EXISTS backup_${table}`,
-      `CREATE TABLE backup_${table} AS SELECT ${names} FROM ${table}`,
-    )
-    restores.push(`DELETE FROM ${table}`, `INSERT INTO ${table} (${names}) SELECT ${names} FROM backup_${table}`)
+  const connection = await pipeline.connect()
+  const snapshot = await takeSnapshot(connection, await listOwnTables(connection))
+  return async () => {
+    await restoreSnapshot(connection, snapshot)
+    await connection.end()
   }
-  return async () => void (await pipeline.query(...restores))
 }
 
 const spoil = (of: string) =>

@@ -1,8 +1,8 @@
 import type { Connection, RowDataPacket } from "mysql2/promise"
 
 /*
- * A database that fails over to a replica which had not got everything: what was committed since some moment is gone, and
- * every connection is cut. Buckets and messages know of more than it does.
+ * A database that goes back in time, by a restore, or a failover to a replica which had not got everything: what was
+ * committed since some moment is gone. Buckets and messages know of more than it does.
  */
 
 /** What Daybook's tables held at a moment. */
@@ -32,6 +32,8 @@ export async function takeSnapshot(connection: Connection, tables: Map<string, s
       sql: `SELECT ${columns.map((column) => `\`${column}\``).join()} FROM \`${table}\``,
       rowsAsArray: true,
       dateStrings: true,
+      supportBigNumbers: true,
+      bigNumberStrings: true,
     })
     snapshot.set(table, { columns, rows })
   }
@@ -39,7 +41,7 @@ export async function takeSnapshot(connection: Connection, tables: Map<string, s
   return snapshot
 }
 
-/** Nobody else may be connected. */
+/** Puts the tables back, in one transaction. */
 export async function restoreSnapshot(connection: Connection, snapshot: Snapshot): Promise<void> {
   await connection.query("START TRANSACTION")
   for (const [table, { columns, rows }] of snapshot) {
