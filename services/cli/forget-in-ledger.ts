@@ -8,7 +8,7 @@ import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { inRange, type RevenueVersion } from "../../shared/day/revenue-rows.ts"
 import { ofShard } from "../../shared/ledger/find-shards.ts"
 import { ofUser } from "../../shared/range.ts"
-import { type Forgotten, scrubJson, scrubSentence } from "./scrub-text.ts"
+import { type Forgotten, listForms, scrubJson, scrubSentence } from "./scrub-text.ts"
 
 /** A version in which a user has rows, with the key as the rows have it. */
 export interface UserVersion extends RevenueVersion {
@@ -184,8 +184,8 @@ async function moveBound(db: Database, runId: string, nextKey: string, { spellin
   })
 }
 
-const holds = (column: AnyMySqlColumn, { spellings }: Forgotten) =>
-  or(...spellings.map((key) => sql`INSTR(${column}, ${key}) > 0`))
+const holds = (column: AnyMySqlColumn, who: Forgotten) =>
+  or(...listForms(who).map((form) => sql`INSTR(${column}, ${form}) > 0`))
 
 /** As the ledger writes keys, whatever the type of the shop's users. */
 const isOneOf = (column: SQL, spellings: readonly string[]) => inArray(column, [...spellings])

@@ -17,10 +17,15 @@ const FORGOTTEN = "a forgotten user"
 
 /** A document without the user, or the same text if the user is not in it. JSON, or lines of JSON. */
 export function scrubDocument(path: string, text: string, who: Forgotten): string {
-  if (!who.spellings.some((key) => text.includes(key))) return text
+  if (!listForms(who).some((form) => text.includes(form))) return text
   if (!path.endsWith(".jsonl")) return scrubJson(text, who)
   const lines = text.split("\n")
   return lines.flatMap((line) => (line === "" ? line : scrubLine(line, who))).join("\n")
+}
+
+/** How the user's key is in texts: as it is, and as JSON writes it, which differs where it has a quote or a backslash. */
+export function listForms({ spellings }: Forgotten): string[] {
+  return [...new Set(spellings.flatMap((key) => [key, JSON.stringify(key).slice(1, -1)]))]
 }
 
 /** A JSON text without the user, indented as it is. */

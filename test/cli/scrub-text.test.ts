@@ -53,3 +53,9 @@ test("of lines those about the user go, and the others are the same to the byte"
   )
   expect(scrubDocument("runs/x/changes.jsonl", "", who)).toBe("")
 })
+
+test("a key that JSON writes otherwise is found in a document", () => {
+  const ada = { spellings: ['ada "a\\b"'] }
+  const line = (userId: string) => `${JSON.stringify({ userId, before: null })}\n`
+  expect(scrubDocument("runs/x/changes.jsonl", line("bob") + line('ada "a\\b"'), ada)).toBe(line("bob"))
+})
