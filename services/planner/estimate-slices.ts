@@ -24,6 +24,8 @@ const WALK_SHARD_ROWS = 2_000
 // A shard is off by half of such a part, and by what the estimates of its parts are off together.
 const PARTS_PER_SHARD = 8
 
+const PIECES_PER_PART = 6
+
 // Of parts that are smaller than they need be by so much, few are too big.
 const SPARE_PARTS = 1.5
 const TOO_BIG = 2
@@ -108,7 +110,10 @@ async function* cutRest(walk: Walk, { range, last, rows, depth }: Rest): AsyncGe
       }
       if (isTooBig) {
         yield* cutPart(walk, { range: part, last: partLast, rows: estimate, depth: depth + 1 }, rows)
-      } else if (estimate > 1) yield { from: part.from, rows: estimate }
+      } else if (estimate > 1) {
+        const cutFiner = () => cutPieces(walk, part, partLast, estimate)
+        yield { from: part.from, rows: estimate, cutFiner }
+      }
     }
     const left = estimates[ranges.length]
     if (next !== undefined && left !== undefined && left <= partRows) {
@@ -116,6 +121,20 @@ async function* cutRest(walk: Walk, { range, last, rows, depth }: Rest): AsyncGe
       return
     }
   }
+}
+
+/** Cuts a part into pieces that have as many rows together as it has. */
+async function cutPieces(
+  { db, day, countedMax }: Walk,
+  { from, to }: Range & { from: UserId },
+  last: UserId,
+  rows: number,
+): Promise<Part[]> {
+  const starts = [from, ...splitKeys(shopLayout.userType, from, last, PIECES_PER_PART)]
+  const ranges = starts.map((start, at) => ({ from: start, to: starts[at + 1] ?? to }))
+  const estimates = await estimateRanges(db, day, ranges, countedMax)
+  const sum = estimates.reduce((all, estimate) => all + estimate, 0)
+  return ranges.map((range, at) => ({ from: range.from, rows: (rows * (estimates[at] ?? 0)) / sum }))
 }
 
 /** Cuts a part that is too big. Where it has most of what the whole has, its users are looked up: they may be few, or one. */

@@ -12,4 +12,6 @@ export interface Part {
   /** Where the key is a user's that was found; undefined where it is only proposed. */
   order?: PlacedUser["order"] | undefined
   rows: number
+  /** Cuts it into smaller ones, by a look at it alone. */
+  cutFiner?: () => Promise<Part[]>
 }

@@ -40,9 +40,15 @@ const cutByPath: Record<AccessPath, typeof cutDaySlices> = {
   "user-batches": cutUserBatches,
 }
 
+// Of a part that is a bigger share of a shard than this one is looked at where in it the shard should end.
+const COARSE_SHARE = 1 / 16
+
+// A shard is longer or shorter by as much at most to make up for what those before it were off by.
+const MAKE_UP_SHARE = 1 / 4
+
 /**
- * Makes shards of parts of the day's index, and yields the user at each cut: where the rows so far are nearest to a multiple
- * of a shard, so that what one shard is off by is not the next one's too, and they do not become more than they need be.
+ * Makes shards of parts of the day's index, and yields the user at each cut: where the rows so far are nearest to what they
+ * should be, so that what one shard is off by is not the next one's too, and they do not become more than need be.
  */
 async function* cutDaySlices(db: Database, day: ShopDay, options: PlanOptions): AsyncGenerator<UserId> {
   const { shardPurchases, from } = options
@@ -50,8 +56,10 @@ async function* cutDaySlices(db: Database, day: ShopDay, options: PlanOptions): 
   let last = first?.order
   let rows = 0
   let cutAt = 0
-  for await (const part of estimateSlices(db, day, { from }, first, shardPurchases)) {
-    const mark = Math.ceil((cutAt + shardPurchases / 2) / shardPurchases) * shardPurchases
+  let mark = shardPurchases
+  const isTooCoarse = (part: Part) =>
+    part.rows > shardPurchases * COARSE_SHARE && rows < mark && rows + part.rows > mark
+  for await (const part of cutFiner(estimateSlices(db, day, { from }, first, shardPurchases), isTooCoarse)) {
     // Who has much more than is missing begins a shard.
     const isNearer = rows - cutAt >= shardPurchases / 4 && rows + part.rows / 2 > mark
     const user = rows >= mark || isNearer ? await findUser(db, day, part) : undefined
@@ -59,8 +67,18 @@ async function* cutDaySlices(db: Database, day: ShopDay, options: PlanOptions): 
       yield user.userId
       last = user.order
       cutAt = rows
+      mark = Math.abs(mark - cutAt) <= shardPurchases * MAKE_UP_SHARE ? mark : cutAt
+      mark += shardPurchases
     }
     rows += part.rows
+  }
+}
+
+/** Cuts those parts into smaller ones that ask for it. */
+async function* cutFiner(parts: AsyncGenerator<Part>, isTooCoarse: (part: Part) => boolean): AsyncGenerator<Part> {
+  for await (const part of parts) {
+    if (part.cutFiner && isTooCoarse(part)) yield* await part.cutFiner()
+    else yield part
   }
 }
 
