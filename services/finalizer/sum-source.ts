@@ -29,7 +29,7 @@ type SumRanges = (db: Database, day: ShopDay, ranges: Range[], multipliers: Mult
 
 const sumByPath: Record<AccessPath, SumRanges> = {
   "day-slice": async (db, day, ranges, multipliers) => {
-    const select = (range: Range, arm: number) => selectTotals(day, inSlice(day, range), arm, multipliers)
+    const select = (range: Range, arm: number) => selectTotals(day, inSlice(day, range), arm, { multipliers, range })
     return (await selectEach<CheckedRow>(db, ranges, select)).map(toCheckedTotals)
   },
   "user-batches": (db, day, ranges, multipliers) =>
@@ -39,7 +39,7 @@ const sumByPath: Record<AccessPath, SumRanges> = {
 async function sumFilters(db: Database, day: ShopDay, range: Range, multipliers: Multipliers): Promise<CheckedTotals> {
   let sum: CheckedTotals = { ...noTotals, checksum: 0n }
   for await (const filter of listFilters(db, day, range)) {
-    const rows = allRows<CheckedRow>(await db.execute(selectTotals(day, filter, 0, multipliers)))
+    const rows = allRows<CheckedRow>(await db.execute(selectTotals(day, filter, 0, { multipliers, range })))
     const totals = toCheckedTotals(rows)
     sum = { ...addTotals(sum, totals), checksum: sum.checksum + totals.checksum }
   }
@@ -55,14 +55,22 @@ interface CheckedRow extends ArmRow, PartRow {
   checksum: string
 }
 
+interface Checked {
+  multipliers: Multipliers
+  /** Of the users whom the filter lets through. */
+  range: Range
+}
+
 /** A row of each source, and of each currency in it. Guests have no row to be compared with, and so no checksum. */
-function selectTotals(day: ShopDay, filter: DayFilter, arm: number, multipliers?: Multipliers): SQL {
+function selectTotals(day: ShopDay, filter: DayFilter, arm: number, checked?: Checked): SQL {
   const arms = shopSources.map((source) => {
     const { table, currency, measures } = source
     const sums = selectPart({ currency, purchases: countOf(source), amount: sql`${table.amountCents}`, measures })
-    const checked = multipliers ? sql`, ${checksumOfPurchases(source, multipliers)} AS checksum` : sql``
+    const checksum = checked
+      ? sql`, ${checksumOfPurchases(source, checked.multipliers, checked.range)} AS checksum`
+      : sql``
     const grouped = currency ? sql` GROUP BY ${currency}` : sql``
-    return sql`SELECT ${arm} AS arm, ${sums}${checked} ${fromSource(day, source)} WHERE ${filter(source)}${grouped}`
+    return sql`SELECT ${arm} AS arm, ${sums}${checksum} ${fromSource(day, source)} WHERE ${filter(source)}${grouped}`
   })
   return sql.join(arms, sql` UNION ALL `)
 }

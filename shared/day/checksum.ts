@@ -3,6 +3,7 @@ import { type SQL, sql } from "drizzle-orm"
 import { revenueCurrency, revenueMeasures, revenueVersions } from "../../schemas/database/revenue.ts"
 import { type ShopSource, shopLayout } from "../../schemas/database/shop.ts"
 import { identityOfUser } from "../../schemas/database/user-type.ts"
+import type { Range } from "../range.ts"
 
 /*
  * The checksum that purchases, the rows computed from them and a manifest share:
@@ -48,20 +49,20 @@ export function parseMultipliers(text: string | null): Multipliers {
   return [a, b, c, d]
 }
 
-/** The checksum of a source's purchases, as an aggregate. */
-export function checksumOfPurchases(source: ShopSource, multipliers: Multipliers): SQL {
+/** The checksum of a source's purchases of users in a range, as an aggregate. */
+export function checksumOfPurchases(source: ShopSource, multipliers: Multipliers, range: Range): SQL {
   const { table, layout, currency, measures } = source
   const amount = sql`${table.amountCents}`
   const counted = layout.isPurchase ? sql`${amount} + ${sql.raw(COUNT_WEIGHT)}` : decimal(amount)
   const spent = addMeasures(counted, measures, multipliers)
-  return sumWeighted(spent, weightOf(sql`${table.userId}`, currency, multipliers))
+  return sumWeighted(spent, weightOf(sql`${table.userId}`, currency, multipliers, range))
 }
 
-/** The checksum of Revenue rows, as an aggregate. */
-export function checksumOfRows(multipliers: Multipliers): SQL {
+/** The checksum of Revenue rows of users in a range, as an aggregate. */
+export function checksumOfRows(multipliers: Multipliers, range: Range): SQL {
   const { userId, amountCents, purchases: count } = revenueVersions
   const spent = addMeasures(sql`${amountCents} + ${count} * ${sql.raw(COUNT_WEIGHT)}`, revenueMeasures, multipliers)
-  return sumWeighted(spent, weightOf(sql`${userId}`, revenueCurrency, multipliers))
+  return sumWeighted(spent, weightOf(sql`${userId}`, revenueCurrency, multipliers, range))
 }
 
 function sumWeighted(spent: SQL, weight: SQL): SQL {
@@ -85,7 +86,7 @@ function secretOf(multipliers: Multipliers, at: number): bigint {
 }
 
 /** Below 2^63. */
-function weightOf(userId: SQL, currency: SQL | undefined, multipliers: Multipliers): SQL {
+function weightOf(userId: SQL, currency: SQL | undefined, multipliers: Multipliers, range: Range): SQL {
   const { userType } = shopLayout
   if (userType.kind !== "integer" || currency) {
     const ofCurrency = currency ? sql`LENGTH(${currency}), ':', CAST(${currency} AS BINARY), ` : sql``
@@ -94,7 +95,15 @@ function weightOf(userId: SQL, currency: SQL | undefined, multipliers: Multiplie
   }
   // `&` and `>>` take a negative id as the unsigned number of the same bits.
   const [a, b, c, d] = multipliers
-  const hash = (low: number, high: number) =>
-    sql`CRC32((${userId} & 4294967295) * ${sql.raw(String(low))} + (${userId} >> 32) * ${sql.raw(String(high))})`
+  const multiplied = (low: number, high: number) =>
+    hasLowHalfOnly(range)
+      ? sql`${userId} * ${sql.raw(String(low))}`
+      : sql`(${userId} & 4294967295) * ${sql.raw(String(low))} + (${userId} >> 32) * ${sql.raw(String(high))}`
+  const hash = (low: number, high: number) => sql`CRC32(${multiplied(low, high)})`
   return sql`(${hash(a, b)} * 2147483648 + (${hash(c, d)} >> 1))`
+}
+
+/** Of such users the other half adds nothing: the number is the same, and an eighth of its time is saved. */
+function hasLowHalfOnly({ from, to }: Range): boolean {
+  return typeof from === "bigint" && typeof to === "bigint" && from >= 0n && to <= 2n ** 32n
 }

@@ -80,9 +80,7 @@ function toLiteral(value: string | number | null, at: number): string {
 /** Adds up the rows of each range, in the order of the ranges. */
 export async function sumRows(db: Database, of: CheckedVersion, ranges: Range[]): Promise<RowTotals[]> {
   const multipliers = parseMultipliers(of.checksumMultipliers)
-  const sums = await selectEach<TotalsRow>(db, ranges, (range, arm) =>
-    selectTotals(inRange(of, range), multipliers, arm),
-  )
+  const sums = await selectEach<TotalsRow>(db, ranges, (range, arm) => selectTotals(of, range, multipliers, arm))
   return sums.map((rows) => ({
     ...toTotals(rows),
     rows: rows.reduce((sum, row) => sum + BigInt(row.rows), 0n),
@@ -111,7 +109,7 @@ export function inRange(of: RevenueVersion, span: Span): SQL {
   ) as SQL
 }
 
-function selectTotals(where: SQL, multipliers: Multipliers, arm: number): SQL {
+function selectTotals(of: RevenueVersion, range: Range, multipliers: Multipliers, arm: number): SQL {
   const { amountCents, purchases } = revenueVersions
   const sums = selectPart({
     currency: revenueCurrency,
@@ -120,6 +118,6 @@ function selectTotals(where: SQL, multipliers: Multipliers, arm: number): SQL {
     measures: revenueMeasures,
   })
   return sql`
-    SELECT ${arm} AS arm, COUNT(*) AS \`rows\`, COALESCE(MAX(${amountCents}), 0) AS largest, ${sums}, ${checksumOfRows(multipliers)} AS checksum
-    FROM ${revenueVersions} WHERE ${where}${revenueCurrency ? sql` GROUP BY ${revenueCurrency}` : sql``}`
+    SELECT ${arm} AS arm, COUNT(*) AS \`rows\`, COALESCE(MAX(${amountCents}), 0) AS largest, ${sums}, ${checksumOfRows(multipliers, range)} AS checksum
+    FROM ${revenueVersions} WHERE ${inRange(of, range)}${revenueCurrency ? sql` GROUP BY ${revenueCurrency}` : sql``}`
 }

@@ -67,16 +67,13 @@ async function commitCopy(
   into: { bucket: string; object: string },
   fields: ObjectFields,
 ): Promise<StoredObject> {
-  const file = await UploadFile.create(folder)
-  try {
+  return UploadFile.use(folder, async (file) => {
     // A clone where the file system has them.
     await copyFile(join(folder, source.file), uploadPath(folder, file.id), constants.COPYFILE_FICLONE)
     const { sizeBytes, crc32c, md5Hash, componentCount } = source
     const content = { upload: file.id, sizeBytes, crc32c, md5Hash, componentCount }
     return store.commitObject(into.bucket, into.object, content, fields, parseConditions(query, headers))
-  } finally {
-    await file.discard()
-  }
+  })
 }
 
 const COMPOSED = v.object({
@@ -113,8 +110,7 @@ export async function composeObject(call: ApiCall): Promise<Answer> {
   })
   // Its hashes are not those of what is given: clients send what they know of the first source.
   const { name: _, crc32c: __, md5Hash: ___, ...fields } = parseInsertedObject(destination ?? {})
-  const file = await UploadFile.create(folder)
-  try {
+  return UploadFile.use(folder, async (file) => {
     for (const source of sources) await file.receive(store.readObject(source))
     const { md5Hash: ____, ...content } = file.finish({})
     const componentCount = sources.reduce((sum, source) => sum + (source.componentCount ?? 1), 0)
@@ -123,7 +119,5 @@ export async function composeObject(call: ApiCall): Promise<Answer> {
     return ok(
       objectResource(store.commitObject(bucket, object, { ...content, componentCount }, kept, conditions), call.origin),
     )
-  } finally {
-    await file.discard()
-  }
+  })
 }

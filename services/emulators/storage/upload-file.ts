@@ -1,5 +1,6 @@
 import { createHash, randomUUID } from "node:crypto"
-import { type FileHandle, open, rm, writeFile } from "node:fs/promises"
+import { constants, writeFileSync } from "node:fs"
+import { type FileHandle, open, rm } from "node:fs/promises"
 import { CRC32C } from "@google-cloud/storage"
 import { invalid } from "./errors.ts"
 import { uploadPath } from "./folder.ts"
@@ -27,14 +28,19 @@ export class UploadFile {
   readonly #md5 = createHash("md5")
   #receivedBytes = 0
 
-  static async create(folder: string): Promise<UploadFile> {
-    const file = new UploadFile(folder)
-    await writeFile(file.#path, "")
-    return file
+  constructor(folder: string) {
+    this.#path = uploadPath(folder, this.id)
   }
 
-  private constructor(folder: string) {
-    this.#path = uploadPath(folder, this.id)
+  /** Has content become an object's; where that fails, nothing is left of it. */
+  static async use<T>(folder: string, commit: (file: UploadFile) => Promise<T>): Promise<T> {
+    const file = new UploadFile(folder)
+    try {
+      return await commit(file)
+    } catch (error) {
+      await file.discard()
+      throw error
+    }
   }
 
   get receivedBytes(): number {
@@ -44,7 +50,7 @@ export class UploadFile {
   /** Appends all that comes, and keeps what came if the source or the disk fails midway. */
   async receive(source: AsyncIterable<Buffer>): Promise<void> {
     // Not in append mode: after a write that failed halfway, the next one starts at the last good byte.
-    const file = await open(this.#path, "r+")
+    const file = await open(this.#path, constants.O_RDWR | constants.O_CREAT)
     try {
       for await (const chunk of source) {
         await writeWhole(file, chunk, this.#receivedBytes)
@@ -67,6 +73,7 @@ export class UploadFile {
     if (expected.md5Hash !== undefined && expected.md5Hash !== md5Hash) {
       throw invalid(`Provided MD5 hash "${expected.md5Hash}" doesn't match calculated MD5 hash "${md5Hash}".`)
     }
+    if (this.#receivedBytes === 0) writeFileSync(this.#path, "")
     return { upload: this.id, sizeBytes: this.#receivedBytes, crc32c, md5Hash }
   }
 

@@ -43,14 +43,11 @@ async function receiveWhole(
   content: AsyncIterable<Buffer>,
 ): Promise<Answer> {
   const { name, conditions, hashes, fields } = describe(call, metadata, contentType)
-  const file = await UploadFile.create(call.folder)
-  try {
+  return UploadFile.use(call.folder, async (file) => {
     await file.receive(content)
     file.finish(expectedHashes(call))
     return answer(call, call.store.commitObject(call.bucket, name, file.finish(hashes), fields, conditions))
-  } finally {
-    await file.discard()
-  }
+  })
 }
 
 async function startResumable(call: ApiCall): Promise<Answer> {
