@@ -1,4 +1,3 @@
-import { setTimeout as wait } from "node:timers/promises"
 import pRetry from "p-retry"
 import { describeError } from "./errors.ts"
 import type { Log } from "./telemetry/log.ts"
@@ -42,14 +41,13 @@ export async function retryTransient<T>(what: string, call: () => Promise<T>, op
 
 /** Fails, as what may be tried again, where a call is not answered in time. The call itself goes on: it must be one that may be made twice. */
 async function withDeadline<T>(call: () => Promise<T>, ms: number): Promise<T> {
-  const late = new AbortController()
-  const deadline = wait(ms, undefined, { signal: late.signal }).then(() => {
-    throw Object.assign(new Error(`it was not answered within ${ms / 1000} s`), { code: "ETIMEDOUT" })
-  })
+  const { promise: deadline, reject } = Promise.withResolvers<never>()
+  const isLate = () =>
+    reject(Object.assign(new Error(`it was not answered within ${ms / 1000} s`), { code: "ETIMEDOUT" }))
+  const timer = setTimeout(isLate, ms)
   try {
     return await Promise.race([call(), deadline])
   } finally {
-    late.abort()
-    deadline.catch(() => undefined)
+    clearTimeout(timer)
   }
 }

@@ -1,7 +1,7 @@
 import { describeError, PermanentError, StaleEpochError } from "../../shared/errors.ts"
 import type { Claim } from "../../shared/ledger/claim-shard.ts"
 import { failShard } from "../../shared/ledger/fail-shard.ts"
-import { findShard } from "../../shared/ledger/find-shards.ts"
+import type { Shard } from "../../shared/ledger/find-shards.ts"
 import { shardRange } from "../../shared/ledger/shard-range.ts"
 import { formatRange } from "../../shared/range.ts"
 import { retryTransient } from "../../shared/retry.ts"
@@ -10,36 +10,34 @@ import { isTransient } from "../../shared/transient.ts"
 import type { ComputeWork } from "./claim-work.ts"
 import { computeShard } from "./compute-shard.ts"
 import { findUnfitUser } from "./find-unfit-user.ts"
+import { readClaimed } from "./read-claimed.ts"
 import type { WorkContext } from "./work-context.ts"
 
-/** Computes a claimed shard, or marks it failed with the reason. Throws what a later attempt may get past. */
-export async function computeOrFail(context: WorkContext, work: ComputeWork): Promise<void> {
+/**
+ * Computes a claimed shard, or marks it failed with the reason, and returns it as it is then. Throws what a later attempt
+ * may get past.
+ */
+export async function computeOrFail(context: WorkContext, work: ComputeWork): Promise<Shard> {
   const { claim, crashes, meanwhile } = work
   const { db, source, run, task, signal } = context
   if (crashes >= context.crashesMax) {
     const error = `its task died ${crashes} times while computing it: see the logs of task ${task.taskIndex} of execution ${task.execution}`
-    await failClaim(context, claim, new PermanentError(error))
-    return
+    return failClaim(context, claim, new PermanentError(error))
   }
   const compute = () => computeShard(db, run, claim, source, { meanwhile })
   try {
-    await inSpan("compute shard", {}, () =>
+    return await inSpan("compute shard", {}, () =>
       retryTransient(`compute shard ${claim.shardIndex} of run ${run.runId}`, compute, context),
     )
   } catch (error) {
     if (error instanceof StaleEpochError || signal.aborted || isTransient(error)) throw error
-    await failClaim(context, claim, error)
+    return failClaim(context, claim, error)
   }
 }
 
-async function failClaim(context: WorkContext, claim: Claim, cause: unknown): Promise<void> {
+async function failClaim(context: WorkContext, claim: Claim, cause: unknown): Promise<Shard> {
   const { db, run, shop } = context
-  const shard = await retryTransient(
-    `read shard ${claim.shardIndex}`,
-    () => findShard(db, run.runId, claim.shardIndex),
-    context,
-  )
-  const range = shard ? shardRange(shard) : {}
+  const range = shardRange(await readClaimed(context, claim))
   const unfit = await retryTransient(
     "find the user whose sum does not fit",
     () => findUnfitUser(shop, run, range, cause),
@@ -48,4 +46,5 @@ async function failClaim(context: WorkContext, claim: Claim, cause: unknown): Pr
   const error = `${formatRange(range)}: ${unfit ?? describeError(cause)}`
   context.log.error({ error }, "a shard has failed")
   await retryTransient(`mark shard ${claim.shardIndex} failed`, () => failShard(db, claim, error), context)
+  return readClaimed(context, claim)
 }

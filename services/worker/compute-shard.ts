@@ -3,6 +3,7 @@ import type { Database } from "../../shared/database/open-database.ts"
 import { deleteRange, insertTotals, sumRows } from "../../shared/day/revenue-rows.ts"
 import { type Claim, lockClaim } from "../../shared/ledger/claim-shard.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
+import type { Shard } from "../../shared/ledger/find-shards.ts"
 import { finishShard } from "../../shared/ledger/finish-shard.ts"
 import { shardRange } from "../../shared/ledger/shard-range.ts"
 import { type CopyOptions, copyRows } from "./copy-rows.ts"
@@ -14,8 +15,9 @@ interface ComputeOptions extends CopyOptions {
 
 /**
  * Computes a claimed shard in one transaction: whatever happens, either all of it is committed under this claim's
- * epoch or nothing is. Throws StaleEpochError, having written nothing, if the claim is not the newest. Repeating it
- * after a commit whose answer was lost changes nothing. Where the shop is on another server, `source` reads it there.
+ * epoch or nothing is. Returns the shard as it is done. Throws StaleEpochError, having written nothing, if the claim is not
+ * the newest. Repeating it after a commit whose answer was lost changes nothing. Where the shop is on another server,
+ * `source` reads it there.
  */
 export async function computeShard(
   db: Database,
@@ -23,10 +25,10 @@ export async function computeShard(
   claim: Claim,
   source?: Pool,
   { meanwhile, ...options }: ComputeOptions = {},
-): Promise<void> {
-  await db.transaction(async (tx) => {
+): Promise<Shard> {
+  return db.transaction(async (tx) => {
     const shard = await lockClaim(tx, claim)
-    if (shard.state === "done") return
+    if (shard.state === "done") return shard
     const range = shardRange(shard)
     // Under a shard's first claim nothing was ever committed that would have to go.
     if (claim.epoch > 1) await deleteRange(tx, run, range)
@@ -36,6 +38,6 @@ export async function computeShard(
     await inserting
     const [written] = await sumRows(tx, run, [range])
     if (!written) throw new Error(`no totals of shard ${claim.shardIndex} of run ${claim.runId}`)
-    await finishShard(tx, claim, written)
+    return finishShard(tx, shard, written)
   })
 }

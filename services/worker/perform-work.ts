@@ -1,9 +1,8 @@
 import { StaleEpochError } from "../../shared/errors.ts"
-import { findShard } from "../../shared/ledger/find-shards.ts"
-import { retryTransient } from "../../shared/retry.ts"
 import { inSpan, noteFields } from "../../shared/telemetry/tracing.ts"
 import type { Work } from "./claim-work.ts"
 import { computeOrFail } from "./compute-or-fail.ts"
+import { readClaimed } from "./read-claimed.ts"
 import { sendReport } from "./send-report.ts"
 import type { WorkContext } from "./work-context.ts"
 import { writeManifest } from "./write-manifest.ts"
@@ -46,17 +45,9 @@ function startWork(context: WorkContext, work: Work): ShardAtWork {
 
 async function finishWork(context: WorkContext, work: Work, commit: () => void): Promise<void> {
   const { log, run } = context
-  const { shardIndex, epoch } = work.claim
   const startedAt = performance.now()
   try {
-    if (work.kind === "compute") await computeOrFail(context, work)
-    const shard = await retryTransient(
-      `read shard ${shardIndex}`,
-      () => findShard(context.db, run.runId, shardIndex),
-      context,
-    )
-    if (!shard || shard.epoch !== epoch)
-      throw new StaleEpochError(`shard ${shardIndex} has a newer claim than ${epoch}`)
+    const shard = await (work.kind === "compute" ? computeOrFail(context, work) : readClaimed(context, work.claim))
     commit()
     noteFields({ state: shard.state })
     const { bucket, reports } = await context.google()

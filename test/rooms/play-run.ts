@@ -2,7 +2,7 @@ import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { formatJson } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { markAnnounced } from "../../shared/ledger/announce-run.ts"
-import { type Claim, claimShard } from "../../shared/ledger/claim-shard.ts"
+import { type Claim, claimShard, lockClaim } from "../../shared/ledger/claim-shard.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
 import { decideRun } from "../../shared/ledger/decide-run.ts"
 import { failShard } from "../../shared/ledger/fail-shard.ts"
@@ -25,7 +25,7 @@ export async function claim(
 
 /** Plays a task that computes a shard. */
 export async function compute(db: Database, run: Run, shardIndex: number, amountCents = 1_050n): Promise<void> {
-  const shard = await claim(db, run, shardIndex, 0)
+  const shard = await lockClaim(db, await claim(db, run, shardIndex, 0))
   await finishShard(db, shard, { rows: 2n, purchases: 1_000n, amountCents, checksum: 7n, largestCents: 7n, parts: [] })
 }
 

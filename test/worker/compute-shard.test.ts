@@ -33,7 +33,9 @@ test("the shards of any cut write together exactly what one GROUP BY of the day 
       const run = await begin(cutAt(...cuts.toSorted((a, b) => (a < b ? -1 : 1))))
       await database.query(insertPurchases(purchases))
       for (const shard of await listShards(database.db, run.runId)) {
-        await computeShard(database.db, run, await claim(run, shard.shardIndex))
+        const done = await computeShard(database.db, run, await claim(run, shard.shardIndex))
+        // The manifest is made of it: another attempt that reads it makes the same.
+        expect(done).toEqual(await findShard(database.db, run.runId, shard.shardIndex))
       }
       const rows = await expected()
       expect(asText(await written())).toEqual(asText(rows))

@@ -50,10 +50,7 @@ async function mustClaim(index: number, by: TaskAttempt, dispatch = 0): Promise<
 
 /** The transaction in which a worker writes a shard. */
 const commit = (claimed: Claim) =>
-  database.db.transaction(async (tx) => {
-    await lockClaim(tx, claimed)
-    await finishShard(tx, claimed, totals)
-  })
+  database.db.transaction(async (tx) => finishShard(tx, await lockClaim(tx, claimed), totals))
 
 test("of many tasks that claim one shard at once, one gets it", async () => {
   const claims = await Promise.all(Array.from({ length: 20 }, (_, index) => claim(0, task(index))))
@@ -69,8 +66,9 @@ test("a trigger that somebody has put on the shards, which hides what a claim ha
   expect(await mustClaim(0, task(0))).toMatchObject({ epoch: 1 })
   expect(await mustClaim(0, task(0, 1))).toMatchObject({ epoch: 2 })
   expect(await claim(0, task(1))).toBeUndefined()
-  await commit(await mustClaim(0, task(0, 2)))
-  expect(await shardNow(0)).toMatchObject({ epoch: 3, state: "done" })
+  const done = await commit(await mustClaim(0, task(0, 2)))
+  expect(done).toMatchObject({ epoch: 3, state: "done" })
+  expect(await shardNow(0)).toEqual(done)
 })
 
 describe("a claimed shard", () => {
@@ -183,9 +181,9 @@ describe("closing a run", () => {
     const claimed = await mustClaim(0, task(0))
     let closing: Promise<void> | undefined
     await database.db.transaction(async (tx) => {
-      await lockClaim(tx, claimed)
+      const locked = await lockClaim(tx, claimed)
       closing = closeRun(database.db, run)
-      await finishShard(tx, claimed, totals)
+      await finishShard(tx, locked, totals)
     })
     await closing
     expect((await shardNow(0)).state).toBe("done")

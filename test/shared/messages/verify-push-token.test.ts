@@ -2,7 +2,7 @@ import { generateKeyPairSync } from "node:crypto"
 import { createServer } from "node:http"
 import { type AddressInfo, connect } from "node:net"
 import { pino } from "pino"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest"
 import { startPubSub } from "../../../services/emulators/pubsub/server.ts"
 import { type PushSigner, signToken, startPushSigner } from "../../../services/emulators/push-token.ts"
 import { readPlannerConfig } from "../../../services/planner/config.ts"
@@ -36,6 +36,7 @@ beforeAll(async () => {
   signer = await startPushSigner()
 })
 afterAll(() => signer.stop())
+afterEach(() => void vi.useRealTimers())
 
 const without = (claim: keyof typeof good) =>
   Object.fromEntries(Object.entries(good).filter(([name]) => name !== claim))
@@ -66,6 +67,16 @@ describe("a push token", () => {
     expect(await verifier()(toAnother)).toEqual({ refused: "for another audience" })
     const fromAnother = await signer.sign({ audience, serviceAccountEmail: "thief@shop.example" })
     expect(await verifier()(fromAnother)).toEqual({ refused: "from another account" })
+  })
+
+  it("that was believed is looked at again: no other with its signature, and not when it has expired", async () => {
+    const verify = verifier()
+    const token = await signer.sign({ audience, serviceAccountEmail: account })
+    expect(await verify(token)).toEqual({ account })
+    const [header, , signature] = token.split(".")
+    expect(await verify(`${header}.${encode(good)}.${signature}`)).toEqual({ refused: "the signature is not good" })
+    vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 2 * 3600_000 })
+    expect(await verify(token)).toEqual({ refused: "expired" })
   })
 
   it("is refused with a changed claim, another's signature, another key, or none", async () => {
