@@ -66,6 +66,17 @@ export function findGap(ranges: Range[]): { index: number; reason: string } | un
   return undefined
 }
 
+/** The same users in as few ranges as it takes: what begins where the one before ends goes with it. */
+export function joinRanges(ranges: Range[]): Range[] {
+  const joined: Range[] = []
+  for (const range of ranges) {
+    const before = joined.at(-1)
+    if (before?.to !== undefined && before.to === range.from) joined[joined.length - 1] = { ...before, to: range.to }
+    else joined.push(range)
+  }
+  return joined
+}
+
 function isEmpty(from: UserId, to: UserId): boolean {
   return typeof from === "bigint" && typeof to === "bigint" ? from >= to : from === to
 }

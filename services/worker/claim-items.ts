@@ -25,5 +25,5 @@ export async function* claimItems(context: ClaimContext): AsyncGenerator<Work> {
 async function claimOwn(context: ClaimContext): Promise<ComputeWork[]> {
   const { db, runId, dispatch, task } = context
   const own = await ask(context, "find the own shard", () => findShardAt(db, runId, dispatch, task.taskIndex))
-  return own?.state === "offered" ? claimNew(context, own) : []
+  return own?.state === "offered" ? claimNew(context, own.dispatch, [own.shardIndex]) : []
 }

@@ -13,6 +13,6 @@ export async function* claimLeft(context: ClaimContext): AsyncGenerator<Work> {
     const claim = await claimAgain(context, left)
     if (!claim) continue
     const shard = await ask(context, "read a shard", () => findShard(db, runId, left.shardIndex))
-    yield { kind: "compute", claim, crashes: shard?.crashes ?? 0 }
+    yield { kind: "compute", claims: [claim], crashes: shard?.crashes ?? 0 }
   }
 }

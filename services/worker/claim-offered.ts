@@ -42,10 +42,13 @@ export async function* claimOffered(context: ClaimContext, queue: ItemQueue): As
 }
 
 async function* claimPulled(context: ClaimContext, items: PulledItem[]): AsyncGenerator<Work> {
-  for (const { index, dispatch } of items) {
-    if (context.signal.aborted || context.gate.isClosed) return
-    // An item of an older dispatch finds no shard to claim: what it offered was finished, or is offered anew.
-    yield* await claimNew(context, { runId: context.runId, shardIndex: index, dispatch })
+  // An item of an older dispatch finds no shard to claim: what it offered was finished, or is offered anew.
+  for (const [dispatch, offered] of Map.groupBy(items, (item) => item.dispatch)) {
+    const indexes = offered.map(({ index }) => index)
+    while (indexes.length > 0) {
+      if (context.signal.aborted || context.gate.isClosed) return
+      yield* await claimNew(context, dispatch, indexes.splice(0, context.pace.shardsAtOnce))
+    }
   }
 }
 
@@ -53,7 +56,7 @@ async function* claimFromLedger(context: ClaimContext): AsyncGenerator<Work> {
   while (!context.signal.aborted && !context.gate.isClosed) {
     const offered = await findOffered(context)
     if (!offered) return
-    yield* await claimNew(context, offered)
+    yield* await claimNew(context, offered.dispatch, [offered.shardIndex])
   }
 }
 

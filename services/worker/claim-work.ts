@@ -1,21 +1,23 @@
 import type { Database } from "../../shared/database/open-database.ts"
-import { type Claim, claimShard } from "../../shared/ledger/claim-shard.ts"
+import { type Claim, claimShard, claimShards } from "../../shared/ledger/claim-shards.ts"
 import type { Shard, TaskAttempt } from "../../shared/ledger/find-shards.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import type { Log } from "../../shared/telemetry/log.ts"
 import type { ClaimGate } from "./claim-gate.ts"
+import type { Pace } from "./pace.ts"
 import type { ItemSource } from "./pull-item.ts"
 
 /** What a task is to do next with a shard. */
 export type Work =
-  /** Claimed: compute it. `crashes` is how often an attempt has died with it. */
+  /** Claimed: compute it, or several small ones in one transaction. */
   | ComputeWork
   /** Done or failed by an earlier attempt, which may not have reported it: write its manifest and report it. */
   | { kind: "report"; claim: Claim }
 
 export interface ComputeWork {
   kind: "compute"
-  claim: Claim
+  claims: Claim[]
+  /** How often an attempt has died with it; of several, none has. */
   crashes: number
   /** What keeps this process busy, and is best done while the database is. */
   meanwhile?: (() => void) | undefined
@@ -34,18 +36,18 @@ export interface ClaimContext {
   isShared: boolean
   /** Whether anything more may be claimed that nobody has. */
   gate: ClaimGate
+  pace: Pace
   log: Log
   signal: AbortSignal
 }
 
-/** Claims a shard that nobody has had in this dispatch, so that it has no crashes; nothing if somebody else has it. */
-export async function claimNew(
-  context: ClaimContext,
-  shard: Pick<Shard, "runId" | "shardIndex" | "dispatch">,
-): Promise<ComputeWork[]> {
-  if (!(await context.gate.pass())) return []
-  const claim = await claimAgain(context, shard)
-  return claim ? [{ kind: "compute", claim, crashes: 0 }] : []
+/** Claims those of some shards that nobody has had in this dispatch, so that they have no crashes; nothing if there are none. */
+export async function claimNew(context: ClaimContext, dispatch: number, indexes: number[]): Promise<ComputeWork[]> {
+  const { db, runId, task, gate } = context
+  if (!(await gate.pass())) return []
+  const claim = () => claimShards(db, { runId, dispatch }, indexes, task)
+  const claims = await ask(context, `claim shard ${indexes.join(", ")}`, claim)
+  return claims.length > 0 ? [{ kind: "compute", claims, crashes: 0 }] : []
 }
 
 /** Claims a shard, whoever of this task's attempts has had it; undefined if it is somebody else's. */

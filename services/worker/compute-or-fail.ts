@@ -1,5 +1,5 @@
 import { describeError, PermanentError, StaleEpochError } from "../../shared/errors.ts"
-import type { Claim } from "../../shared/ledger/claim-shard.ts"
+import type { Claim } from "../../shared/ledger/claim-shards.ts"
 import { failShard } from "../../shared/ledger/fail-shard.ts"
 import type { Shard } from "../../shared/ledger/find-shards.ts"
 import { shardRange } from "../../shared/ledger/shard-range.ts"
@@ -7,18 +7,21 @@ import { formatRange } from "../../shared/range.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import { inSpan } from "../../shared/telemetry/tracing.ts"
 import { isTransient } from "../../shared/transient.ts"
-import type { ComputeWork } from "./claim-work.ts"
-import { computeShard } from "./compute-shard.ts"
+import { computeShard } from "./compute-shards.ts"
 import { findUnfitUser } from "./find-unfit-user.ts"
 import { readClaimed } from "./read-claimed.ts"
 import type { WorkContext } from "./work-context.ts"
 
 /**
- * Computes a claimed shard, or marks it failed with the reason, and returns it as it is then. Throws what a later attempt
+ * Computes a claimed shard, with which an attempt has died so many times, or marks it failed with the reason, and returns it as it is then. Throws what a later attempt
  * may get past.
  */
-export async function computeOrFail(context: WorkContext, work: ComputeWork): Promise<Shard> {
-  const { claim, crashes, meanwhile } = work
+export async function computeOrFail(
+  context: WorkContext,
+  claim: Claim,
+  crashes: number,
+  meanwhile?: () => void,
+): Promise<Shard> {
   const { db, source, run, task, signal } = context
   if (crashes >= context.crashesMax) {
     const error = `its task died ${crashes} times while computing it: see the logs of task ${task.taskIndex} of execution ${task.execution}`

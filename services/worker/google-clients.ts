@@ -12,6 +12,9 @@ export interface GoogleClients {
   subscriber: v1.SubscriberClient
 }
 
+// What is sent in one turn of the event loop goes in one call, and nothing waits for more.
+const REPORTS_TOGETHER = { maxMessages: 100, maxMilliseconds: 0 }
+
 type ClientOptions = NonNullable<ConstructorParameters<typeof v1.SubscriberClient>[0]>
 
 export async function openGoogleClients(settings: PubSubSettings & StorageSettings): Promise<GoogleClients> {
@@ -19,7 +22,7 @@ export async function openGoogleClients(settings: PubSubSettings & StorageSettin
   return {
     projectId: pubsub.projectId,
     bucket: openBucket(settings),
-    reports: pubsub.topic(topics.shardReports, { batching: { maxMessages: 1 } }),
+    reports: pubsub.topic(topics.shardReports, { batching: REPORTS_TOGETHER }),
     subscriber: new v1.SubscriberClient((await pubsub.getClientConfig()) as ClientOptions),
   }
 }

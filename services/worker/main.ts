@@ -17,6 +17,7 @@ import { openClaimGate } from "./claim-gate.ts"
 import { claimItems } from "./claim-items.ts"
 import { readThrottle, readWorkerConfig, type WorkerConfig } from "./config.ts"
 import type { GoogleClients } from "./google-clients.ts"
+import { measurePace } from "./pace.ts"
 import { performWork } from "./perform-work.ts"
 import { openItemSource } from "./pull-item.ts"
 
@@ -98,7 +99,8 @@ async function runTask(
   const itemsMax = countItemsAtOnce(shards, tasks)
   const isShared = shardCount === undefined || shards > tasks
   const gate = openClaimGate({ db, shop: source.db, runId, throttle: readThrottle(config), flush, log, signal })
-  const work = claimItems({ db, runId, dispatch, task, items, itemsMax, isShared, gate, signal, log })
+  const pace = measurePace()
+  const work = claimItems({ db, runId, dispatch, task, items, itemsMax, isShared, gate, pace, signal, log })
   const context = {
     db,
     source: source.db === db ? undefined : source.pool,
@@ -107,6 +109,7 @@ async function runTask(
     log,
     run,
     task,
+    pace,
     crashesMax: config.SHARD_CRASHES_MAX,
     signal,
   }

@@ -1,23 +1,27 @@
-import { StaleEpochError } from "../../shared/errors.ts"
+import { describeError, StaleEpochError } from "../../shared/errors.ts"
+import type { Claim } from "../../shared/ledger/claim-shards.ts"
+import type { Shard } from "../../shared/ledger/find-shards.ts"
+import { retryTransient } from "../../shared/retry.ts"
 import { inSpan, noteFields } from "../../shared/telemetry/tracing.ts"
-import type { Work } from "./claim-work.ts"
+import { isTransient } from "../../shared/transient.ts"
+import type { ComputeWork, Work } from "./claim-work.ts"
 import { computeOrFail } from "./compute-or-fail.ts"
+import { computeShards } from "./compute-shards.ts"
 import { readClaimed } from "./read-claimed.ts"
-import { sendReport } from "./send-report.ts"
+import { reportShards } from "./report-shards.ts"
 import type { WorkContext } from "./work-context.ts"
-import { writeManifest } from "./write-manifest.ts"
 
-/** A shard at work. Both promises fail with what the task cannot go on after. */
-interface ShardAtWork {
-  /** It is done or failed in the ledger: the database is free for the next. */
+/** Work under way. Both promises fail with what the task cannot go on after. */
+interface WorkUnderWay {
+  /** Its shards are done or failed in the ledger: the database is free for the next. */
   committed: Promise<void>
-  /** Its manifest is written and its report sent, too. */
+  /** Their manifests are written and their reports sent, too. */
   reported: Promise<void>
 }
 
 /**
- * Does the work of a task as it comes. While the database computes a shard, the one before gets its manifest and report:
- * never more than that one is under way.
+ * Does the work of a task as it comes. While the database computes, what was computed before gets its manifests and reports:
+ * never more than that is under way.
  */
 export async function performWork(context: WorkContext, works: AsyncIterable<Work>): Promise<void> {
   let reported = Promise.resolve()
@@ -30,33 +34,72 @@ export async function performWork(context: WorkContext, works: AsyncIterable<Wor
 }
 
 /**
- * Brings one shard to its report. A claim that somebody else has taken over is left to them. A task that dies in between
- * leaves a shard that is not reported, and its next attempt reports it.
+ * Brings shards to their reports. A task that dies in between leaves shards that are not reported, and its next attempt
+ * reports them.
  */
-function startWork(context: WorkContext, work: Work): ShardAtWork {
-  const { shardIndex: shard, epoch, dispatch } = work.claim
-  const fields = { runId: context.run.runId, dispatch, shard, epoch }
+function startWork(context: WorkContext, work: Work): WorkUnderWay {
   const { promise, resolve } = Promise.withResolvers<void>()
-  const reported = inSpan("shard", fields, () => finishWork(context, work, resolve))
+  const reported = finishWork(context, work, resolve)
   // Whoever waits for it later finds its failure then.
   reported.catch(() => undefined)
   return { committed: Promise.race([promise, reported]), reported }
 }
 
 async function finishWork(context: WorkContext, work: Work, commit: () => void): Promise<void> {
-  const { log, run } = context
-  const startedAt = performance.now()
-  try {
-    const shard = await (work.kind === "compute" ? computeOrFail(context, work) : readClaimed(context, work.claim))
-    commit()
-    noteFields({ state: shard.state })
-    const { bucket, reports } = await context.google()
-    if (shard.state === "done") await inSpan("write manifest", {}, () => writeManifest(bucket, run, shard, context))
-    await inSpan("send shard-reports", {}, () => sendReport(reports, shard, context), { kind: "producer" })
-    const ms = Math.round(performance.now() - startedAt)
-    log.info({ purchases: shard.purchases?.toString(), ms }, "a shard is finished")
-  } catch (error) {
-    if (!(error instanceof StaleEpochError)) throw error
-    log.warn({ error: error.message }, "a claim was taken over; nothing is written under it")
+  if (work.kind === "report") {
+    await finishShard(context, work.claim, () => readClaimed(context, work.claim), commit)
+    return
   }
+  const startedAt = performance.now()
+  const isComputed = () => {
+    context.pace.note(work.claims.length, performance.now() - startedAt)
+    commit()
+  }
+  const [claim, ...others] = work.claims
+  if (claim && others.length === 0) {
+    const compute = () => computeOrFail(context, claim, work.crashes, work.meanwhile)
+    await finishShard(context, claim, compute, isComputed)
+  } else await finishTogether(context, work, isComputed)
+}
+
+/** One shard; a claim that somebody else has taken over is left to them. */
+async function finishShard(
+  context: WorkContext,
+  claim: Claim,
+  compute: () => Promise<Shard>,
+  commit?: () => void,
+): Promise<void> {
+  const { shardIndex: shard, epoch, dispatch } = claim
+  await inSpan("shard", { runId: context.run.runId, dispatch, shard, epoch }, async () => {
+    const startedAt = performance.now()
+    try {
+      const computed = await compute()
+      commit?.()
+      noteFields({ state: computed.state })
+      await reportShards(context, [computed], startedAt)
+    } catch (error) {
+      if (!(error instanceof StaleEpochError)) throw error
+      context.log.warn({ error: error.message }, "a claim was taken over; nothing is written under it")
+    }
+  })
+}
+
+/** Several shards in one transaction. If it fails for one of them, which one each finds out alone. */
+async function finishTogether(context: WorkContext, { claims }: ComputeWork, commit: () => void): Promise<void> {
+  const { db, source, run, log, signal } = context
+  await inSpan("shards", { runId: run.runId, shards: claims.length }, async () => {
+    const startedAt = performance.now()
+    const compute = () => retryTransient(`compute ${claims.length} shards of run ${run.runId}`, computeAll, context)
+    const computeAll = () => computeShards(db, run, claims, source)
+    const computed = await inSpan("compute shards", {}, compute).catch((error: unknown) => {
+      if (signal.aborted || isTransient(error)) throw error
+      log.warn({ error: describeError(error) }, "shards could not be computed together; each is computed alone")
+      return undefined
+    })
+    for (const claim of computed ? [] : claims) {
+      await finishShard(context, claim, () => computeOrFail(context, claim, 0))
+    }
+    commit()
+    if (computed) await reportShards(context, computed, startedAt)
+  })
 }

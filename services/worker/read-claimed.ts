@@ -1,5 +1,5 @@
 import { StaleEpochError } from "../../shared/errors.ts"
-import type { Claim } from "../../shared/ledger/claim-shard.ts"
+import type { Claim } from "../../shared/ledger/claim-shards.ts"
 import { findShard, type Shard } from "../../shared/ledger/find-shards.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import type { WorkContext } from "./work-context.ts"

@@ -4,6 +4,7 @@ import type { Run } from "../../shared/ledger/find-runs.ts"
 import type { TaskAttempt } from "../../shared/ledger/find-shards.ts"
 import type { Log } from "../../shared/telemetry/log.ts"
 import type { GoogleClients } from "./google-clients.ts"
+import type { Pace } from "./pace.ts"
 
 /** What a task works with, from its start to its end. */
 export interface WorkContext {
@@ -17,6 +18,7 @@ export interface WorkContext {
   log: Log
   run: Run
   task: TaskAttempt
+  pace: Pace
   crashesMax: number
   /** At its abort, the transaction under way is rolled back and retries end. */
   signal: AbortSignal

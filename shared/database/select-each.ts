@@ -16,15 +16,17 @@ export const STATEMENTS_AT_ONCE = 2
 
 /**
  * Selects rows for each range, in the order of the ranges: `select` must give its `arm` back, and may be several SELECTs
- * joined by UNION ALL.
+ * joined by UNION ALL. In a transaction, which has one connection, one statement goes at once.
  */
 export async function selectEach<Row extends ArmRow>(
   db: Database,
   ranges: Range[],
   select: (range: Range, arm: number) => SQL,
+  atOnce = STATEMENTS_AT_ONCE,
 ): Promise<Row[][]> {
   // Twice as many statements as go at once: they end at about the same time though ranges differ.
-  const size = Math.min(Math.ceil(ranges.length / STATEMENTS_AT_ONCE / 2), RANGES_PER_STATEMENT_MAX)
+  const statements = atOnce > 1 ? atOnce * 2 : 1
+  const size = Math.min(Math.ceil(ranges.length / statements), RANGES_PER_STATEMENT_MAX)
   const starts = Array.from({ length: Math.ceil(ranges.length / Math.max(1, size)) }, (_, n) => n * size)
   const selectFrom = async (start: number) => {
     const chosen = ranges.slice(start, start + size)
@@ -33,5 +35,5 @@ export async function selectEach<Row extends ArmRow>(
     const byArm = Map.groupBy(rows, ({ arm }) => Number(arm))
     return chosen.map((_range, arm) => byArm.get(arm) ?? [])
   }
-  return (await pMap(starts, selectFrom, { concurrency: STATEMENTS_AT_ONCE })).flat()
+  return (await pMap(starts, selectFrom, { concurrency: atOnce })).flat()
 }

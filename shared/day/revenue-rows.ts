@@ -77,10 +77,16 @@ function toLiteral(value: string | number | null, at: number): string {
   return String(BigInt(value))
 }
 
-/** Adds up the rows of each range, in the order of the ranges. */
-export async function sumRows(db: Database, of: CheckedVersion, ranges: Range[]): Promise<RowTotals[]> {
+/** Adds up the rows of each range, in the order of the ranges; `atOnce` is 1 in a transaction. */
+export async function sumRows(
+  db: Database,
+  of: CheckedVersion,
+  ranges: Range[],
+  atOnce?: number,
+): Promise<RowTotals[]> {
   const multipliers = parseMultipliers(of.checksumMultipliers)
-  const sums = await selectEach<TotalsRow>(db, ranges, (range, arm) => selectTotals(of, range, multipliers, arm))
+  const select = (range: Range, arm: number) => selectTotals(of, range, multipliers, arm)
+  const sums = await selectEach<TotalsRow>(db, ranges, select, atOnce)
   return sums.map((rows) => ({
     ...toTotals(rows),
     rows: rows.reduce((sum, row) => sum + BigInt(row.rows), 0n),

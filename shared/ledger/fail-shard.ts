@@ -2,7 +2,7 @@ import { sql } from "drizzle-orm"
 import { shards } from "../../schemas/database/ledger.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
 import { StaleEpochError } from "../errors.ts"
-import { type Claim, underClaim } from "./claim-shard.ts"
+import { type Claim, underClaim } from "./claim-shards.ts"
 import { findShard } from "./find-shards.ts"
 
 // TEXT holds 64 KiB; what matters of an error is at its beginning.

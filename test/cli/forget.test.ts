@@ -1,7 +1,7 @@
 import { pino } from "pino"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { InjectedError } from "../../services/emulators/faults.ts"
-import { computeShard } from "../../services/worker/compute-shard.ts"
+import { computeShard } from "../../services/worker/compute-shards.ts"
 import { manifestPath, planPath } from "../../shared/documents/document-paths.ts"
 import { createDocument, readDocument } from "../../shared/documents/documents.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"

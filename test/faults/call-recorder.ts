@@ -171,6 +171,8 @@ function normalizeSql(text: string): string {
       .replaceAll(/\s+/g, " ")
       // How many shards there are is not what is asked.
       .replace(/(\(\?[^)]*\))(?:, \(\?[^)]*\))+/, "$1, …")
+      .replaceAll(/\bin \(\?(?:, \?)*\)/gi, "in (…)")
+      .replaceAll(/\bCASE .*? END\b/g, "CASE …")
       .replaceAll(/select `([a-z_]+)`(?:, `[a-z_]+`)+/gi, "select `$1`, …")
       .replaceAll(/\(`([a-z_]+)`(?:, `[a-z_]+`)+\)/gi, "(`$1`, …)")
   )

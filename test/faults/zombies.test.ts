@@ -23,7 +23,6 @@ const places: [string, (call: Call) => boolean][] = [
   ["with a claim and no transaction", statement(/LAST_INSERT_ID/)],
   ["before its commit, with its rows written", statement(/^update `shards` set `state` = 'done'/)],
   ["after its commit, before its manifest", statement(/^commit/)],
-  ["after its last look at its claim", statement(/^select .* from `shards` where [^]*`shard_index` = '?\d+'?\)$/)],
   ["after its manifest, before its report", ({ method }) => method === "storage.objects.insert"],
 ]
 

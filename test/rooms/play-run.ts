@@ -2,12 +2,12 @@ import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { formatJson } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { markAnnounced } from "../../shared/ledger/announce-run.ts"
-import { type Claim, claimShard, lockClaim } from "../../shared/ledger/claim-shard.ts"
+import { type Claim, claimShard, lockClaims } from "../../shared/ledger/claim-shards.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
 import { decideRun } from "../../shared/ledger/decide-run.ts"
 import { failShard } from "../../shared/ledger/fail-shard.ts"
 import { findRun, type Run } from "../../shared/ledger/find-runs.ts"
-import { finishShard } from "../../shared/ledger/finish-shard.ts"
+import { finishShards } from "../../shared/ledger/finish-shards.ts"
 
 /** Plays a task that claims a shard. */
 export async function claim(
@@ -25,8 +25,9 @@ export async function claim(
 
 /** Plays a task that computes a shard. */
 export async function compute(db: Database, run: Run, shardIndex: number, amountCents = 1_050n): Promise<void> {
-  const shard = await lockClaim(db, await claim(db, run, shardIndex, 0))
-  await finishShard(db, shard, { rows: 2n, purchases: 1_000n, amountCents, checksum: 7n, largestCents: 7n, parts: [] })
+  const locked = await lockClaims(db, [await claim(db, run, shardIndex, 0)])
+  const totals = { rows: 2n, purchases: 1_000n, amountCents, checksum: 7n, largestCents: 7n, parts: [] }
+  await finishShards(db, locked, [totals])
 }
 
 /** Plays a task that cannot compute a shard. */

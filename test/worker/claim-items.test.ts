@@ -2,6 +2,8 @@ import { setTimeout as wait } from "node:timers/promises"
 import { pino } from "pino"
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
 import { claimItems } from "../../services/worker/claim-items.ts"
+import type { PulledItem } from "../../services/worker/pull-item.ts"
+import { claimShard } from "../../shared/ledger/claim-shards.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import { offerShards } from "../../shared/ledger/offer-shards.ts"
@@ -23,13 +25,14 @@ beforeEach(async () => {
   pulls = 0
 })
 
-/** What a task claims, whose subscription never brings it anything. */
-function startTask() {
+/** What a task claims; its subscription brings nothing but what is given. */
+function startTask(brought: PulledItem[] = [], shardsAtOnce = 1) {
   const claimed: number[] = []
+  const together: number[][] = []
   const pull = async () => {
     pulls++
     await wait(5)
-    return []
+    return brought.splice(0)
   }
   const ended = (async () => {
     const task = { execution: "e", taskIndex: 0, attempt: 0 }
@@ -43,13 +46,19 @@ function startTask() {
       items,
       itemsMax: 1,
       gate: { pass: async () => true, isClosed: false },
+      pace: { shardsAtOnce, note: () => undefined },
       isShared: true,
     }
     const { signal } = new AbortController()
-    for await (const work of claimItems({ ...context, log, signal })) claimed.push(work.claim.shardIndex)
+    for await (const work of claimItems({ ...context, log, signal })) {
+      const claims = work.kind === "compute" ? work.claims : [work.claim]
+      const indexes = claims.map(({ shardIndex }) => shardIndex)
+      claimed.push(...indexes)
+      together.push(indexes)
+    }
     return claimed
   })()
-  return { claimed, ended }
+  return { claimed, together, ended }
 }
 
 const [first, second, third, last] = cutAt(10n, 20n, 30n) as [object, object, object, object]
@@ -68,6 +77,18 @@ test("a task waits while its run is being planned, claims what is offered, and e
   await expect.poll(() => pulls).toBeGreaterThan(pulled + 2)
   await openRun(db, run, 4, last)
   expect(await ended).toEqual([0, 1, 2, 3])
+})
+
+test("as many small shards as go together are claimed together, but for those that somebody else has", async () => {
+  const { db } = database
+  await offerShards(db, run, 0, cutAt(10n, 20n, 30n, 40n, 50n).slice(0, 5), 6)
+  await openRun(db, run, 6, { from: 50n })
+  const another = { execution: "e", taskIndex: 1, attempt: 0 }
+  await claimShard(db, { runId: run.runId, shardIndex: 2, dispatch: 0 }, another)
+  const items = [1, 2, 3, 4, 5].map((index) => ({ index, dispatch: 0, ackId: "" }))
+  const { together, ended } = startTask(items, 3)
+  await ended
+  expect(together).toEqual([[0], [1, 3], [4, 5]])
 })
 
 test("a task that waits for its planner ends when the run is closed or taken back", async () => {

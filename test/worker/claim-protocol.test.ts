@@ -1,11 +1,11 @@
 import * as fc from "fast-check"
 import { expect, test } from "vitest"
-import { computeShard } from "../../services/worker/compute-shard.ts"
+import { computeShards } from "../../services/worker/compute-shards.ts"
 import { StaleEpochError } from "../../shared/errors.ts"
 import { admitRun } from "../../shared/ledger/admit-run.ts"
 import { markAnnounced } from "../../shared/ledger/announce-run.ts"
 import { cancelRun } from "../../shared/ledger/cancel-run.ts"
-import { type Claim, claimShard } from "../../shared/ledger/claim-shard.ts"
+import { type Claim, claimShard } from "../../shared/ledger/claim-shards.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
 import { decideRun } from "../../shared/ledger/decide-run.ts"
 import { findRun, type Run } from "../../shared/ledger/find-runs.ts"
@@ -30,7 +30,7 @@ const TASKS = 2
 type Event =
   | { kind: "claim"; execution: number; task: number; shard: number }
   | { kind: "crash"; execution: number; task: number }
-  | { kind: "commit"; claim: number }
+  | { kind: "commit"; claims: number[] }
   | { kind: "report"; claim: number }
   | { kind: "buy"; shard: number }
   | { kind: "close" }
@@ -42,6 +42,11 @@ type Event =
   | { kind: "resume" }
 
 const pick = (max: number) => fc.nat({ max: max - 1 })
+// Mostly one, and sometimes several in one transaction.
+const someClaims = fc.oneof(
+  { weight: 3, arbitrary: fc.tuple(fc.nat()) },
+  { weight: 1, arbitrary: fc.array(fc.nat(), { minLength: 2, maxLength: SHARDS }) },
+)
 const event: fc.Arbitrary<Event> = fc.oneof(
   {
     weight: 6,
@@ -57,7 +62,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
     arbitrary: fc.record({ kind: fc.constant("crash" as const), execution: pick(EXECUTIONS), task: pick(TASKS) }),
   },
   // Of all claims ever made: most of them are stale, which is the point.
-  { weight: 8, arbitrary: fc.record({ kind: fc.constant("commit" as const), claim: fc.nat() }) },
+  { weight: 8, arbitrary: fc.record({ kind: fc.constant("commit" as const), claims: someClaims }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant("report" as const), claim: fc.nat() }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("buy" as const), shard: pick(SHARDS) }) },
   fc.constantFrom<Event>({ kind: "close" }, { kind: "decide" }, { kind: "rerun" }, { kind: "admit" }),
@@ -100,8 +105,9 @@ async function openHistory() {
         return
       }
       case "commit": {
-        const claim = claims[event.claim % Math.max(1, claims.length)]
-        if (claim) await commit(claim)
+        const chosen = event.claims.flatMap((claim) => claims[claim % Math.max(1, claims.length)] ?? [])
+        // A task has one claim of a shard.
+        await commit([...new Map(chosen.map((claim) => [claim.shardIndex, claim])).values()])
         return
       }
       case "report": {
@@ -144,20 +150,24 @@ async function openHistory() {
     }
   }
 
-  async function commit(claim: Claim): Promise<void> {
-    const before = (await listShards(db, runId))[claim.shardIndex]
+  async function commit(together: Claim[]): Promise<void> {
+    if (together.length === 0) return
+    const before = await listShards(db, runId)
     try {
-      await computeShard(db, await run(), claim)
+      await computeShards(db, await run(), together)
     } catch (error) {
-      if (error instanceof StaleEpochError) return
-      throw error
+      if (!(error instanceof StaleEpochError)) throw error
+      expect(await listShards(db, runId)).toEqual(before)
+      return
     }
-    const after = (await listShards(db, runId))[claim.shardIndex]
-    expect(after).toMatchObject({ state: "done", epoch: claim.epoch })
-    // A second call under a claim that has committed finds its own work done.
-    if (before?.state === "done") return
-    const key = `${claim.shardIndex}/${claim.dispatch}`
-    landed.set(key, [...(landed.get(key) ?? []), claim.epoch])
+    const after = await listShards(db, runId)
+    for (const { shardIndex, dispatch, epoch } of together) {
+      expect(after[shardIndex]).toMatchObject({ state: "done", epoch })
+      // A second call under a claim that has committed finds its own work done.
+      if (before[shardIndex]?.state === "done") continue
+      const key = `${shardIndex}/${dispatch}`
+      landed.set(key, [...(landed.get(key) ?? []), epoch])
+    }
   }
 
   async function decide(closed: Run): Promise<void> {

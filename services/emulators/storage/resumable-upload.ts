@@ -58,7 +58,7 @@ export class ResumableUploads {
     await this.#sweep()
     const id = randomUUID()
     const expiresAt = this.#clock.now() + SESSION_LIFE_MS
-    const file = new UploadFile(this.#folder)
+    const file = await UploadFile.create(this.#folder)
     this.#uploads.set(id, { ...upload, id, expiresAt, file, object: undefined, last: Promise.resolve() })
     return id
   }

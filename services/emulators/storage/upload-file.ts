@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from "node:crypto"
-import { constants, writeFileSync } from "node:fs"
-import { type FileHandle, open, rm } from "node:fs/promises"
+import { constants } from "node:fs"
+import { type FileHandle, open, rm, writeFile } from "node:fs/promises"
 import { CRC32C } from "@google-cloud/storage"
 import { invalid } from "./errors.ts"
 import { uploadPath } from "./folder.ts"
@@ -28,11 +28,18 @@ export class UploadFile {
   readonly #md5 = createHash("md5")
   #receivedBytes = 0
 
-  constructor(folder: string) {
+  /** Of content that comes bit by bit. */
+  static async create(folder: string): Promise<UploadFile> {
+    const file = new UploadFile(folder)
+    await writeFile(file.#path, "")
+    return file
+  }
+
+  private constructor(folder: string) {
     this.#path = uploadPath(folder, this.id)
   }
 
-  /** Has content become an object's; where that fails, nothing is left of it. */
+  /** Of content that comes at once and becomes an object's; where that fails, nothing is left of it. */
   static async use<T>(folder: string, commit: (file: UploadFile) => Promise<T>): Promise<T> {
     const file = new UploadFile(folder)
     try {
@@ -73,7 +80,6 @@ export class UploadFile {
     if (expected.md5Hash !== undefined && expected.md5Hash !== md5Hash) {
       throw invalid(`Provided MD5 hash "${expected.md5Hash}" doesn't match calculated MD5 hash "${md5Hash}".`)
     }
-    if (this.#receivedBytes === 0) writeFileSync(this.#path, "")
     return { upload: this.id, sizeBytes: this.#receivedBytes, crc32c, md5Hash }
   }
 

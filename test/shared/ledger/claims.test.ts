@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest"
+import type { Database } from "../../../shared/database/open-database.ts"
 import { StaleEpochError } from "../../../shared/errors.ts"
 import { markAnnounced } from "../../../shared/ledger/announce-run.ts"
-import { type Claim, claimShard, lockClaim } from "../../../shared/ledger/claim-shard.ts"
+import { type Claim, claimShard, claimShards, lockClaims } from "../../../shared/ledger/claim-shards.ts"
 import { closeRun } from "../../../shared/ledger/close-run.ts"
 import { decideRun } from "../../../shared/ledger/decide-run.ts"
 import { failShard } from "../../../shared/ledger/fail-shard.ts"
@@ -14,7 +15,7 @@ import {
   type Shard,
   type TaskAttempt,
 } from "../../../shared/ledger/find-shards.ts"
-import { finishShard } from "../../../shared/ledger/finish-shard.ts"
+import { finishShards } from "../../../shared/ledger/finish-shards.ts"
 import { openNextDispatch } from "../../../shared/ledger/open-rerun.ts"
 import { takeReport } from "../../../shared/ledger/take-report.ts"
 import { createTestDatabase, type TestDatabase } from "../../rooms/test-database.ts"
@@ -48,9 +49,10 @@ async function mustClaim(index: number, by: TaskAttempt, dispatch = 0): Promise<
   return claimed
 }
 
+const finishOne = async (tx: Database, locked: Shard[]) => (await finishShards(tx, locked, [totals]))[0]
+
 /** The transaction in which a worker writes a shard. */
-const commit = (claimed: Claim) =>
-  database.db.transaction(async (tx) => finishShard(tx, await lockClaim(tx, claimed), totals))
+const commit = (claimed: Claim) => database.db.transaction(async (tx) => finishOne(tx, await lockClaims(tx, [claimed])))
 
 test("of many tasks that claim one shard at once, one gets it", async () => {
   const claims = await Promise.all(Array.from({ length: 20 }, (_, index) => claim(0, task(index))))
@@ -58,6 +60,19 @@ test("of many tasks that claim one shard at once, one gets it", async () => {
   expect(winners).toHaveLength(1)
   expect(winners[0]).toMatchObject({ epoch: 1 })
   expect(await shardNow(0)).toMatchObject({ epoch: 1, state: "claimed", crashes: 0 })
+})
+
+test("several are claimed at once, those that can be, each at its own epoch", async () => {
+  const claimAll = (by: TaskAttempt) => claimShards(database.db, { runId: run.runId, dispatch: 0 }, [2, 0, 1], by)
+  await mustClaim(1, task(1))
+  await mustClaim(2, task(0))
+  expect(await claimAll(task(0))).toMatchObject([
+    { shardIndex: 0, dispatch: 0, epoch: 1 },
+    { shardIndex: 2, dispatch: 0, epoch: 2 },
+  ])
+  expect(await claimAll(task(0, 1))).toMatchObject([{ epoch: 2 }, { epoch: 3 }])
+  expect(await claimAll(task(0))).toEqual([])
+  expect(await shardNow(0)).toMatchObject({ crashes: 1, attempt: 1, state: "claimed" })
 })
 
 test("a trigger that somebody has put on the shards, which hides what a claim has set, changes no claim", async () => {
@@ -127,7 +142,7 @@ test("a commit whose answer was lost is recognised when it is tried again", asyn
   const claimed = await mustClaim(0, task(0))
   await commit(claimed)
   await database.db.transaction(async (tx) => {
-    expect((await lockClaim(tx, claimed)).state).toBe("done")
+    expect((await lockClaims(tx, [claimed]))[0]?.state).toBe("done")
   })
 })
 
@@ -181,9 +196,9 @@ describe("closing a run", () => {
     const claimed = await mustClaim(0, task(0))
     let closing: Promise<void> | undefined
     await database.db.transaction(async (tx) => {
-      const locked = await lockClaim(tx, claimed)
+      const locked = await lockClaims(tx, [claimed])
       closing = closeRun(database.db, run)
-      await finishShard(tx, locked, totals)
+      await finishOne(tx, locked)
     })
     await closing
     expect((await shardNow(0)).state).toBe("done")

@@ -1,4 +1,4 @@
-import { and, eq, lte, or, sql } from "drizzle-orm"
+import { and, asc, eq, inArray, lte, or, sql } from "drizzle-orm"
 import type { ResultSetHeader } from "mysql2"
 import { shards } from "../../schemas/database/ledger.ts"
 import type { Database } from "../database/open-database.ts"
@@ -21,10 +21,21 @@ export async function claimShard(
   { runId, shardIndex, dispatch }: Pick<Shard, "runId" | "shardIndex" | "dispatch">,
   task: TaskAttempt,
 ): Promise<Claim | undefined> {
+  const [claim] = await claimShards(db, { runId, dispatch }, [shardIndex], task)
+  return claim
+}
+
+/** Claims those of several shards that can be claimed, each as if it were alone. */
+export async function claimShards(
+  db: Database,
+  { runId, dispatch }: Pick<Shard, "runId" | "dispatch">,
+  indexes: number[],
+  task: TaskAttempt,
+): Promise<Claim[]> {
   // Written out, because the order matters: MySQL assigns from left to right, so that in the first line `attempt` still is
   // the old one, and null if nobody has the shard. https://dev.mysql.com/doc/refman/8.4/en/update.html
   const mayTake = and(
-    ofShard(runId, shardIndex),
+    ofShards(runId, indexes),
     eq(shards.dispatch, dispatch),
     or(
       eq(shards.state, "offered"),
@@ -38,39 +49,48 @@ export async function claimShard(
       state = 'claimed', execution = ${task.execution}, task_index = ${task.taskIndex}, attempt = ${task.attempt},
       claimed_at = NOW(3)
     WHERE ${mayTake}`)) as [ResultSetHeader, unknown]
-  if (affectedRows === 0) return undefined
+  if (affectedRows === 0) return []
+  const [shardIndex, ...others] = indexes
   // Where somebody has put a trigger on the table, neither server hands LAST_INSERT_ID on.
-  const epoch = insertId || (await readEpoch(db, runId, shardIndex, task))
-  return epoch === undefined ? undefined : { runId, shardIndex, dispatch, epoch }
+  if (shardIndex === undefined || others.length > 0 || !insertId) return readClaims(db, runId, indexes, task)
+  return [{ runId, shardIndex, dispatch, epoch: insertId }]
 }
 
-/** Undefined if a later attempt has taken the shard over meanwhile. */
-async function readEpoch(
-  db: Database,
-  runId: string,
-  shardIndex: number,
-  task: TaskAttempt,
-): Promise<number | undefined> {
-  const isMine = and(
-    ofShard(runId, shardIndex),
+/** Without those that a later attempt has taken over meanwhile. */
+async function readClaims(db: Database, runId: string, indexes: number[], task: TaskAttempt): Promise<Claim[]> {
+  const areMine = and(
+    ofShards(runId, indexes),
     eq(shards.state, "claimed"),
     ofTask(task),
     eq(shards.attempt, task.attempt),
   )
-  const [shard] = await db.select({ epoch: shards.epoch }).from(shards).where(isMine)
-  return shard?.epoch
+  const { shardIndex, dispatch, epoch } = shards
+  const mine = await db.select({ shardIndex, dispatch, epoch }).from(shards).where(areMine).orderBy(asc(shardIndex))
+  return mine.map((claim) => ({ runId, ...claim }))
 }
 
+const ofShards = (runId: string, indexes: number[]) => and(eq(shards.runId, runId), inArray(shards.shardIndex, indexes))
+
 /**
- * Locks the ledger row of a claim for the rest of the transaction. Throws StaleEpochError if the claim is not the
- * newest any more. Returns the row: it is done if this very claim's commit succeeded and its answer was lost.
+ * Locks the ledger rows of claims of one run for the rest of the transaction. Throws StaleEpochError if one is not the
+ * newest any more. Returns the rows, in the order of the claims: one is done if this very claim's commit succeeded and its
+ * answer was lost.
  */
-export async function lockClaim(tx: Database, claim: Claim): Promise<Shard> {
-  const [shard] = await tx.select().from(shards).where(ofShard(claim.runId, claim.shardIndex)).for("update")
-  if (!shard || shard.epoch !== claim.epoch || !["claimed", "done"].includes(shard.state)) {
+export async function lockClaims(tx: Database, claims: Claim[]): Promise<Shard[]> {
+  const indexes = claims.map(({ shardIndex }) => shardIndex)
+  // In one order for all, so that nobody waits for the other.
+  const query = tx
+    .select()
+    .from(shards)
+    .where(ofShards(claims[0]?.runId ?? "", indexes))
+  const locked = new Map(
+    (await query.orderBy(asc(shards.shardIndex)).for("update")).map((row) => [row.shardIndex, row]),
+  )
+  return claims.map((claim) => {
+    const shard = locked.get(claim.shardIndex)
+    if (shard?.epoch === claim.epoch && ["claimed", "done"].includes(shard.state)) return shard
     throw new StaleEpochError(
       `shard ${claim.shardIndex} of run ${claim.runId} is ${shard?.state ?? "gone"} at epoch ${shard?.epoch}, not ${claim.epoch}`,
     )
-  }
-  return shard
+  })
 }

@@ -1,11 +1,14 @@
 import * as fc from "fast-check"
 import { expect, test } from "vitest"
-import { computeShard } from "../../services/worker/compute-shard.ts"
+import { computeShard, computeShards } from "../../services/worker/compute-shards.ts"
+import { sumRows } from "../../shared/day/revenue-rows.ts"
 import { StaleEpochError } from "../../shared/errors.ts"
+import type { Claim } from "../../shared/ledger/claim-shards.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
 import { decideRun } from "../../shared/ledger/decide-run.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import { findShard, listShards } from "../../shared/ledger/find-shards.ts"
+import { shardRange } from "../../shared/ledger/shard-range.ts"
 import type { Range } from "../../shared/range.ts"
 import { anyCuts, anyPurchases } from "../rooms/any-purchases.ts"
 import { claim as claimAsTask } from "../rooms/play-run.ts"
@@ -45,6 +48,60 @@ test("the shards of any cut write together exactly what one GROUP BY of the day 
     }),
     { numRuns: 30 },
   )
+})
+
+test("several shards computed together are what each is alone, whether they lie side by side or not", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      anyPurchases,
+      anyCuts,
+      fc.array(fc.boolean(), { minLength: 5 }),
+      async (purchases, cuts, isChosen) => {
+        const run = await begin(cutAt(...cuts.toSorted((a, b) => (a < b ? -1 : 1))))
+        await database.query(insertPurchases(purchases))
+        const shards = await listShards(database.db, run.runId)
+        const [some, others] = [true, false].map((chosen) =>
+          shards.filter(({ shardIndex }) => isChosen[shardIndex % isChosen.length] === chosen),
+        )
+        for (const part of [some, others]) {
+          const claims: Claim[] = []
+          for (const { shardIndex } of part ?? []) claims.push(await claim(run, shardIndex))
+          if (claims.length === 0) continue
+          const done = await computeShards(database.db, run, claims)
+          const now = await listShards(database.db, run.runId)
+          expect(done).toEqual(claims.map(({ shardIndex }) => now[shardIndex]))
+          // An answer that was lost.
+          expect(await computeShards(database.db, run, claims)).toEqual(done)
+        }
+        expect(asText(await written())).toEqual(asText(await expected()))
+        const sums = await sumRows(database.db, run, shards.map(shardRange))
+        const done = await listShards(database.db, run.runId)
+        expect(done.map(({ rowCount, checksum }) => [rowCount, BigInt(checksum ?? -1)])).toEqual(
+          sums.map(({ rows, checksum }) => [rows, checksum]),
+        )
+      },
+    ),
+    { numRuns: 30 },
+  )
+})
+
+test("of several together nothing is written if one claim is stale, or if one cannot be written", async () => {
+  const run = await begin(cutAt(10n))
+  const most = "9223372036854775807"
+  await database.query(
+    insertPurchases([
+      [1, 5, "2026-11-22 10:00:00"],
+      [11, BigInt(most), "2026-11-22 10:00:00"],
+    ]),
+  )
+  const first = await claim(run, 0)
+  const second = await claim(run, 1)
+  const newer = await claimAsTask(database.db, run, 1, 1, 1)
+  await expect(computeShards(database.db, run, [first, second])).rejects.toThrow(StaleEpochError)
+  await database.query(insertPurchases([[11, 1, "2026-11-22 11:00:00"]]))
+  await expect(computeShards(database.db, run, [first, newer])).rejects.toThrow("Failed query")
+  expect(await written()).toEqual([])
+  expect((await listShards(database.db, run.runId)).map(({ state }) => state)).toEqual(["claimed", "claimed"])
 })
 
 test("computing a shard again replaces its rows by what the shop says now, and touches no other shard's", async () => {
