@@ -44,7 +44,8 @@ const benches: Record<Section, Bench> = {
   declared: { measure: async (room, { repeat }) => shown(await measureDeclared(room, repeat), showDeclared) },
   memory: { measure: async (room) => shown(await measureMemory(room), showMemory), shardPurchases: 1_000_000_000 },
   orchestration: {
-    measure: async (room, { shards }) => shown(await measureOrchestration(room, shards), showOrchestration),
+    measure: async (room, { shards, repeat }) =>
+      shown(await measureOrchestration(room, shards, repeat), showOrchestration),
     shardPurchases: 1,
   },
   balance: { measure: async (room) => shown(await measureBalance(room), showBalance) },
