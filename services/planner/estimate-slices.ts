@@ -134,6 +134,8 @@ async function cutPieces(
   const ranges = starts.map((start, at) => ({ from: start, to: starts[at + 1] ?? to }))
   const estimates = await estimateRanges(db, day, ranges, countedMax)
   const sum = estimates.reduce((all, estimate) => all + estimate, 0)
+  // Its rows may have been deleted meanwhile.
+  if (sum === 0) return [{ from, rows }]
   return ranges.map((range, at) => ({ from: range.from, rows: (rows * (estimates[at] ?? 0)) / sum }))
 }
 

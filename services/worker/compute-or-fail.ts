@@ -13,8 +13,8 @@ import { readClaimed } from "./read-claimed.ts"
 import type { WorkContext } from "./work-context.ts"
 
 /**
- * Computes a claimed shard, with which an attempt has died so many times, or marks it failed with the reason, and returns it as it is then. Throws what a later attempt
- * may get past.
+ * Computes a claimed shard, or marks it failed with the reason, and returns it as it is then. `crashes` is how often an
+ * attempt has died with it. Throws what a later attempt may get past.
  */
 export async function computeOrFail(
   context: WorkContext,
