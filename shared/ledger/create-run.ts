@@ -1,6 +1,8 @@
+import { setTimeout as wait } from "node:timers/promises"
 import { eq, max } from "drizzle-orm"
 import { runs } from "../../schemas/database/ledger.ts"
 import { type Database, isDuplicateKey } from "../database/open-database.ts"
+import { findErrno } from "../errors.ts"
 import type { Asker } from "../messages/asker.ts"
 import { findRepair, findRun, type Run } from "./find-runs.ts"
 
@@ -21,6 +23,12 @@ export type NewRun = Pick<
 
 // Another run of the same date may take the next version number first; each such loss means that another run began.
 const VERSION_TRIES_MAX = 5
+
+// ER_LOCK_DEADLOCK: so may end what several insert at once where all but one are duplicates
+// (https://dev.mysql.com/doc/refman/8.4/en/innodb-locks-set.html, INSERT).
+const DEADLOCK = 1213
+// At random, so that they do not meet again.
+const DEADLOCK_PAUSE_MS_MAX = 50
 
 /**
  * Begins a run with the next version of its date, which waits for its turn. If the date has another unfinished run, that one
@@ -57,7 +65,9 @@ export async function createRun(db: Database, run: NewRun): Promise<Run> {
       const retry = ["runs_unfinished", "runs_repair", "runs_version", "PRIMARY"].some((key) =>
         isDuplicateKey(error, key),
       )
-      if (!retry || attempt === VERSION_TRIES_MAX) throw error
+      const isDeadlock = findErrno(error) === DEADLOCK
+      if (!(retry || isDeadlock) || attempt === VERSION_TRIES_MAX) throw error
+      if (isDeadlock) await wait(Math.random() * DEADLOCK_PAUSE_MS_MAX)
     }
   }
 }

@@ -19,9 +19,13 @@ const published = async () =>
   (await database.query<{ version: number }>("SELECT version FROM published_days"))[0]?.version
 
 test("of many requests for one date at once, one begins a run and the others are told which", async () => {
-  const begun = await Promise.all(Array.from({ length: 10 }, () => createRun(database.db, newRun())))
-  expect(new Set(begun.map((run) => run.runId)).size).toBe(1)
-  expect(begun[0]).toMatchObject({ version: 1, state: "waiting" })
+  // Now and then some of them are a deadlock for the server, more often where it still has what was deleted.
+  for (let round = 0; round < 50; round++) {
+    const begun = await Promise.all(Array.from({ length: 10 }, () => createRun(database.db, newRun())))
+    expect(new Set(begun.map((run) => run.runId)).size).toBe(1)
+    expect(begun[0]).toMatchObject({ version: 1, state: "waiting" })
+    await database.query("DELETE FROM runs")
+  }
 })
 
 test("the same request twice is the same run, also when it is finished", async () => {
