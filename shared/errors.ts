@@ -15,6 +15,14 @@ export class ConfigurationError extends Error {
   override readonly name = "ConfigurationError"
 }
 
+/**
+ * The answer to a COMMIT is missing: all of the transaction is committed, or nothing. Whoever tries again must bear both,
+ * as every transaction here does.
+ */
+export class CommitUnknownError extends Error {
+  override readonly name = "CommitUnknownError"
+}
+
 /** An error and what caused it, from the outermost: drizzle and the Google clients wrap the telling one. */
 export function listCauses(error: unknown): Error[] {
   return error instanceof Error ? [error, ...listCauses(error.cause)] : []

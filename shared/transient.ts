@@ -1,4 +1,4 @@
-import { ConfigurationError, listCauses, PermanentError, StaleEpochError } from "./errors.ts"
+import { CommitUnknownError, ConfigurationError, listCauses, PermanentError, StaleEpochError } from "./errors.ts"
 import { grpcStatus } from "./google/grpc-status.ts"
 
 // MySQL and MariaDB errors that pass: https://dev.mysql.com/doc/mysql-errors/8.0/en/server-error-reference.html and
@@ -71,6 +71,7 @@ export function isTransient(error: unknown): boolean {
   if (error instanceof StaleEpochError || error instanceof PermanentError || error instanceof ConfigurationError) {
     return false
   }
+  if (error instanceof CommitUnknownError) return true
   const { errno, code } = error as { errno?: unknown; code?: unknown }
   if (typeof errno === "number" && errno > 0 && "sqlState" in error) return transientSqlErrnos.has(errno)
   if (typeof code === "string" && transientNetworkCodes.has(code)) return true

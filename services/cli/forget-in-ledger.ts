@@ -5,6 +5,7 @@ import { revenueVersions } from "../../schemas/database/revenue.ts"
 import { shopLayout } from "../../schemas/database/shop.ts"
 import { parseUserId, selectUser, type UserId } from "../../schemas/database/user-type.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
+import { inTransaction } from "../../shared/database/transaction.ts"
 import { inRange, type RevenueVersion } from "../../shared/day/revenue-rows.ts"
 import { ofShard } from "../../shared/ledger/find-shards.ts"
 import { ofUser } from "../../shared/range.ts"
@@ -170,7 +171,7 @@ async function listErrors(db: Database, date: string, who: Forgotten): Promise<L
 /** The end of one shard and the beginning of the next. */
 async function moveBound(db: Database, runId: string, nextKey: string, { spellings }: Forgotten): Promise<void> {
   const key = parseUserId(shopLayout.userType, nextKey)
-  await db.transaction(async (tx) => {
+  await inTransaction(db, async (tx) => {
     for (const [column, field] of [
       [shards.rangeFrom, "rangeFrom"],
       [shards.rangeTo, "rangeTo"],

@@ -88,8 +88,9 @@ async function connect(
   { stream }: Pick<DatabaseRoute, "stream">,
   lockWaitSeconds: number,
 ): Promise<Connection> {
+  let connection: Connection | undefined
   try {
-    const connection = await createConnection({
+    connection = await createConnection({
       ...connectionOptions(url),
       connectTimeout: CONNECT_TIMEOUT_MS,
       ...(stream ? { stream } : {}),
@@ -98,6 +99,7 @@ async function connect(
     await connection.query(`SET SESSION lock_wait_timeout = ${lockWaitSeconds}`)
     return connection
   } catch (error) {
+    connection?.destroy()
     throw explain(error, url)
   }
 }

@@ -1,5 +1,6 @@
 import type { Pool } from "mysql2"
 import type { Database } from "../../shared/database/open-database.ts"
+import { inTransaction } from "../../shared/database/transaction.ts"
 import { deleteRange, insertTotals, sumRows } from "../../shared/day/revenue-rows.ts"
 import { type Claim, lockClaims } from "../../shared/ledger/claim-shards.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
@@ -27,7 +28,7 @@ export async function computeShards(
   source?: Pool,
   { meanwhile, ...options }: ComputeOptions = {},
 ): Promise<Shard[]> {
-  return db.transaction(async (tx) => {
+  return inTransaction(db, async (tx) => {
     const locked = await lockClaims(tx, claims)
     const claimed = locked.filter(({ state }) => state === "claimed")
     if (claimed.length === 0) return locked

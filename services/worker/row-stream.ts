@@ -1,6 +1,7 @@
 import type { SQL } from "drizzle-orm"
 import { MySqlDialect } from "drizzle-orm/mysql-core"
 import type { Pool, PoolConnection } from "mysql2"
+import { discardConnection } from "../../shared/database/discard-connection.ts"
 import { SourceError } from "../../shared/day/read-source.ts"
 
 const dialect = new MySqlDialect()
@@ -56,10 +57,7 @@ export class RowStream<Row extends unknown[]> {
       connection.release()
       return
     }
-    connection.on("error", () => {})
-    connection.destroy()
-    // mysql2 only says goodbye, which a server that is in the middle of sending does not hear.
-    ;(connection as unknown as { stream: { destroy(): void } }).stream.destroy()
+    discardConnection(connection)
   }
 
   #start(connection: PoolConnection, query: SQL): void {

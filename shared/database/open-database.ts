@@ -5,10 +5,11 @@ import { createPool, type Pool, type PoolOptions, type ResultSetHeader } from "m
 import { listCauses, PermanentError } from "../errors.ts"
 import { connectionOptions } from "./connection-options.ts"
 import { STATEMENT_TIME_UNLIMITED } from "./dialect.ts"
+import { discardConnection } from "./discard-connection.ts"
 import { type SilenceOptions, watchSilence } from "./watch-silence.ts"
 
-/** A database or a transaction in it. */
-export type Database = MySqlDatabase<MySql2QueryResultHKT, MySql2PreparedQueryHKT>
+/** A database or a transaction in it. A transaction is opened by `inTransaction` alone: drizzle's own may leave one open. */
+export type Database = Omit<MySqlDatabase<MySql2QueryResultHKT, MySql2PreparedQueryHKT>, "transaction">
 
 export interface DatabaseConnection {
   db: Database
@@ -73,7 +74,7 @@ export function openDatabase(options: DatabaseOptions): DatabaseConnection {
   if (options.lockWaitSecondsMax) settings.push(`SET SESSION innodb_lock_wait_timeout = ${options.lockWaitSecondsMax}`)
   if (options.readOnly) settings.push("SET SESSION TRANSACTION READ ONLY")
   pool.on("connection", (connection) => {
-    for (const setting of settings) connection.query(setting, (error) => error && connection.destroy())
+    for (const setting of settings) connection.query(setting, (error) => error && discardConnection(connection, error))
   })
   const watch = watchSilence(pool, connect, options)
   const close = async () => {

@@ -1,6 +1,7 @@
 import { and, eq, inArray, ne, sql } from "drizzle-orm"
 import { controls, runs } from "../../schemas/database/ledger.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
+import { inTransaction } from "../database/transaction.ts"
 import { isOfBackfill, type Run } from "./find-runs.ts"
 import { findPause } from "./pause.ts"
 
@@ -25,7 +26,7 @@ function hasRoom(run: Run, others: Other[], runsMax: number): boolean {
  * time, whoever asks.
  */
 export async function admitRun(db: Database, runId: string, runsMax: number): Promise<Run | undefined> {
-  return db.transaction(async (tx) => {
+  return inTransaction(db, async (tx) => {
     await tx.select().from(controls).where(eq(controls.name, "runs")).for("update")
     const isHalted = (await findPause(tx)) !== undefined
     const [run] = await tx.select().from(runs).where(eq(runs.runId, runId)).for("update")

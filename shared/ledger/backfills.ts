@@ -8,6 +8,7 @@ import {
   runs,
 } from "../../schemas/database/ledger.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
+import { inTransaction } from "../database/transaction.ts"
 import { listDates } from "../day/revenue-day.ts"
 import type { Asker } from "../messages/asker.ts"
 import { backfillCause } from "../messages/topics.ts"
@@ -46,7 +47,7 @@ export async function createBackfill(
   dates: string[],
 ): Promise<void> {
   const { backfillId } = backfill
-  await db.transaction(async (tx) => {
+  await inTransaction(db, async (tx) => {
     await tx
       .insert(backfills)
       .values({ ...backfill, state: "at-work" })
@@ -168,7 +169,7 @@ export async function moveBackfillDay(
 
 /** Ends a backfill; false if it is not any more. Cancelled, it asks for none of its days any more. */
 export async function endBackfill(db: Database, backfillId: string, state: "ended" | "cancelled"): Promise<boolean> {
-  return db.transaction(async (tx) => {
+  return inTransaction(db, async (tx) => {
     const ended = await tx
       .update(backfills)
       .set({ state, endedAt: sql`NOW(3)` })

@@ -2,6 +2,7 @@ import { and, eq, sql } from "drizzle-orm"
 import { audits } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../database/open-database.ts"
+import { inTransaction } from "../database/transaction.ts"
 import type { Audit } from "./find-audits.ts"
 
 /**
@@ -9,7 +10,7 @@ import type { Audit } from "./find-audits.ts"
  * if readers see nothing of the date, which ends it.
  */
 export async function beginAudit(db: Database, { auditId, revenueDate }: Audit): Promise<Audit | undefined> {
-  return db.transaction(async (tx) => {
+  return inTransaction(db, async (tx) => {
     const [day] = await tx.select().from(publishedDays).where(eq(publishedDays.revenueDate, revenueDate)).for("update")
     const waiting = and(eq(audits.auditId, auditId), eq(audits.state, "waiting"))
     const begun = day

@@ -1,6 +1,7 @@
 import { and, eq, inArray, sql } from "drizzle-orm"
 import { type RunState, runs } from "../../schemas/database/ledger.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
+import { inTransaction } from "../database/transaction.ts"
 import { closeShards } from "./close-run.ts"
 import type { Run } from "./find-runs.ts"
 
@@ -12,7 +13,7 @@ export const cancellableStates: RunState[] = ["waiting", "planning", "running"]
  * version any more, and its date is free. Returns false if it is not (any more) what it was.
  */
 export async function cancelRun(db: Database, run: Run, verdict: string): Promise<boolean> {
-  return db.transaction(async (tx) => {
+  return inTransaction(db, async (tx) => {
     const cancelled = await tx
       .update(runs)
       .set({ state: "cancelled", verdict, decidedAt: sql`NOW(3)`, announcedAt: null })

@@ -1,6 +1,7 @@
 import { and, eq, inArray, sql } from "drizzle-orm"
 import { runs, shards } from "../../schemas/database/ledger.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
+import { inTransaction } from "../database/transaction.ts"
 import type { Run } from "./find-runs.ts"
 
 /**
@@ -12,7 +13,7 @@ export async function closeRun(
   run: Pick<Run, "runId" | "dispatch">,
   dispatchError: string | null = null,
 ): Promise<void> {
-  await db.transaction(async (tx) => {
+  await inTransaction(db, async (tx) => {
     const closed = await tx
       .update(runs)
       .set({ state: "verifying", verifyingAt: sql`NOW(3)`, dispatchError })

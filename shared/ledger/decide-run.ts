@@ -2,6 +2,7 @@ import { and, eq, sql } from "drizzle-orm"
 import { runs } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
+import { inTransaction } from "../database/transaction.ts"
 import { formatParts } from "../day/totals.ts"
 import { verdictPath } from "../documents/document-paths.ts"
 import { askerFields } from "../messages/asker.ts"
@@ -22,7 +23,7 @@ export interface Decision {
  * published version never goes back. Returns false if another finalizer has decided.
  */
 export async function decideRun(db: Database, run: Run, decision: Decision): Promise<boolean> {
-  return db.transaction(async (tx) => {
+  return inTransaction(db, async (tx) => {
     const decided = await tx
       .update(runs)
       .set({ state: decision.state, verdict: decision.verdict, decidedAt: sql`NOW(3)`, announcedAt: null })

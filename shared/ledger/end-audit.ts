@@ -2,6 +2,7 @@ import { and, eq, inArray, sql } from "drizzle-orm"
 import { audits } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import { allRows, type Database, matchedRows } from "../database/open-database.ts"
+import { inTransaction } from "../database/transaction.ts"
 import { auditPath } from "../documents/document-paths.ts"
 import { type DayTotals, recordDayChange } from "./day-changes.ts"
 import type { Audit } from "./find-audits.ts"
@@ -25,7 +26,7 @@ export interface AuditEnd {
  * ended it, or got further.
  */
 export async function endAudit(db: Database, audit: Audit, end: AuditEnd): Promise<boolean> {
-  return db.transaction(async (tx) => {
+  return inTransaction(db, async (tx) => {
     const ofDay = eq(publishedDays.revenueDate, audit.revenueDate)
     const [day] = await tx.select().from(publishedDays).where(ofDay).for("update")
     if (day?.version !== audit.version) {

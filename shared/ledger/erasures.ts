@@ -3,6 +3,7 @@ import { audits, erasedRows, erasures, runs } from "../../schemas/database/ledge
 import { publishedDays, revenueVersions } from "../../schemas/database/revenue.ts"
 import type { UserId } from "../../schemas/database/user-type.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
+import { inTransaction } from "../database/transaction.ts"
 import { readRowTotals, readUser } from "../day/read-totals.ts"
 import { inRange, type RevenueVersion } from "../day/revenue-rows.ts"
 import { formatParts, parseTotals, subtractSpent, totalsFields } from "../day/totals.ts"
@@ -36,7 +37,7 @@ export async function countErasedRows(db: Database, { revenueDate, version }: Re
  * adds up to so much less, and whoever keeps a copy is told. Returns how many; 0 where there is none, or none any more.
  */
 export async function eraseRows(db: Database, erasureId: string, of: RevenueVersion, userId: UserId): Promise<number> {
-  return db.transaction(async (tx) => {
+  return inTransaction(db, async (tx) => {
     const ofDay = eq(publishedDays.revenueDate, of.revenueDate)
     const [day] = await tx.select().from(publishedDays).where(ofDay).for("update")
     const users = await readUser(readRowTotals(tx, of), userId)

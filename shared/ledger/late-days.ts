@@ -1,6 +1,7 @@
 import { and, asc, eq, isNotNull, isNull, sql } from "drizzle-orm"
 import { days } from "../../schemas/database/ledger.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
+import { inTransaction } from "../database/transaction.ts"
 import { verdictPath } from "../documents/document-paths.ts"
 import { recordDayChange } from "./day-changes.ts"
 import { type PublishedDay, toTotals } from "./published-days.ts"
@@ -21,7 +22,7 @@ export async function listLateDays(db: Database): Promise<string[]> {
 
 /** Marks a date late and records that to be told, once. Returns false if it was before. */
 export async function tellLate(db: Database, date: string): Promise<boolean> {
-  return db.transaction(async (tx) => {
+  return inTransaction(db, async (tx) => {
     await tx
       .insert(days)
       .values({ revenueDate: date })
@@ -39,7 +40,7 @@ export async function tellLate(db: Database, date: string): Promise<boolean> {
 /** Marks a late date as arrived and records that to be told, once. Returns false if it was before. */
 export async function tellArrived(db: Database, day: PublishedDay): Promise<boolean> {
   const { revenueDate: date, version, runId } = day
-  return db.transaction(async (tx) => {
+  return inTransaction(db, async (tx) => {
     const marked = await tx
       .update(days)
       .set({ arrivedAt: sql`NOW(3)` })

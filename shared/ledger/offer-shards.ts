@@ -1,6 +1,7 @@
 import { eq, max, sql } from "drizzle-orm"
 import { dispatches, runs, shards } from "../../schemas/database/ledger.ts"
 import type { Database } from "../database/open-database.ts"
+import { inTransaction } from "../database/transaction.ts"
 import type { Range } from "../range.ts"
 import type { Run } from "./find-runs.ts"
 import { rangeColumns } from "./shard-range.ts"
@@ -22,7 +23,7 @@ export async function offerShards(
   shardCount?: number,
 ): Promise<boolean> {
   const { runId } = run
-  return db.transaction(async (tx) => {
+  return inTransaction(db, async (tx) => {
     const [current] = await tx.select().from(runs).where(eq(runs.runId, runId)).for("update")
     const [known] = await tx
       .select({ index: max(shards.shardIndex) })

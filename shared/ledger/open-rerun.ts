@@ -1,6 +1,7 @@
 import { and, eq, sql } from "drizzle-orm"
 import { dispatches, runs } from "../../schemas/database/ledger.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
+import { inTransaction } from "../database/transaction.ts"
 import { type Asker, nobody } from "../messages/asker.ts"
 import type { Run } from "./find-runs.ts"
 import { reofferShard } from "./reoffer-shard.ts"
@@ -17,7 +18,7 @@ export async function openNextDispatch(
   asker: Asker = nobody,
 ): Promise<boolean> {
   const dispatch = run.dispatch + 1
-  return db.transaction(async (tx) => {
+  return inTransaction(db, async (tx) => {
     const reopened = await tx
       .update(runs)
       .set({ state: "waiting", dispatch, decidedAt: null, verdict: null, announcedAt: null, dispatchError: null })

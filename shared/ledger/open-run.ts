@@ -1,6 +1,7 @@
 import { and, eq, sql } from "drizzle-orm"
 import { dispatches, runs, shards } from "../../schemas/database/ledger.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
+import { inTransaction } from "../database/transaction.ts"
 import type { Range } from "../range.ts"
 import type { Run } from "./find-runs.ts"
 import { offeredShard } from "./offer-shards.ts"
@@ -12,7 +13,7 @@ import { offeredShard } from "./offer-shards.ts"
  */
 export async function openRun(db: Database, run: Run, shardCount: number, last: Range): Promise<boolean> {
   const { runId } = run
-  return db.transaction(async (tx) => {
+  return inTransaction(db, async (tx) => {
     const opened = await tx
       .update(runs)
       .set({ state: "running", plannedAt: sql`NOW(3)` })

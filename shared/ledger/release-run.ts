@@ -1,13 +1,14 @@
 import { and, eq, sql } from "drizzle-orm"
 import { runs } from "../../schemas/database/ledger.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
+import { inTransaction } from "../database/transaction.ts"
 import type { DayTotals } from "./day-changes.ts"
 import { publishDay } from "./decide-run.ts"
 import type { Run } from "./find-runs.ts"
 
 /** Shows a day that was held, in the transaction that makes its run complete. Returns false if it is not held any more. */
 export async function releaseRun(db: Database, run: Run, verdict: string, totals: DayTotals): Promise<boolean> {
-  return db.transaction(async (tx) => {
+  return inTransaction(db, async (tx) => {
     const released = await tx
       .update(runs)
       .set({ state: "complete", verdict, decidedAt: sql`NOW(3)`, announcedAt: null })

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest"
 import type { Database } from "../../../shared/database/open-database.ts"
+import { inTransaction } from "../../../shared/database/transaction.ts"
 import { StaleEpochError } from "../../../shared/errors.ts"
 import { markAnnounced } from "../../../shared/ledger/announce-run.ts"
 import { type Claim, claimShard, claimShards, lockClaims } from "../../../shared/ledger/claim-shards.ts"
@@ -52,7 +53,8 @@ async function mustClaim(index: number, by: TaskAttempt, dispatch = 0): Promise<
 const finishOne = async (tx: Database, locked: Shard[]) => (await finishShards(tx, locked, [totals]))[0]
 
 /** The transaction in which a worker writes a shard. */
-const commit = (claimed: Claim) => database.db.transaction(async (tx) => finishOne(tx, await lockClaims(tx, [claimed])))
+const commit = (claimed: Claim) =>
+  inTransaction(database.db, async (tx) => finishOne(tx, await lockClaims(tx, [claimed])))
 
 test("of many tasks that claim one shard at once, one gets it", async () => {
   const claims = await Promise.all(Array.from({ length: 20 }, (_, index) => claim(0, task(index))))
@@ -141,7 +143,7 @@ test("a finished shard is claimed by nobody; it is left to its task until its re
 test("a commit whose answer was lost is recognised when it is tried again", async () => {
   const claimed = await mustClaim(0, task(0))
   await commit(claimed)
-  await database.db.transaction(async (tx) => {
+  await inTransaction(database.db, async (tx) => {
     expect((await lockClaims(tx, [claimed]))[0]?.state).toBe("done")
   })
 })
@@ -195,7 +197,7 @@ describe("closing a run", () => {
   test("waits for a transaction that is about to commit, which then counts", async () => {
     const claimed = await mustClaim(0, task(0))
     let closing: Promise<void> | undefined
-    await database.db.transaction(async (tx) => {
+    await inTransaction(database.db, async (tx) => {
       const locked = await lockClaims(tx, [claimed])
       closing = closeRun(database.db, run)
       await finishOne(tx, locked)
