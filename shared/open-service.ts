@@ -1,4 +1,6 @@
 import type { Topic } from "@google-cloud/pubsub"
+import { openShop } from "../schemas/database/shop.ts"
+import type { ShopLayout } from "../schemas/database/shop-layout.ts"
 import { explainDatabaseError } from "./database/explain-database-error.ts"
 import { openDatabase } from "./database/open-database.ts"
 import { openSource } from "./database/open-source.ts"
@@ -18,6 +20,7 @@ type ServiceConfig = Parameters<typeof openTelemetry>[0] &
   Parameters<typeof openBucket>[0] &
   Parameters<typeof openTokenVerifier>[0] & {
     GOOGLE_CLOUD_PROJECT: string
+    SHOP_FILE: ShopLayout
     LOG_LEVEL: Parameters<typeof createLog>[1]
     DATABASE_CONNECTIONS: number
     PORT: number
@@ -29,12 +32,13 @@ export async function openService(name: string, config: ServiceConfig) {
   const log = await createLog(name, config.LOG_LEVEL, config.GOOGLE_CLOUD_PROJECT)
   const telemetry = await openTelemetry(config, name, log)
   const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: config.DATABASE_CONNECTIONS })
-  const source = await openSource(config, database, config.DATABASE_CONNECTIONS)
+  const shopDatabase = await openSource(config, database, config.DATABASE_CONNECTIONS)
   const pubsub = openPubSub(config)
   return {
     log,
     db: database.db,
-    source: source.db,
+    shop: openShop(config.SHOP_FILE),
+    shopDb: shopDatabase.db,
     pubsub,
     bucket: openBucket(config),
     /** A topic whose messages are sent one by one, at once. */
@@ -53,7 +57,7 @@ export async function openService(name: string, config: ServiceConfig) {
       await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }))
       // What is under way is finished first; what is not is delivered again.
       await server.close()
-      await Promise.all([database.close(), source.close(), pubsub.close(), telemetry.close()])
+      await Promise.all([database.close(), shopDatabase.close(), pubsub.close(), telemetry.close()])
     },
   }
 }

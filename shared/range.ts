@@ -1,5 +1,4 @@
-import { shopLayout } from "../schemas/database/shop.ts"
-import { parseUserId, type UserId } from "../schemas/database/user-type.ts"
+import { parseUserId, type UserId, type UserType } from "../schemas/database/user-type.ts"
 
 /** A half-open interval `[from, to)` of users' keys; an end that is undefined has no bound. */
 export interface Range {
@@ -26,9 +25,9 @@ export function rangeFields({ from, to }: Range): { from?: string; to?: string }
   return { ...(from === undefined ? {} : { from: String(from) }), ...(to === undefined ? {} : { to: String(to) }) }
 }
 
-/** Reads the fields of a document. Throws a RangeError for what is no key of this shop's users. */
-export function parseRange({ from, to }: RangeFields): Range {
-  const parse = (key: string | undefined) => (key === undefined ? undefined : parseUserId(shopLayout.userType, key))
+/** Reads the fields of a document. Throws a RangeError for what is no key of users of this type. */
+export function parseRange(userType: UserType, { from, to }: RangeFields): Range {
+  const parse = (key: string | undefined) => (key === undefined ? undefined : parseUserId(userType, key))
   return { from: parse(from), to: parse(to) }
 }
 

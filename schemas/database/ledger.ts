@@ -2,7 +2,6 @@ import { sql } from "drizzle-orm"
 import {
   bigint,
   boolean,
-  customType,
   date,
   datetime,
   decimal,
@@ -14,9 +13,7 @@ import {
   unique,
   varchar,
 } from "drizzle-orm/mysql-core"
-import { shopLayout } from "./shop.ts"
 import { mediumtext, text, words } from "./text-columns.ts"
-import { parseUserId, type UserId } from "./user-type.ts"
 
 /**
  * waiting → planning → running → verifying → complete | incomplete | held; a rerun takes incomplete back to waiting, and on to
@@ -59,13 +56,8 @@ const asker = {
 }
 // DATETIME(3), always UTC: every connection sets its session's time zone to +00:00.
 const at = (name: string) => datetime(name, { mode: "date", fsp: 3 })
-/** A key of any shop's users, as text; its order is the shop's column's and not this one's. */
-const userKey = customType<{ data: UserId; driverData: string }>({
-  dataType: () => "varchar(255) character set utf8mb4 collate utf8mb4_bin",
-  toDriver: String,
-  // Who looks at the ledger of a shop with another SHOP_FILE, such as the command line without any, sees texts.
-  fromDriver: (text) => (/^-?\d+$/.test(text) ? parseUserId(shopLayout.userType, text) : text),
-})
+/** A key of any shop's users, as documents have it; its order is the shop's column's and not this one's. */
+const userKey = (name: string) => words(name, { length: 255 })
 // A sum over many 64-bit amounts may need more than 64 bits.
 const sum = (name: string) => decimal(name, { precision: 38, scale: 0 })
 

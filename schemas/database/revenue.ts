@@ -1,4 +1,4 @@
-import { sql } from "drizzle-orm"
+import { type SQL, sql } from "drizzle-orm"
 import {
   bigint,
   date,
@@ -10,36 +10,47 @@ import {
   primaryKey,
   varchar,
 } from "drizzle-orm/mysql-core"
-import { shopLayout } from "./shop.ts"
+import type { ShopLayout } from "./shop-layout.ts"
 import { text } from "./text-columns.ts"
-import { userColumn } from "./user-type.ts"
+import { integerUsers, type UserType, userColumn } from "./user-type.ts"
 
-const userKey = userColumn(shopLayout.userType)
+/** Revenue as a shop has it. */
+export interface Revenue {
+  table: ReturnType<typeof describeVersions>
+  /** Undefined where amounts are all of one. */
+  currency: SQL | undefined
+  /** Further sums, in the order of the layout's measures. */
+  measures: SQL[]
+}
+
+/** Binds Revenue to what a layout gives it: the shop's own key, a currency in that key, a column for each measure. */
+export function openRevenue({ userType, hasCurrency, measures }: ShopLayout): Revenue {
+  const table = describeVersions(userType)
+  const own = (column: string): SQL => sql`${table}.${sql.identifier(column)}`
+  return { table, currency: hasCurrency ? own("currency") : undefined, measures: measures.map(own) }
+}
 
 /**
- * The Revenue rows of every version of every date. Readers use the view `revenue`. A declaration may give the key the
- * shop's own type, add `currency` to it, and add a column for each measure: see shared/database/revenue-shape.ts.
+ * The Revenue rows of every version of every date. Readers use the view `revenue`. The migrations make it for whole numbers;
+ * shared/database/revenue-shape.ts gives it what a declaration asks for.
  */
-export const revenueVersions = mysqlTable(
-  "revenue_versions",
-  {
-    revenueDate: date("revenue_date", { mode: "string" }).notNull(),
-    version: int("version").notNull(),
-    userId: userKey("user_id").notNull(),
-    /** Minor units; refunds make it smaller, and it may be negative. */
-    amountCents: bigint("amount_cents", { mode: "bigint" }).notNull(),
-    purchases: int("purchases").notNull(),
-  },
-  (table) => [primaryKey({ columns: [table.revenueDate, table.version, table.userId] })],
-)
+function describeVersions(userType: UserType) {
+  return mysqlTable(
+    "revenue_versions",
+    {
+      revenueDate: date("revenue_date", { mode: "string" }).notNull(),
+      version: int("version").notNull(),
+      userId: userColumn(userType)("user_id").notNull(),
+      /** Minor units; refunds make it smaller, and it may be negative. */
+      amountCents: bigint("amount_cents", { mode: "bigint" }).notNull(),
+      purchases: int("purchases").notNull(),
+    },
+    (table) => [primaryKey({ columns: [table.revenueDate, table.version, table.userId] })],
+  )
+}
 
-const own = (column: string) => sql`${revenueVersions}.${sql.identifier(column)}`
-
-/** Undefined where amounts are all of one. */
-export const revenueCurrency = shopLayout.hasCurrency ? own("currency") : undefined
-
-/** Further sums, in the order of the layout's measures. */
-export const revenueMeasures = shopLayout.measures.map(own)
+/** @public As the migrations make it: `npm run generate` reads it from here. */
+export const revenueVersions = describeVersions(integerUsers)
 
 /** shown: readers see the day as it was verified. drifted: an audit found that the shop has other purchases by now. */
 const dayStates = ["shown", "drifted"] as const
@@ -62,10 +73,10 @@ export const publishedDays = mysqlTable("published_days", {
   auditedAt: datetime("audited_at", { mode: "date", fsp: 3 }),
 })
 
-/** What readers read: for each published date the rows of its published version. */
+/** What readers read: for each published date the rows of its published version. Of a shop that declares nothing. */
 export const revenue = mysqlView("revenue", {
   revenueDate: date("revenue_date", { mode: "string" }).notNull(),
-  userId: userKey("user_id").notNull(),
+  userId: userColumn(integerUsers)("user_id").notNull(),
   amountCents: bigint("amount_cents", { mode: "bigint" }).notNull(),
   purchases: int("purchases").notNull(),
 }).existing()

@@ -1,27 +1,40 @@
 import { type SQL, sql } from "drizzle-orm"
 import { bigint, date, datetime, mysqlSchema, mysqlTable } from "drizzle-orm/mysql-core"
-import { readShopFile } from "./read-shop-file.ts"
-import type { ShopLayout, SourceLayout } from "./shop-layout.ts"
-import { userColumn } from "./user-type.ts"
+import { openRevenue, type Revenue } from "./revenue.ts"
+import { plainLayout, type ShopLayout, type SourceLayout } from "./shop-layout.ts"
+import { type UserType, userColumn } from "./user-type.ts"
 
-/** How the shop's tables are read: as SHOP_FILE declares, or as one is made by `npm run demo`. The same for all the process. */
-export const shopLayout: ShopLayout = readLayout(process.env["SHOP_FILE"])
+/** A shop as a layout reads it, with the Revenue that it has. Queries are built from it; a process may hold several. */
+export interface Shop {
+  layout: ShopLayout
+  /** What is added up. The tables are the shop's own and never migrated from here. */
+  sources: readonly [ShopSource, ...ShopSource[]]
+  revenue: Revenue
+}
 
-/** One of the shop's tables with its columns. */
-export type ShopSource = ReturnType<typeof openSource>
+/** One of the shop's tables with its columns. The table of users is not asked: whoever has bought counts. */
+export type ShopSource = ReturnType<typeof bindSource>
 
-/** What is added up. The tables are the shop's own and never migrated from here. */
-export const shopSources = shopLayout.sources.map(openSource)
+/** Binds a layout to the tables and columns that queries name. It connects to nothing. */
+export function openShop(layout: ShopLayout): Shop {
+  const { userType, sources } = layout
+  const [first, ...others] = sources
+  return {
+    layout,
+    sources: [bindSource(userType, first), ...others.map((source) => bindSource(userType, source))],
+    revenue: openRevenue(layout),
+  }
+}
 
-/** The first source, and the only one of a shop that declares nothing. The table of users is not asked: whoever has bought counts. */
-export const [purchases] = shopSources.map(({ table }) => table) as [ShopSource["table"]]
+/** The shop as `npm run demo` makes it, and as one is read that declares nothing. */
+export const plainShop = openShop(plainLayout)
 
-function openSource(layout: SourceLayout) {
+function bindSource(userType: UserType, layout: SourceLayout) {
   const { columns } = layout
   const [name = "", schema] = layout.table.split(".").toReversed()
   const described = {
     /** Null: a guest checkout. */
-    userId: userColumn(shopLayout.userType)(columns.userId),
+    userId: userColumn(userType)(columns.userId),
     /** Minor units, signed: refunds are negative. */
     amountCents: bigint(columns.amountCents, { mode: "bigint" }),
     /** UTC, unless the layout says otherwise. */
@@ -34,20 +47,12 @@ function openSource(layout: SourceLayout) {
   const own = (column: string): SQL => sql`${table}.${sql.identifier(column)}`
   return {
     layout,
+    /** What its users are known by: the same in all sources. */
+    userType,
     table,
     /** Undefined where amounts are all of one. */
     currency: columns.currency === undefined ? undefined : own(columns.currency),
     /** In the order of the layout's. */
     measures: columns.measures.map(own),
-  }
-}
-
-/** What every query is built from must be right before anything begins: without it the process ends with one sentence. */
-function readLayout(file: string | undefined): ShopLayout {
-  try {
-    return readShopFile(file)
-  } catch (error) {
-    process.stderr.write(`SHOP_FILE ${file} is no declaration of a shop: ${(error as Error).message}\n`)
-    return process.exit(1)
   }
 }

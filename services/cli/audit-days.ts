@@ -16,8 +16,8 @@ import { renderChanges } from "../../shared/terminal/render-changes.ts"
 import { formatCount, formatNumberOf } from "../../shared/terminal/render-numbers.ts"
 import { renderTable } from "../../shared/terminal/render-table.ts"
 import type { SendOptions } from "./await-verdict.ts"
-import { readWatchConfig } from "./config.ts"
 import { publish } from "./send-request.ts"
+import { readWatchConfig } from "./shop-config.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
 /** The first and the last date; the same for one. */
@@ -54,7 +54,7 @@ export async function auditDays({ from, to }: DateRange, options: SendOptions, t
     const log = await createLog("cli", "silent")
     const readRejection = () =>
       readDocument(openBucket(config), rejectionPath(topics.auditRequests, requestId), { log })
-    return await awaitAudits(requestId, list, readRejection, options, terminal)
+    return await awaitAudits(requestId, list, readRejection, { ...options, scale: config.SHOP_FILE.scale }, terminal)
   } finally {
     await database.close()
   }
@@ -64,7 +64,7 @@ async function awaitAudits(
   requestId: string,
   list: () => Promise<Audit[]>,
   readRejection: () => Promise<string | undefined>,
-  options: SendOptions,
+  options: SendOptions & { scale: number },
   terminal: Terminal,
 ): Promise<number> {
   const deadline = options.timeoutSeconds === undefined ? Infinity : performance.now() + options.timeoutSeconds * 1_000
@@ -72,8 +72,7 @@ async function awaitAudits(
   for (let polls = 0; ; polls++) {
     const audits = await list()
     const ended = audits.filter(({ state }) => ENDED.includes(state))
-    if (audits.length > 0 && ended.length === audits.length)
-      return printAudits(requestId, audits, options.json, terminal)
+    if (audits.length > 0 && ended.length === audits.length) return printAudits(requestId, audits, options, terminal)
     const rejection = audits.length === 0 && polls % POLLS_PER_REJECTION_LOOK === 0 ? await readRejection() : undefined
     if (rejection !== undefined) {
       const { reason = "no reason was given" } = parseJson(RunVerdictSchema, rejection)
@@ -93,15 +92,20 @@ async function awaitAudits(
   }
 }
 
-function printAudits(requestId: string, audits: Audit[], json: boolean, terminal: Terminal): number {
+function printAudits(
+  requestId: string,
+  audits: Audit[],
+  { json, scale }: { json: boolean; scale: number },
+  terminal: Terminal,
+): number {
   const found = audits.map((audit) => ({ audit, document: readAudit(audit) }))
   const documents = found.map(({ audit: { auditId, revenueDate: date, version, state }, document }) =>
     document ? (JSON.parse(formatJson(AuditSchema, document)) as unknown) : { auditId, date, version, state },
   )
   printResult(terminal, json, { requestId, audits: documents }, [
-    ...renderAudits(found),
+    ...renderAudits(found, scale),
     ...found.flatMap(({ audit, document }) => renderErased(audit.revenueDate, document)),
-    ...found.flatMap(({ audit, document }) => renderUsers(audit.revenueDate, document)),
+    ...found.flatMap(({ audit, document }) => renderUsers(audit.revenueDate, document, scale)),
   ])
   return audits.every(({ state }) => state === "same") ? exitCodes.ok : exitCodes.failed
 }
@@ -110,7 +114,7 @@ function readAudit({ state, document }: Audit): AuditDocument | undefined {
   return document && (state === "same" || state === "drifted") ? parseDocument(AuditSchema, document) : undefined
 }
 
-function renderAudits(found: { audit: Audit; document: AuditDocument | undefined }[]): string[] {
+function renderAudits(found: { audit: Audit; document: AuditDocument | undefined }[], scale: number): string[] {
   const right = "right" as const
   return renderTable(
     [
@@ -126,8 +130,8 @@ function renderAudits(found: { audit: Audit; document: AuditDocument | undefined
       version === null ? "" : String(version),
       state === "failed" ? `failed: ${(JSON.parse(text ?? "{}") as { reason?: string }).reason ?? ""}` : state,
       document ? formatCount(document.usersDiffering) : "",
-      document?.revenue ? formatAmount(document.revenue.amountCents) : "",
-      document?.source ? formatAmount(document.source.amountCents) : "",
+      document?.revenue ? formatAmount(document.revenue.amountCents, scale) : "",
+      document?.source ? formatAmount(document.source.amountCents, scale) : "",
     ]),
   )
 }
@@ -139,8 +143,8 @@ function renderErased(date: string, document: AuditDocument | undefined): string
 }
 
 /** The first users of the first drifted shard. */
-function renderUsers(date: string, document: AuditDocument | undefined): string[] {
+function renderUsers(date: string, document: AuditDocument | undefined, scale: number): string[] {
   const [first] = document?.drifted ?? []
   if (!first) return []
-  return [`${date}, shard ${first.index}:`, ...renderChanges(first.users).map((line) => `  ${line}`)]
+  return [`${date}, shard ${first.index}:`, ...renderChanges(first.users, scale).map((line) => `  ${line}`)]
 }

@@ -8,9 +8,9 @@ import { followRequest, type RequestOutcome, type SentRequest } from "../../shar
 import { createLog } from "../../shared/telemetry/log.ts"
 import { openProgressLine } from "../../shared/terminal/render-progress.ts"
 import { renderVerdict } from "../../shared/terminal/render-verdict.ts"
-import type { WatchConfig } from "./config.ts"
 import { renderRetry } from "./render-retry.ts"
 import { listNewestRuns } from "./run-history.ts"
+import { readWatchConfig } from "./shop-config.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
 export interface SendOptions {
@@ -29,7 +29,9 @@ export interface Watch {
 }
 
 /** Opens what waiting takes; throws if the database is not there or not migrated. */
-export async function openWatch(config: WatchConfig): Promise<Watch> {
+export async function openWatch(env: NodeJS.ProcessEnv): Promise<Watch> {
+  const config = readWatchConfig(env)
+  const { scale } = config.SHOP_FILE
   const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: 1 })
   const bucket = openBucket(config)
   // Retries are not for the person at the terminal: errors reach them as a sentence.
@@ -57,7 +59,7 @@ export async function openWatch(config: WatchConfig): Promise<Watch> {
           onProgress: (current) => progress.show(current),
         })
         progress.end()
-        return printOutcome(request, outcome, options.json, terminal)
+        return printOutcome(request, outcome, scale, options.json, terminal)
       } catch (error) {
         progress.end()
         if (!signal.aborted) throw error
@@ -68,7 +70,13 @@ export async function openWatch(config: WatchConfig): Promise<Watch> {
   }
 }
 
-function printOutcome(request: SentRequest, outcome: RequestOutcome, json: boolean, terminal: Terminal): number {
+function printOutcome(
+  request: SentRequest,
+  outcome: RequestOutcome,
+  scale: number,
+  json: boolean,
+  terminal: Terminal,
+): number {
   const requestId = request.messageId
   if (outcome.kind === "rejected") {
     const { runId, reason } = outcome
@@ -79,7 +87,7 @@ function printOutcome(request: SentRequest, outcome: RequestOutcome, json: boole
   const { verdict } = outcome
   const { runId, date, version, dispatch } = verdict
   const document = { requestId, runId, date, version, dispatch, verdict: verdict.verdict, document: toJson(verdict) }
-  printResult(terminal, json, document, [...renderVerdict(verdict), ...renderRetry(verdict)])
+  printResult(terminal, json, document, [...renderVerdict(verdict, scale), ...renderRetry(verdict)])
   return verdict.verdict === "complete" ? exitCodes.ok : exitCodes.failed
 }
 

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises"
 import type { BackfillKind } from "../../schemas/database/ledger.ts"
+import { openShop, type Shop } from "../../schemas/database/shop.ts"
 import { formatJson } from "../../schemas/json.ts"
 import { BackfillRequestSchema } from "../../schemas/messages/backfill_request_pb.ts"
 import { type Database, openDatabase } from "../../shared/database/open-database.ts"
@@ -24,9 +25,9 @@ import { createLog } from "../../shared/telemetry/log.ts"
 import { formatCount, formatDuration, formatNumberOf } from "../../shared/terminal/render-numbers.ts"
 import { renderTable } from "../../shared/terminal/render-table.ts"
 import type { SendOptions } from "./await-verdict.ts"
-import { readShopConfig, readWatchConfig } from "./config.ts"
 import { describeBackfill } from "./describe-backfill.ts"
 import { publish } from "./send-request.ts"
+import { readShopConfig, readWatchConfig } from "./shop-config.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
 interface BackfillRequest {
@@ -122,13 +123,13 @@ async function printEnd(db: Database, backfill: Backfill, json: boolean, termina
 async function showDryRun(request: BackfillRequest, json: boolean, terminal: Terminal): Promise<number> {
   const config = readShopConfig(terminal.env)
   const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: 1 })
-  const source = await openSource(config, database, 1)
+  const shopDatabase = await openSource(config, database, 1)
   try {
     const { runsAtOnce } = request
     const { dates, known } = await listDatesToFill(database.db, request)
     const ordered = request.order === "newest-first" ? dates.toReversed() : dates
     const perShard = (await findPurchasesPerShard(database.db)) ?? SHARD_PURCHASES_MIN
-    const purchases = await estimateDays(source.db, ordered, config.REVENUE_TIME_ZONE)
+    const purchases = await estimateDays(shopDatabase.db, openShop(config.SHOP_FILE), ordered, config.REVENUE_TIME_ZONE)
     const days = ordered.map((date, n) => {
       const estimate = purchases[n]
       const shards = estimate === undefined ? undefined : Math.max(1, Math.ceil(estimate / perShard))
@@ -152,7 +153,7 @@ async function showDryRun(request: BackfillRequest, json: boolean, terminal: Ter
     ])
     return exitCodes.ok
   } finally {
-    await source.close()
+    await shopDatabase.close()
     await database.close()
   }
 }
@@ -160,9 +161,14 @@ async function showDryRun(request: BackfillRequest, json: boolean, terminal: Ter
 const formatAbout = (estimate: number | null) => (estimate === null ? "?" : `~${formatCount(estimate)}`)
 
 /** How many purchases each of the dates has, as EXPLAIN has it; undefined where it cannot know. */
-async function estimateDays(db: Database, dates: string[], timeZone: string): Promise<(number | undefined)[]> {
+async function estimateDays(
+  db: Database,
+  shop: Shop,
+  dates: string[],
+  timeZone: string,
+): Promise<(number | undefined)[]> {
   const now = new Date()
-  const days = dates.map((date) => ({ ...resolveRevenueDay(date, timeZone, now, now), timeZone }))
+  const days = dates.map((date) => ({ ...resolveRevenueDay(date, timeZone, now, now), timeZone, shop }))
   const [first] = days
   if (!first) return []
   const read = await chooseRead(db, first)

@@ -1,3 +1,4 @@
+import { openShop } from "../../schemas/database/shop.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { openDatabase } from "../../shared/database/open-database.ts"
 import { routeDatabase } from "../../shared/database/route-database.ts"
@@ -6,9 +7,9 @@ import { type ChangeTally, createTally } from "../../shared/day/tally-changes.ts
 import { findPublishedDay } from "../../shared/ledger/published-days.ts"
 import { renderChanges } from "../../shared/terminal/render-changes.ts"
 import { formatCount } from "../../shared/terminal/render-numbers.ts"
-import { readDatabaseConfig } from "./config.ts"
 import { CommandError } from "./explain-error.ts"
 import { listVersions } from "./run-history.ts"
+import { readDiffConfig } from "./shop-config.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
 export interface DiffOptions {
@@ -30,17 +31,19 @@ export async function diffVersions(
   options: DiffOptions,
   terminal: Terminal,
 ): Promise<number> {
-  const database = openDatabase({ ...(await routeDatabase(readDatabaseConfig(terminal.env))), connectionsMax: 2 })
+  const config = readDiffConfig(terminal.env)
+  const shop = openShop(config.SHOP_FILE)
+  const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: 2 })
   const { db } = database
   try {
     const versions = await chooseVersions(db, date, given)
     const tally = createTally()
-    for await (const change of listChanges(db, date, versions)) {
+    for await (const change of listChanges(db, shop, date, versions)) {
       terminal.signal.throwIfAborted()
       tally.add(change)
       if (options.all) terminal.stdout.write(`${formatChange(change)}\n`)
     }
-    if (!options.all) printTally(date, versions, tally, options.json, terminal)
+    if (!options.all) printTally(date, versions, tally, shop.layout.scale, options.json, terminal)
     return exitCodes.ok
   } catch (error) {
     if (terminal.signal.aborted) return exitCodes.interrupted
@@ -68,13 +71,20 @@ async function chooseVersions(db: Database, date: string, given: VersionPair | u
   return { before, after }
 }
 
-function printTally(date: string, versions: VersionPair, tally: ChangeTally, json: boolean, terminal: Terminal): void {
+function printTally(
+  date: string,
+  versions: VersionPair,
+  tally: ChangeTally,
+  scale: number,
+  json: boolean,
+  terminal: Terminal,
+): void {
   const { added, changed, removed, largest } = tally
   const count = added + changed + removed
   const lines = [
     `${date}: version ${versions.after} compared with version ${versions.before}`,
     `  ${formatCount(added)} users added, ${formatCount(changed)} changed, ${formatCount(removed)} removed`,
-    ...(count === 0n ? [] : renderChanges(largest).map((line) => `  ${line}`)),
+    ...(count === 0n ? [] : renderChanges(largest, scale).map((line) => `  ${line}`)),
     ...(count > BigInt(largest.length) ? ["  --all prints every one of them"] : []),
   ]
   printResult(terminal, json, { date, ...versions, added, changed, removed, largest }, lines)

@@ -1,8 +1,7 @@
 import { and, eq, gt, inArray, isNotNull, or, type SQL, sql } from "drizzle-orm"
 import type { AnyMySqlColumn } from "drizzle-orm/mysql-core"
 import { audits, backfillDays, runs, shards } from "../../schemas/database/ledger.ts"
-import { revenueVersions } from "../../schemas/database/revenue.ts"
-import { shopLayout } from "../../schemas/database/shop.ts"
+import type { Shop } from "../../schemas/database/shop.ts"
 import { parseUserId, selectUser, type UserId } from "../../schemas/database/user-type.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { inTransaction } from "../../shared/database/transaction.ts"
@@ -12,7 +11,7 @@ import { ofUser } from "../../shared/range.ts"
 import { type Forgotten, listForms, scrubJson, scrubSentence } from "./scrub-text.ts"
 
 /** A version in which a user has rows, with the key as the rows have it. */
-export interface UserVersion extends RevenueVersion {
+export interface UserVersion extends Omit<RevenueVersion, "shop"> {
   key: string
 }
 
@@ -20,18 +19,18 @@ export interface UserVersion extends RevenueVersion {
 const VERSIONS_PER_STATEMENT = 200
 
 /** Finds the versions in which a user has rows, by one look into the key for each version that there is. */
-export async function findVersions(db: Database, userId: UserId): Promise<UserVersion[]> {
-  const { revenueDate, version } = revenueVersions
+export async function findVersions(db: Database, shop: Shop, userId: UserId): Promise<UserVersion[]> {
+  const { revenueDate, version, userId: user } = shop.revenue.table
   // Both servers skip from group to group.
-  const versions = await db.select({ revenueDate, version }).from(revenueVersions).groupBy(revenueDate, version)
+  const versions = await db.select({ revenueDate, version }).from(shop.revenue.table).groupBy(revenueDate, version)
   const found: UserVersion[] = []
   for (let at = 0; at < versions.length; at += VERSIONS_PER_STATEMENT) {
-    const looks = versions.slice(at, at + VERSIONS_PER_STATEMENT).map((of) => inRange(of, ofUser(userId)))
-    const key = selectUser(shopLayout.userType, sql`${revenueVersions.userId}`)
+    const looks = versions.slice(at, at + VERSIONS_PER_STATEMENT).map((of) => inRange({ ...of, shop }, ofUser(userId)))
+    const key = selectUser(shop.layout.userType, sql`${user}`)
     const rows = allRows<{ date: string; version: number; key: string | number }>(
       await db.execute(
         sql`SELECT DISTINCT CAST(${revenueDate} AS CHAR) AS date, ${version} AS version, ${key} AS \`key\`
-          FROM ${revenueVersions} WHERE ${or(...looks)}`,
+          FROM ${shop.revenue.table} WHERE ${or(...looks)}`,
       ),
     )
     found.push(...rows.map((row) => ({ revenueDate: row.date, version: row.version, key: String(row.key) })))
@@ -49,6 +48,7 @@ export async function listDates(db: Database): Promise<string[]> {
 /** Of each run of a date of which a shard begins or ends at a user: the key at which it may do so instead. */
 export async function findBounds(
   db: Database,
+  shop: Shop,
   date: string,
   { spellings }: Forgotten,
 ): Promise<Map<string, string | undefined>> {
@@ -59,18 +59,21 @@ export async function findBounds(
     .where(and(eq(runs.revenueDate, date), isOneOf(sql`${shards.rangeFrom}`, spellings)))
   const nextKeys = new Map<string, string | undefined>()
   for (const { runId, version, from } of bounds) {
-    nextKeys.set(runId, from === null ? undefined : await findNextKey(db, { revenueDate: date, version }, from))
+    nextKeys.set(runId, from === null ? undefined : await findNextKey(db, { shop, revenueDate: date, version }, from))
   }
   return nextKeys
 }
 
 /** The next user of a version: nobody is between, so that no row changes its shard. */
-async function findNextKey(db: Database, of: RevenueVersion, userId: UserId): Promise<string | undefined> {
+async function findNextKey(db: Database, of: RevenueVersion, key: string): Promise<string | undefined> {
+  const { layout, revenue } = of.shop
+  const userId = parseUserId(layout.userType, key)
+  const column = revenue.table.userId
   const [row] = await db
-    .select({ userId: revenueVersions.userId })
-    .from(revenueVersions)
-    .where(and(inRange(of, {}), gt(revenueVersions.userId, userId)))
-    .orderBy(revenueVersions.userId)
+    .select({ userId: column })
+    .from(revenue.table)
+    .where(and(inRange(of, {}), gt(column, userId)))
+    .orderBy(column)
     .limit(1)
   if (row) return String(row.userId)
   return typeof userId === "bigint" ? String(userId + 1n) : undefined
@@ -170,7 +173,6 @@ async function listErrors(db: Database, date: string, who: Forgotten): Promise<L
 
 /** The end of one shard and the beginning of the next. */
 async function moveBound(db: Database, runId: string, nextKey: string, { spellings }: Forgotten): Promise<void> {
-  const key = parseUserId(shopLayout.userType, nextKey)
   await inTransaction(db, async (tx) => {
     for (const [column, field] of [
       [shards.rangeFrom, "rangeFrom"],
@@ -179,7 +181,7 @@ async function moveBound(db: Database, runId: string, nextKey: string, { spellin
       const atUser = isOneOf(sql`${column}`, spellings)
       await tx
         .update(shards)
-        .set({ [field]: key })
+        .set({ [field]: nextKey })
         .where(and(eq(shards.runId, runId), atUser))
     }
   })

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto"
 import pMap from "p-map"
-import { shopLayout } from "../../schemas/database/shop.ts"
+import { openShop, type Shop } from "../../schemas/database/shop.ts"
 import { parseUserId, type UserId } from "../../schemas/database/user-type.ts"
 import { type Database, openDatabase } from "../../shared/database/open-database.ts"
 import { openSource } from "../../shared/database/open-source.ts"
@@ -12,11 +12,11 @@ import { findNewestRun } from "../../shared/ledger/find-runs.ts"
 import { createLog } from "../../shared/telemetry/log.ts"
 import { formatCount, formatNumberOf } from "../../shared/terminal/render-numbers.ts"
 import { renderTable } from "../../shared/terminal/render-table.ts"
-import { readForgetConfig } from "./config.ts"
 import { CommandError } from "./explain-error.ts"
 import { type DocumentsPlace, forgetInDocuments, runOf } from "./forget-in-documents.ts"
 import { findBounds, findVersions, forgetInLedger, listDates, type UserVersion } from "./forget-in-ledger.ts"
 import { type Forgotten, mentions } from "./scrub-text.ts"
+import { readForgetConfig } from "./shop-config.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 import { whoAsks } from "./who-asks.ts"
 
@@ -28,6 +28,7 @@ export interface ForgetOptions {
 
 interface Place extends DocumentsPlace {
   db: Database
+  shop: Shop
   erasureId: string
 }
 
@@ -52,21 +53,23 @@ const NOBODY_NEXT = "a shard begins at the user, and nobody comes after: it goes
 export async function forgetUser(text: string, options: ForgetOptions, terminal: Terminal): Promise<number> {
   const { env, signal } = terminal
   const config = readForgetConfig(env)
-  const userId = parseUser(text)
+  const shop = openShop(config.SHOP_FILE)
+  const userId = parseUser(shop, text)
   const asker = whoAsks(options.note, env)
   if (mentions(asker.note ?? "", String(userId))) throw new CommandError("The note is kept: leave the user out of it.")
   const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: DATES_AT_ONCE + 1 })
-  const source = await openSource(config, database, 1)
+  const shopDatabase = await openSource(config, database, 1)
   const place: Place = {
     db: database.db,
+    shop,
     bucket: openBucket(config),
     options: { log: await createLog("cli", "silent"), signal },
     erasureId: randomUUID(),
     dryRun: options.dryRun,
   }
   try {
-    const versions = await findVersions(place.db, userId)
-    await refuseWhileInShop(place.db, source.db, userId, versions)
+    const versions = await findVersions(place.db, shop, userId)
+    await refuseWhileInShop(place, shopDatabase.db, userId, versions)
     if (!options.dryRun) await beginErasure(place.db, place.erasureId, asker)
     const erased: Erased = { versions: [], documents: [], ledgerEntries: 0, left: [] }
     const spellings = [...new Set([String(userId), ...versions.map(({ key }) => key)])]
@@ -90,12 +93,12 @@ export async function forgetUser(text: string, options: ForgetOptions, terminal:
     if (signal.aborted) return exitCodes.interrupted
     throw error
   } finally {
-    await Promise.all([database.close(), source.close()])
+    await Promise.all([database.close(), shopDatabase.close()])
   }
 }
 
-function parseUser(text: string): UserId {
-  const { userType } = shopLayout
+function parseUser({ layout }: Shop, text: string): UserId {
+  const { userType } = layout
   try {
     return parseUserId(userType, userType.kind === "bytes" ? text.toUpperCase() : text)
   } catch {
@@ -105,8 +108,8 @@ function parseUser(text: string): UserId {
 
 /** What the shop still has would come back with the next run of its date. */
 async function refuseWhileInShop(
-  db: Database,
-  source: Database,
+  { db, shop }: Place,
+  shopDb: Database,
   userId: UserId,
   versions: UserVersion[],
 ): Promise<void> {
@@ -115,7 +118,7 @@ async function refuseWhileInShop(
   for (const date of dates) {
     const run = await findNewestRun(db, date)
     if (!run) continue
-    if ((await readUser(readShopTotals(source, run), userId)).length > 0) still.push(date)
+    if ((await readUser(readShopTotals(shopDb, { ...run, shop }), userId)).length > 0) still.push(date)
   }
   if (still.length === 0) return
   const others = still.length === 1 ? "" : ` and of ${formatNumberOf(still.length - 1, "other day")}`
@@ -132,17 +135,17 @@ async function forgetDate(
   versions: UserVersion[],
   erased: Erased,
 ): Promise<void> {
-  const { db, erasureId } = place
+  const { db, shop, erasureId } = place
   const wait = await findReasonToWait(db, date)
   const dryRun = place.dryRun || wait !== undefined
-  const nextKeys = await findBounds(db, date, who)
+  const nextKeys = await findBounds(db, shop, date, who)
   const { documents, kept } = await forgetInDocuments({ ...place, dryRun }, date, who, nextKeys)
   // By the ledger the others of a run are found again.
   for (const { path } of kept) nextKeys.delete(runOf(path))
   const entries = await forgetInLedger(db, date, who, nextKeys, dryRun)
   const rows: Erased["versions"] = []
   for (const { revenueDate, version } of versions) {
-    const count = dryRun ? 1 : await eraseRows(db, erasureId, { revenueDate, version }, userId)
+    const count = dryRun ? 1 : await eraseRows(db, erasureId, { shop, revenueDate, version }, userId)
     if (count > 0) rows.push({ date, version, rows: count })
   }
   // A run that began in between may have read what was there before.

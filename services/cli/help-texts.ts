@@ -9,7 +9,7 @@ Exit codes:
 
 Environment (npm run local prints it for a local cloud):
   GOOGLE_CLOUD_PROJECT    start, rerun, audit: the project of the topics
-  SHOP_FILE               shop, diff: the declaration of the shop's tables
+  SHOP_FILE               shop, diff, forget, and where amounts are printed: the declaration of the shop's tables
   DATABASE_URL            status, diff, shop check, retention, forget, --wait: mysql://user:password@host:port/database
   BUCKET                  status, retention, forget, --wait: the bucket of plans, manifests and verdicts
   PUBSUB_EMULATOR_HOST    host:port of a local Pub/Sub, instead of Google's

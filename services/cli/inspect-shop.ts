@@ -1,5 +1,5 @@
 import { type SQL, sql } from "drizzle-orm"
-import { shopLayout, shopSources } from "../../schemas/database/shop.ts"
+import { openShop, type Shop } from "../../schemas/database/shop.ts"
 import { listShopDdl } from "../../schemas/database/shop-ddl.ts"
 import { allRows, type Database, openDatabase } from "../../shared/database/open-database.ts"
 import { openSource } from "../../shared/database/open-source.ts"
@@ -19,12 +19,12 @@ import {
 } from "../../shared/day/totals.ts"
 import { formatCount } from "../../shared/terminal/render-numbers.ts"
 import { renderSides } from "../../shared/terminal/render-verdict.ts"
-import { readShopConfig } from "./config.ts"
+import { readDeclarationConfig, readShopConfig } from "./shop-config.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
 /** `daybook shop ddl`: the statements that make the tables of SHOP_FILE readable. */
 export function printShopDdl(json: boolean, terminal: Terminal): number {
-  const statements = listShopDdl(shopLayout)
+  const statements = listShopDdl(readDeclarationConfig(terminal.env).SHOP_FILE)
   const [columns, indexes] = [statements.filter(isColumn), statements.filter((statement) => !isColumn(statement))]
   const lines = [
     "-- Columns: computed when they are read, so that no table is rewritten (a moment each).",
@@ -48,23 +48,30 @@ interface DayTotals {
 export async function checkShop(date: string, json: boolean, terminal: Terminal): Promise<number> {
   const config = readShopConfig(terminal.env)
   const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: 1 })
-  const source = await openSource(config, database, 1)
+  const shopDatabase = await openSource(config, database, 1)
+  const shop = openShop(config.SHOP_FILE)
+  const { db } = shopDatabase
   try {
     const now = new Date()
-    const day = { ...resolveRevenueDay(date, config.REVENUE_TIME_ZONE, now, now), timeZone: config.REVENUE_TIME_ZONE }
-    const read = await chooseRead(source.db, day)
-    const known = await sumUsers(source.db, { ...day, ...read })
-    const guests = await sumWhere(source.db, { ...day, ...read }, guestsOf({ ...day, ...read }))
+    const timeZone = config.REVENUE_TIME_ZONE
+    const unread = { ...resolveRevenueDay(date, timeZone, now, now), timeZone, shop }
+    const read = await chooseRead(db, unread)
+    const day = { ...unread, ...read }
+    const known = await sumUsers(db, day)
+    const guests = await sumWhere(db, day, guestsOf(day))
     const inexact = known.inexact + guests.inexact
     const [ofKnown, ofGuests] = [known, guests].map(({ totals }) => totalsFields(totals))
-    const tables = shopLayout.sources.map(({ table }) => table)
+    const tables = shop.layout.sources.map(({ table }) => table)
     const isAre = tables.length === 1 ? "is" : "are"
     const lines = [
       `${day.date}: ${tables.join(", ")} ${isAre} read by ${read.accessPath} of the index ${read.sourceIndex}`,
-      ...renderSides([
-        { name: "known users", totals: ofKnown },
-        { name: "guests", totals: ofGuests },
-      ]).map((line) => `  ${line}`),
+      ...renderSides(
+        [
+          { name: "known users", totals: ofKnown },
+          { name: "guests", totals: ofGuests },
+        ],
+        shop.layout.scale,
+      ).map((line) => `  ${line}`),
       ...(inexact > 0n
         ? [
             `${formatCount(inexact)} purchases have an amount that is no whole number of minor units: their users' shards would fail`,
@@ -74,13 +81,13 @@ export async function checkShop(date: string, json: boolean, terminal: Terminal)
     printResult(terminal, json, { date: day.date, ...read, known: ofKnown, guests: ofGuests, inexact }, lines)
     return inexact > 0n ? exitCodes.failed : exitCodes.ok
   } finally {
-    await source.close()
+    await shopDatabase.close()
     await database.close()
   }
 }
 
 async function sumUsers(db: Database, day: ShopDay): Promise<DayTotals> {
-  let sum: DayTotals = { totals: noTotals, inexact: 0n }
+  let sum: DayTotals = { totals: noTotals(day.shop.layout), inexact: 0n }
   for await (const filter of listFilters(db, day, {})) {
     const { totals, inexact } = await sumWhere(db, day, filter)
     sum = { totals: addTotals(sum.totals, totals), inexact: sum.inexact + inexact }
@@ -89,7 +96,8 @@ async function sumUsers(db: Database, day: ShopDay): Promise<DayTotals> {
 }
 
 async function sumWhere(db: Database, day: ShopDay, filter: DayFilter): Promise<DayTotals> {
-  const arms = shopSources.map((source): SQL => {
+  const { layout, sources }: Shop = day.shop
+  const arms = sources.map((source): SQL => {
     const { table, currency, measures } = source
     const sums = selectPart({ currency, purchases: countOf(source), amount: sql`${table.amountCents}`, measures })
     const exact = [sql`${table.amountCents}`, ...measures].map((amount) => sql`${amount} IS NOT NULL`)
@@ -97,5 +105,5 @@ async function sumWhere(db: Database, day: ShopDay, filter: DayFilter): Promise<
       ${fromSource(day, source)} WHERE ${filter(source)}${currency ? sql` GROUP BY ${currency}` : sql``}`
   })
   const rows = allRows<PartRow & { inexact: string }>(await db.execute(sql.join(arms, sql` UNION ALL `)))
-  return { totals: toTotals(rows), inexact: rows.reduce((sum, { inexact }) => sum + BigInt(inexact), 0n) }
+  return { totals: toTotals(layout, rows), inexact: rows.reduce((sum, { inexact }) => sum + BigInt(inexact), 0n) }
 }

@@ -6,15 +6,19 @@ import { listNewestRuns, type RunSummary } from "./run-history.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
 /** `daybook status`: the newest runs as a table. */
-export async function listRuns(db: Database, limit: number, json: boolean, terminal: Terminal): Promise<number> {
+export async function listRuns(
+  db: Database,
+  { limit, scale, json }: { limit: number; scale: number; json: boolean },
+  terminal: Terminal,
+): Promise<number> {
   const summaries = await listNewestRuns(db, limit)
   const lines =
-    summaries.length > 0 ? renderRuns(summaries) : ["There is no run yet: npm run daybook -- start yesterday"]
+    summaries.length > 0 ? renderRuns(summaries, scale) : ["There is no run yet: npm run daybook -- start yesterday"]
   printResult(terminal, json, { runs: summaries }, lines)
   return exitCodes.ok
 }
 
-function renderRuns(summaries: RunSummary[]): string[] {
+function renderRuns(summaries: RunSummary[], scale: number): string[] {
   const right = "right" as const
   return renderTable(
     [
@@ -38,7 +42,7 @@ function renderRuns(summaries: RunSummary[]): string[] {
       `${formatCount(run.done)}/${run.shardCount === undefined ? "?" : formatCount(run.shardCount)}`,
       formatCount(run.rows),
       formatCount(run.purchases),
-      formatAmount(run.amountCents),
+      formatAmount(run.amountCents, scale),
       `${formatDuration(run.ageMs)} ago`,
       run.decidedAt ? formatDuration(run.tookMs) : `${formatDuration(run.tookMs)} …`,
       run.runId,

@@ -8,8 +8,8 @@ import { renderFaults, renderTotals } from "../../shared/terminal/render-verdict
 import { renderRetry } from "./render-retry.ts"
 import type { RunDetail } from "./run-detail.ts"
 
-/** One run in detail, as lines for people. */
-export function renderRun(detail: RunDetail): string[] {
+/** One run in detail, as lines for people. Amounts have `scale` decimals. */
+export function renderRun(detail: RunDetail, scale: number): string[] {
   const { run, progress, verdict, audit } = detail
   const facts = [
     ["date", `${run.revenueDate} in ${run.timeZone}, from ${formatAt(run.fromAt)} to ${formatAt(run.toAt)}`],
@@ -31,7 +31,7 @@ export function renderRun(detail: RunDetail): string[] {
     `run ${run.runId}: ${run.state}`,
     ...indent(renderTable(columns, facts)),
     ...section("dispatches", renderDispatches(detail)),
-    ...section("totals", verdict ? renderTotals(verdict) : renderComputed(detail)),
+    ...section("totals", verdict ? renderTotals(verdict, scale) : renderComputed(detail, scale)),
     ...section("faults", renderFaults(detail.faults.map(withLog), detail.verdict?.faultsInAll)),
     ...section("rerun", verdict ? renderRetry(verdict) : []),
     ...section("documents", renderTable(columns, listPlaces(detail))),
@@ -77,9 +77,9 @@ function renderDispatches({ dispatches, files }: RunDetail): string[] {
 }
 
 /** Before the verdict: what the computed shards add up to so far. */
-function renderComputed({ totals }: RunDetail): string[] {
+function renderComputed({ totals }: RunDetail, scale: number): string[] {
   return [
-    `${formatCount(totals.rows)} rows of ${formatCount(totals.purchases)} purchases, amount ${formatAmount(totals.amountCents)}, so far`,
+    `${formatCount(totals.rows)} rows of ${formatCount(totals.purchases)} purchases, amount ${formatAmount(totals.amountCents, scale)}, so far`,
   ]
 }
 

@@ -2,7 +2,7 @@ import { openPubSub } from "../../shared/google/open-pubsub.ts"
 import type { SentRequest } from "../../shared/messages/follow-request.ts"
 import { publishRequest } from "../../shared/messages/publish-request.ts"
 import type { SendOptions } from "./await-verdict.ts"
-import { readPublishConfig, readWatchConfig } from "./config.ts"
+import { readPublishConfig } from "./config.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 import { whoAsks } from "./who-asks.ts"
 
@@ -28,10 +28,9 @@ export async function sendRequest(request: RequestToSend, options: SendOptions, 
     ])
     return exitCodes.ok
   }
-  const config = readWatchConfig(terminal.env)
   const { openWatch } = await import("./await-verdict.ts")
   // Before publishing: a request that nobody can follow is not what was asked for.
-  const watch = await openWatch(config)
+  const watch = await openWatch(terminal.env)
   try {
     const messageId = await publish(request.topic, request.data, options.note, terminal.env)
     terminal.stderr.write(`Asked for ${request.what}: message ${messageId}.\n`)

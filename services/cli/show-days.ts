@@ -7,15 +7,13 @@ import { formatAmount } from "../../shared/terminal/render-amount.ts"
 import { formatCount, formatNumberOf } from "../../shared/terminal/render-numbers.ts"
 import { renderTable } from "../../shared/terminal/render-table.ts"
 import { describeBackfill } from "./describe-backfill.ts"
+import type { readStatusConfig } from "./shop-config.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
 /** `daybook status`: a line for each day of a window, also for those that nobody ever asked for. */
 export async function showDays(
   db: Database,
-  {
-    REVENUE_TIME_ZONE: timeZone,
-    FIRST_DATE: firstDate,
-  }: { REVENUE_TIME_ZONE: string; FIRST_DATE?: string | undefined },
+  { REVENUE_TIME_ZONE: timeZone, FIRST_DATE: firstDate, SHOP_FILE: { scale } }: ReturnType<typeof readStatusConfig>,
   { from, to, json }: Window & { json: boolean },
   terminal: Terminal,
 ): Promise<number> {
@@ -26,7 +24,7 @@ export async function showDays(
     begun === undefined && from === undefined
       ? ["There is no run yet: npm run daybook -- start yesterday"]
       : [
-          ...renderDays(days),
+          ...renderDays(days, scale),
           ...(await Promise.all(backfills.map((backfill) => describeBackfill(db, backfill)))),
           ...(pause ? [describePause(pause, tasks)] : []),
         ]
@@ -35,7 +33,7 @@ export async function showDays(
   return exitCodes.ok
 }
 
-function renderDays(days: Day[]): string[] {
+function renderDays(days: Day[], scale: number): string[] {
   const right = "right" as const
   return renderTable(
     [
@@ -58,7 +56,7 @@ function renderDays(days: Day[]): string[] {
         shown ? String(shown.version) : "",
         totals?.users === undefined ? "" : formatCount(totals.users),
         totals ? formatCount(totals.purchases) : "",
-        totals ? formatAmount(totals.amountCents) : "",
+        totals ? formatAmount(totals.amountCents, scale) : "",
         formatTime(shown?.since),
         formatTime(shown?.auditedAt ?? undefined),
         describeWant(day) ?? "",

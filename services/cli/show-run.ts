@@ -5,15 +5,16 @@ import { followRun } from "../../shared/ledger/run-progress.ts"
 import { createLog } from "../../shared/telemetry/log.ts"
 import { openProgressLine } from "../../shared/terminal/render-progress.ts"
 import { renderRun } from "./render-run.ts"
-import { type Places, type RunDetail, readRunDetail, requireRun } from "./run-detail.ts"
+import { type RunDetail, readRunDetail, requireRun } from "./run-detail.ts"
 import type { RunName } from "./run-name.ts"
+import type { readStatusConfig } from "./shop-config.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
 /** `daybook status` of a run: all there is to know of it, with `watch` after its progress up to the verdict. */
 export async function showRun(
   db: Database,
   name: RunName,
-  places: Places,
+  config: ReturnType<typeof readStatusConfig>,
   { watch, json }: { watch: boolean; json: boolean },
   terminal: Terminal,
 ): Promise<number> {
@@ -30,8 +31,8 @@ export async function showRun(
       progress.end()
     }
   }
-  const detail = await readRunDetail(db, runId, places)
-  printResult(terminal, json, toDocument(detail), renderRun(detail))
+  const detail = await readRunDetail(db, runId, config)
+  printResult(terminal, json, toDocument(detail), renderRun(detail, config.SHOP_FILE.scale))
   return exitCodes.ok
 }
 

@@ -1,7 +1,7 @@
 import { openDatabase } from "../../shared/database/open-database.ts"
 import { routeDatabase } from "../../shared/database/route-database.ts"
-import { readStatusConfig } from "./config.ts"
 import type { RunName } from "./run-name.ts"
+import { readStatusConfig } from "./shop-config.ts"
 import { showDays } from "./show-days.ts"
 import type { Terminal } from "./terminal.ts"
 
@@ -34,7 +34,7 @@ export async function showStatus(
     }
     if (!options.runs) return await showDays(db, config, options, terminal)
     const { listRuns } = await import("./list-runs.ts")
-    return await listRuns(db, options.limit, options.json, terminal)
+    return await listRuns(db, { ...options, scale: config.SHOP_FILE.scale }, terminal)
   } finally {
     await database.close()
   }

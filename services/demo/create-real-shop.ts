@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { shopLayout } from "../../schemas/database/shop.ts"
 import { listShopDdl } from "../../schemas/database/shop-ddl.ts"
+import type { ShopLayout } from "../../schemas/database/shop-layout.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { REAL_SHOP_DATE, realShopFile, realShopFolder } from "./real-shops.ts"
 
@@ -25,9 +25,9 @@ export async function createRealShop(db: Database, name: string): Promise<void> 
   for (const statement of [...numbersTable, ...readShopStatements(name, "shop.sql")]) await db.execute(statement)
 }
 
-/** Gives the tables what the declaration of this process asks for. */
-export async function declareShop(db: Database, log: (line: string) => void): Promise<void> {
-  for (const statement of listShopDdl(shopLayout)) {
+/** Gives the tables what a declaration asks for. */
+export async function declareShop(db: Database, layout: ShopLayout, log: (line: string) => void): Promise<void> {
+  for (const statement of listShopDdl(layout)) {
     log(`${statement};`)
     await db.execute(statement)
   }

@@ -4,7 +4,6 @@ import { explainDatabaseError } from "../../shared/database/explain-database-err
 import { describeError } from "../../shared/errors.ts"
 import { listenForStop } from "../local/listen-for-stop.ts"
 import { type DemoOptions, readDemoOptions } from "./options.ts"
-import { realShopFile } from "./real-shops.ts"
 
 const exitCodes = { complete: 0, failed: 1, usage: 2 } as const
 // As a shell counts: 128 and the signal's number.
@@ -30,8 +29,6 @@ async function runCommand(args: string[]): Promise<number> {
     stopping.abort(why)
   })
   try {
-    // How the shop is read is decided when its tables are loaded.
-    if (options.shop !== undefined) process.env["SHOP_FILE"] = realShopFile(options.shop)
     // Only now: what it loads takes most of a second, and help needs none of it.
     const { runDemo } = await import("./run-demo.ts")
     const isComplete = await runDemo(options, process.stdout, stopping.signal)

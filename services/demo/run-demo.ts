@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { readShopFile } from "../../schemas/database/read-shop-file.ts"
 import { formatJson } from "../../schemas/json.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
 import { type Database, openDatabase } from "../../shared/database/open-database.ts"
@@ -101,7 +102,7 @@ async function runSteps(options: DemoOptions, stage: Stage): Promise<boolean> {
     )
   } else {
     await step(stage, `shop (tables and rows of test/shops/${shop})`, () => createRealShop(database.db, shop))
-    await step(stage, "what its declaration asks for", () => declareShop(database.db, log))
+    await step(stage, "what its declaration asks for", () => declareShop(database.db, layoutOf(options), log))
   }
   const isComplete = await computeDate(options, stage, cloud, database.db)
   if (options.keepRunning) await stayUp(cloud, output, signal)
@@ -115,6 +116,9 @@ async function stayUp({ page, env }: Cloud, output: LineOutput, signal: AbortSig
   writeLines(output, formatExports(env))
   if (!signal.aborted) await new Promise((stopped) => signal.addEventListener("abort", stopped, { once: true }))
 }
+
+/** How the shop is read. */
+const layoutOf = ({ shop }: DemoOptions) => readShopFile(shop && realShopFile(shop))
 
 function describeShop({ shop, users, purchases, date }: DemoOptions): string {
   if (shop !== undefined) return `The shop ${shop}, of which ${date} is asked for, in ${realShopTimeZone(shop)}.`
@@ -172,7 +176,7 @@ async function computeDate(options: DemoOptions, stage: Stage, cloud: Cloud, db:
     return false
   }
   const { verdict } = outcome
-  writeLines(output, renderVerdict(verdict))
+  writeLines(output, renderVerdict(verdict, layoutOf(options).scale))
   if (options.kill > 0) writeLines(output, [describeKills(killing.summary())])
   writeLines(output, await showSlowestShards(bucket, verdict.runId, { log, signal }))
   const sample = await (options.shop === undefined ? showRevenue(db, options.date) : showTruth(db, options.shop))

@@ -3,7 +3,7 @@ import type { Bucket } from "@google-cloud/storage"
 import { and, asc, desc, eq, inArray, sql } from "drizzle-orm"
 import pMap from "p-map"
 import { revenue } from "../../schemas/database/revenue.ts"
-import { purchases } from "../../schemas/database/shop.ts"
+import { plainShop } from "../../schemas/database/shop.ts"
 import { type Manifest, ManifestSchema } from "../../schemas/documents/manifest_pb.ts"
 import { parseDocument } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database/open-database.ts"
@@ -66,6 +66,8 @@ export async function showRevenue(db: Database, date: string): Promise<{ lines: 
   const least = await db.select().from(revenue).where(ofDate).orderBy(asc(revenue.amountCents)).limit(2)
   const rows = [...new Map([...most, ...least.toReversed()].map((row) => [row.userId, row])).values()]
   if (rows.length === 0) return { lines: [`the view revenue shows nothing of ${date}`], agrees: true }
+  const { layout, sources } = plainShop
+  const { table: purchases } = sources[0]
   const ids = rows.map((row) => row.userId)
   const sums = await db
     .select({
@@ -84,9 +86,9 @@ export async function showRevenue(db: Database, date: string): Promise<{ lines: 
     agrees &&= same
     return [
       String(row.userId),
-      formatAmount(row.amountCents),
+      formatAmount(row.amountCents, layout.scale),
       formatCount(row.purchases),
-      formatAmount(sum?.amountCents ?? "0"),
+      formatAmount(sum?.amountCents ?? "0", layout.scale),
       formatCount(BigInt(sum?.count ?? 0)),
       same ? "the same" : "DIFFERENT",
     ]

@@ -1,3 +1,4 @@
+import type { Shop } from "../../schemas/database/shop.ts"
 import type { RowTotals } from "../../shared/day/revenue-rows.ts"
 import { addTotals, noTotals, parseTotals, type Totals } from "../../shared/day/totals.ts"
 import type { Range } from "../../shared/range.ts"
@@ -16,13 +17,14 @@ export interface Seen {
 }
 
 /** Adds evidence up as it goes by: `seen` is whole once all of its shards have been iterated. */
-export function addUpEvidence(evidence: Evidence): { seen: Seen; evidence: Evidence } {
+export function addUpEvidence({ layout }: Shop, evidence: Evidence): { seen: Seen; evidence: Evidence } {
+  const none = noTotals(layout)
   const seen: Seen = {
     ranges: [],
     rows: [],
-    manifests: { rows: 0n, totals: noTotals },
-    revenue: { rows: 0n, totals: noTotals, largestCents: 0n },
-    source: noTotals,
+    manifests: { rows: 0n, totals: none },
+    revenue: { rows: 0n, totals: none, largestCents: 0n },
+    source: none,
     guests: evidence.guests,
   }
   async function* shards() {

@@ -1,7 +1,9 @@
 import { create } from "@bufbuild/protobuf"
+import type { Shop } from "../../schemas/database/shop.ts"
 import {
   Audit_DriftedShardSchema,
   Audit_PartSchema,
+  type Audit_Totals,
   Audit_TotalsSchema,
   Audit_UserChangeSchema,
   type Audit as AuditDocument,
@@ -25,7 +27,7 @@ import { beginAudit } from "../../shared/ledger/begin-audit.ts"
 import { endAudit } from "../../shared/ledger/end-audit.ts"
 import { countErasedRows } from "../../shared/ledger/erasures.ts"
 import type { Audit } from "../../shared/ledger/find-audits.ts"
-import { findRun, type Run } from "../../shared/ledger/find-runs.ts"
+import { findRun, type ShopRun } from "../../shared/ledger/find-runs.ts"
 import { listShards, type Shard } from "../../shared/ledger/find-shards.ts"
 import { saveAudit } from "../../shared/ledger/save-audit.ts"
 import { shardRange } from "../../shared/ledger/shard-range.ts"
@@ -35,7 +37,8 @@ import { sumSource } from "./sum-source.ts"
 export interface AuditContext {
   db: Database
   /** Where the shop is read; the database itself unless the shop is elsewhere. */
-  source: Database
+  shopDb: Database
+  shop: Shop
 }
 
 /** How far an audit was brought: to its end, to where it had to stop, or to where somebody else has got further. */
@@ -59,15 +62,16 @@ export async function auditDay(
   isRepaired: boolean,
   mayGoOn: () => boolean,
 ): Promise<AuditOutcome> {
-  const { db } = context
+  const { db, shop } = context
   let audit: Audit | undefined = waiting
   if (audit.state === "waiting") audit = await beginAudit(db, audit)
   if (!audit) return "ended"
-  const run = await findRun(db, audit.runId ?? "")
-  if (!run)
+  const found = await findRun(db, audit.runId ?? "")
+  if (!found)
     throw new PermanentError(`the ledger has no run ${audit.runId} any more: start the date ${audit.revenueDate} anew`)
+  const run = { ...found, shop }
   const shards = await listShards(db, run.runId)
-  let document = audit.document ? parseDocument(AuditSchema, audit.document) : beginDocument(audit)
+  let document = audit.document ? parseDocument(AuditSchema, audit.document) : beginDocument(shop, audit)
   while (audit.nextShard < shards.length) {
     if (!mayGoOn()) return "stopped"
     const batch = shards.slice(audit.nextShard, audit.nextShard + SHARDS_PER_BATCH)
@@ -81,7 +85,7 @@ export async function auditDay(
   const isEnded = await endAudit(db, audit, {
     isDrifted: drifted.length > 0,
     isRepaired,
-    source: { users: source?.rows, ...totalsFields(parseTotals(source)) },
+    source: { users: source?.rows, ...totalsFields(readTotals(shop, source)) },
     compose: (state, auditedAt) =>
       formatJson(
         AuditSchema,
@@ -92,8 +96,8 @@ export async function auditDay(
   return isEnded ? "ended" : "overtaken"
 }
 
-function beginDocument(audit: Audit): AuditDocument {
-  const nothing = { rows: 0n, ...totalsFields(noTotals) }
+function beginDocument({ layout }: Shop, audit: Audit): AuditDocument {
+  const nothing = { rows: 0n, ...totalsFields(noTotals(layout)) }
   return create(AuditSchema, {
     auditId: audit.auditId,
     date: audit.revenueDate,
@@ -109,22 +113,23 @@ function beginDocument(audit: Audit): AuditDocument {
 
 /** The document with what some more shards add to it. */
 async function auditBatch(
-  { db, source }: AuditContext,
-  run: Run,
+  { db, shopDb }: AuditContext,
+  run: ShopRun,
   shards: Shard[],
   document: AuditDocument,
 ): Promise<AuditDocument> {
-  const ranges = shards.map(shardRange)
-  const [rows, shop] = await Promise.all([sumRows(db, run, ranges), readSource(() => sumSource(source, run, ranges))])
-  let revenue = { rows: document.revenue?.rows ?? 0n, totals: parseTotals(document.revenue) }
-  let sums = { rows: document.source?.rows ?? 0n, totals: parseTotals(document.source) }
+  const { userType } = run.shop.layout
+  const ranges = shards.map((shard) => shardRange(userType, shard))
+  const [rows, shop] = await Promise.all([sumRows(db, run, ranges), readSource(() => sumSource(shopDb, run, ranges))])
+  let revenue = { rows: document.revenue?.rows ?? 0n, totals: readTotals(run.shop, document.revenue) }
+  let sums = { rows: document.source?.rows ?? 0n, totals: readTotals(run.shop, document.source) }
   const drifted = [...document.drifted]
   let { usersDiffering } = document
   for (const [at, shard] of shards.entries()) {
     const [ours, theirs] = [rows[at], shop[at]]
     if (!ours || !theirs) throw new Error(`no totals of shard ${shard.shardIndex} of run ${run.runId}`)
     const isSame = ours.checksum === theirs.checksum && sameTotals(ours, theirs)
-    const found = isSame ? undefined : await examineRange(db, source, run, shardRange(shard))
+    const found = isSame ? undefined : await examineRange(db, shopDb, run, shardRange(userType, shard))
     // Nobody differs when it is looked at closely: the shop is as it was again.
     if (found && found.usersDiffering > 0n) {
       usersDiffering += found.usersDiffering
@@ -142,6 +147,8 @@ async function auditBatch(
     drifted,
   })
 }
+
+const readTotals = ({ layout }: Shop, side: Audit_Totals | undefined) => (side ? parseTotals(side) : noTotals(layout))
 
 function toDocument({ rows, totals }: { rows: bigint; totals: Totals }) {
   const { parts, ...sums } = totalsFields(totals)

@@ -3,10 +3,10 @@ import type { Database } from "../../shared/database/open-database.ts"
 import { formatChange, listChanges } from "../../shared/day/list-changes.ts"
 import { type RowTotals, sumRows } from "../../shared/day/revenue-rows.ts"
 import { type ChangeTally, createTally } from "../../shared/day/tally-changes.ts"
-import { addTotals, noTotals } from "../../shared/day/totals.ts"
+import { addTotals, noTotals, type Totals } from "../../shared/day/totals.ts"
 import { changesPath } from "../../shared/documents/document-paths.ts"
 import { streamDocument } from "../../shared/documents/documents.ts"
-import type { Run } from "../../shared/ledger/find-runs.ts"
+import type { ShopRun } from "../../shared/ledger/find-runs.ts"
 import { findPublishedDay } from "../../shared/ledger/published-days.ts"
 import type { Range } from "../../shared/range.ts"
 import type { RetryOptions } from "../../shared/retry.ts"
@@ -30,7 +30,7 @@ export interface VersionChanges extends ChangeTally {
 export async function compareVersions(
   db: Database,
   bucket: Bucket,
-  run: Run,
+  run: ShopRun,
   { ranges, rows }: Pick<Seen, "ranges" | "rows">,
   options: RetryOptions,
 ): Promise<VersionChanges | undefined> {
@@ -49,8 +49,8 @@ export async function compareVersions(
     changed,
     removed,
     largest,
-    amountCentsBefore: addUp(oldTotals),
-    amountCentsAfter: addUp(rows),
+    amountCentsBefore: addUp(run, oldTotals),
+    amountCentsAfter: addUp(run, rows),
     document: written && `gs://${bucket.name}/${written.path}`,
   }
 }
@@ -60,7 +60,7 @@ async function writeChanges(
   db: Database,
   bucket: Bucket,
   path: string,
-  run: Run,
+  run: ShopRun,
   shownVersion: number,
   ranges: Range[],
   options: RetryOptions,
@@ -70,7 +70,7 @@ async function writeChanges(
     // Each try writes, and counts, from the beginning.
     tally = createTally()
     const versions = { before: shownVersion, after: run.version }
-    for await (const change of listChanges(db, run.revenueDate, versions, ranges)) {
+    for await (const change of listChanges(db, run.shop, run.revenueDate, versions, ranges)) {
       tally.add(change)
       yield `${formatChange(change)}\n`
     }
@@ -83,6 +83,6 @@ function isSame(a: RowTotals | undefined, b: RowTotals | undefined): boolean {
   return a?.rows === b?.rows && a?.purchases === b?.purchases && a?.checksum === b?.checksum
 }
 
-function addUp(totals: RowTotals[]): bigint | undefined {
-  return totals.reduce(addTotals, noTotals).amountCents
+function addUp({ shop }: ShopRun, totals: RowTotals[]): bigint | undefined {
+  return totals.reduce<Totals>(addTotals, noTotals(shop.layout)).amountCents
 }

@@ -1,5 +1,5 @@
 import type { MessageInitShape } from "@bufbuild/protobuf"
-import { shopLayout } from "../../schemas/database/shop.ts"
+import type { Shop } from "../../schemas/database/shop.ts"
 import {
   type Verdict,
   type Verdict_Amount,
@@ -13,7 +13,7 @@ import { RerunRequestSchema } from "../../schemas/messages/rerun_request_pb.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
 import type { RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
 import { changeFields, noTotals, totalsFields } from "../../shared/day/totals.ts"
-import type { Run } from "../../shared/ledger/find-runs.ts"
+import type { Run, ShopRun } from "../../shared/ledger/find-runs.ts"
 import { type Asker, askerFields } from "../../shared/messages/asker.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import type { Seen } from "./add-up-evidence.ts"
@@ -36,7 +36,7 @@ export function stateOf({ findings, objections }: Verification): "complete" | "i
 
 /** The verdict document, JSON: the decision with its evidence. `faultsDocument` is where faults are that it cannot name. */
 export function composeVerdict(
-  run: Run,
+  run: ShopRun,
   request: Asker & { requestId: string },
   verification: Verification,
   decidedAt: Date,
@@ -58,7 +58,7 @@ export function composeVerdict(
       ...(state === "incomplete" ? { reason: describeFindings(findings), retry: composeRetry(run, findings) } : {}),
       ...(state === "held" ? { reason: describeObjections(objections) } : {}),
       checks: objections,
-      ...(seen ? composeTotals(seen) : { ...nothingSeen, shards: run.shardCount ?? 0 }),
+      ...(seen ? composeTotals(seen) : { ...nothingSeen(run.shop), shards: run.shardCount ?? 0 }),
       faults: findings.slice(0, FAULTS_MAX).map(toFault),
       ...(faultsDocument === undefined ? {} : { faultsInAll: BigInt(findings.length), faultsDocument }),
       ...(changes ? { changes: toChanges(changes) } : {}),
@@ -69,7 +69,7 @@ export function composeVerdict(
 }
 
 /** The verdict document of a run that somebody gave up, JSON. */
-export function composeCancelled(run: Run, request: Asker & { requestId: string }, decidedAt: Date): string {
+export function composeCancelled(run: ShopRun, request: Asker & { requestId: string }, decidedAt: Date): string {
   const who = request.askedBy === null ? "" : ` by ${request.askedBy}`
   const why = request.note === null ? "" : `: ${request.note}`
   return formatJson(
@@ -84,17 +84,18 @@ export function composeCancelled(run: Run, request: Asker & { requestId: string 
       ...askerFields(request),
       decidedAt: decidedAt.toISOString(),
       reason: `cancelled while it was ${run.state}${who}${why}`,
-      ...nothingSeen,
+      ...nothingSeen(run.shop),
       shards: run.shardCount ?? 0,
     },
     2,
   )
 }
 
-const none = { rows: 0n, ...totalsFields(noTotals) }
-
 /** Of a run that was not verified: whoever reads a verdict, also an older version, wants its totals. */
-const nothingSeen = { manifests: none, revenue: none, source: none, guests: none }
+function nothingSeen({ layout }: Shop) {
+  const none = { rows: 0n, ...totalsFields(noTotals(layout)) }
+  return { manifests: none, revenue: none, source: none, guests: none }
+}
 
 /** What each of the four sides adds up to. */
 function composeTotals({ ranges, manifests, revenue, source, guests }: Seen) {
@@ -109,6 +110,7 @@ function composeTotals({ ranges, manifests, revenue, source, guests }: Seen) {
 
 /** The message of a verdict document, which is at `document`, if the bucket took it. */
 export function composeMessage(
+  shop: Shop,
   verdict: Verdict,
   document: string | undefined,
 ): MessageInitShape<typeof RunVerdictSchema> {
@@ -135,7 +137,7 @@ export function composeMessage(
     corrupt: indexesOf("corrupt"),
     drifted: indexesOf("drifted"),
     ...(verdict.retry ? { retry: { topic: verdict.retry.topic, data: verdict.retry.data } } : {}),
-    ...(verdict.changes ? { changes: toMessageChanges(verdict.changes) } : {}),
+    ...(verdict.changes ? { changes: toMessageChanges(shop, verdict.changes) } : {}),
     ...(verdict.verifyingAt === undefined ? {} : { verifyingAt: verdict.verifyingAt }),
     ...(verdict.askedBy === undefined ? {} : { askedBy: verdict.askedBy }),
     ...(verdict.via === undefined ? {} : { via: verdict.via }),
@@ -168,14 +170,13 @@ function toChanges({ document, amountCentsBefore, amountCentsAfter, ...changes }
 }
 
 /** A user of a message: as a 64-bit integer where it is one. */
-function userFields(userId: string) {
-  const { kind } = shopLayout.userType
-  const isInt64 = kind === "integer" && BigInt.asIntN(64, BigInt(userId)) === BigInt(userId)
+function userFields({ layout }: Shop, userId: string) {
+  const isInt64 = layout.userType.kind === "integer" && BigInt.asIntN(64, BigInt(userId)) === BigInt(userId)
   return isInt64 ? { userId: BigInt(userId) } : { userKey: userId }
 }
 
 /** The same fields; of another type, as each contract is a file of its own. */
-function toMessageChanges(changes: Verdict_Changes) {
+function toMessageChanges(shop: Shop, changes: Verdict_Changes) {
   const {
     fromVersion,
     added,
@@ -194,7 +195,7 @@ function toMessageChanges(changes: Verdict_Changes) {
     amountCentsBefore,
     amountCentsAfter,
     largest: largest.map(({ userId, currency, before, after }) => ({
-      ...userFields(userId),
+      ...userFields(shop, userId),
       ...(currency === undefined ? {} : { currency }),
       ...(before ? { before: toAmount(before) } : {}),
       ...(after ? { after: toAmount(after) } : {}),

@@ -16,12 +16,14 @@ import {
   sourceSettings,
   telemetrySettings,
 } from "../../shared/config/settings.ts"
+import { shopSettings } from "../../shared/config/shop-settings.ts"
 
 export function readFinalizerConfig(env: NodeJS.ProcessEnv) {
   return readConfig(
     {
       ...databaseSettings,
       ...sourceSettings,
+      ...shopSettings,
       ...googleSettings,
       ...bucketSettings,
       ...jobSettings,

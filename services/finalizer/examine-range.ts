@@ -21,12 +21,12 @@ const USERS_NAMED_MAX = 20
 /** Looks at each user of a range, in Revenue and in the shop as it is now. */
 export async function examineRange(
   db: Database,
-  source: Database,
+  shopDb: Database,
   run: RevenueVersion & ShopDay,
   range: Range,
 ): Promise<Examination> {
   const found: Examination = { usersDiffering: 0n, usersMore: 0n, users: [] }
-  const readShop = readShopTotals(source, run)
+  const readShop = readShopTotals(shopDb, run)
   // What the shop fails with must be told from what the database fails with.
   const readAfter = (of: Range, limit: number) => readSource(() => readShop(of, limit))
   for await (const change of compareTotals(readRowTotals(db, run), readAfter, range)) {

@@ -9,7 +9,7 @@ import { markAnnounced } from "../../shared/ledger/announce-run.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
 import { decideRun } from "../../shared/ledger/decide-run.ts"
 import { findDispatch } from "../../shared/ledger/find-dispatches.ts"
-import { findRun, isOfBackfill, type Run } from "../../shared/ledger/find-runs.ts"
+import { findRun, isOfBackfill, type Run, type ShopRun } from "../../shared/ledger/find-runs.ts"
 import { type Asker, nobody } from "../../shared/messages/asker.ts"
 import { deleteRunSubscription } from "../../shared/messages/run-subscription.ts"
 import { sendVerdict } from "../../shared/messages/send-verdict.ts"
@@ -58,8 +58,9 @@ async function finalize(context: FinalizeContext, runId: string): Promise<void> 
 }
 
 async function decide(context: FinalizeContext, runId: string): Promise<void> {
-  const run = await findRun(context.db, runId)
-  if (run?.state !== "verifying") return
+  const found = await findRun(context.db, runId)
+  if (found?.state !== "verifying") return
+  const run = { ...found, shop: context.shop }
   const dispatch = await findDispatch(context.db, runId, run.dispatch)
   noteFields({ dispatch: run.dispatch })
   const verification = await verifyRun(context, run)
@@ -77,7 +78,7 @@ async function decide(context: FinalizeContext, runId: string): Promise<void> {
 /** Decides by what verification came to, if nobody else has. */
 async function record(
   context: FinalizeContext,
-  run: Run,
+  run: ShopRun,
   request: Asker & { requestId: string },
   verification: Verification,
 ): Promise<void> {
@@ -110,7 +111,7 @@ export async function announceVerdict(context: FinalizeContext, runId: string): 
   const written = await writeVerdict(context, run, run.verdict, verdict)
   if (written === "superseded") return
   if (run.state !== "incomplete") await deleteRunSubscription(context.pubsub, runId)
-  const message = composeMessage(verdict, written && `gs://${context.bucket.name}/${written.path}`)
+  const message = composeMessage(context.shop, verdict, written && `gs://${context.bucket.name}/${written.path}`)
   await inSpan("send run-verdicts", {}, () => sendVerdict(context.verdicts, message), { kind: "producer" })
   if (await markAnnounced(context.db, run)) await recordNumbers(context, run, verdict)
   if (run.state === "complete") await context.sendDayChanges()

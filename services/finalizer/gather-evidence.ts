@@ -8,7 +8,7 @@ import { type RowTotals, sumRows } from "../../shared/day/revenue-rows.ts"
 import type { Totals } from "../../shared/day/totals.ts"
 import { planPath } from "../../shared/documents/document-paths.ts"
 import { readDocument } from "../../shared/documents/documents.ts"
-import type { Run } from "../../shared/ledger/find-runs.ts"
+import type { ShopRun } from "../../shared/ledger/find-runs.ts"
 import { countShards, listShardsFrom, type Shard } from "../../shared/ledger/find-shards.ts"
 import { shardRange } from "../../shared/ledger/shard-range.ts"
 import { parseRange, type Range } from "../../shared/range.ts"
@@ -55,9 +55,9 @@ const SHARDS_PER_PIECE = 1_000
  */
 export async function gatherEvidence(
   db: Database,
-  source: Database,
+  shopDb: Database,
   bucket: Bucket,
-  run: Run,
+  run: ShopRun,
   options: RetryOptions,
 ): Promise<Evidence> {
   const listing = listManifests(bucket, run, options)
@@ -65,8 +65,8 @@ export async function gatherEvidence(
     readPlan(bucket, run, options),
     listing,
     countShards(db, run.runId),
-    readSource(() => sumGuests(source, run)),
-    gatherPiece(db, source, bucket, run, 0, listing, options),
+    readSource(() => sumGuests(shopDb, run)),
+    gatherPiece(db, shopDb, bucket, run, 0, listing, options),
   ])
   async function* pieces() {
     let piece = first
@@ -74,7 +74,7 @@ export async function gatherEvidence(
       yield piece
       const last = piece.at(-1)?.shard.shardIndex
       if (last === undefined || piece.length < SHARDS_PER_PIECE) return
-      piece = await gatherPiece(db, source, bucket, run, last + 1, listing, options)
+      piece = await gatherPiece(db, shopDb, bucket, run, last + 1, listing, options)
     }
   }
   return {
@@ -88,19 +88,19 @@ export async function gatherEvidence(
 /** Looks at some shards from an index on. */
 async function gatherPiece(
   db: Database,
-  source: Database,
+  shopDb: Database,
   bucket: Bucket,
-  run: Run,
+  run: ShopRun,
   from: number,
   listing: Promise<ListedManifests>,
   options: RetryOptions,
 ): Promise<ShardEvidence[]> {
   const shards = await listShardsFrom(db, run.runId, from, SHARDS_PER_PIECE)
-  const ranges = shards.map(shardRange)
+  const ranges = shards.map((shard) => shardRange(run.shop.layout.userType, shard))
   const [manifests, rows, shop] = await Promise.all([
     listing.then((listed) => readManifests(bucket, run, shards, listed, options)),
     sumRows(db, run, ranges),
-    readSource(() => sumSource(source, run, ranges)),
+    readSource(() => sumSource(shopDb, run, ranges)),
   ])
   return shards.map((shard, at) => ({
     shard,
@@ -117,13 +117,13 @@ function present<T>(value: T | undefined): T {
   return value
 }
 
-async function readPlan(bucket: Bucket, run: Run, options: RetryOptions): Promise<Plan | string> {
+async function readPlan(bucket: Bucket, run: ShopRun, options: RetryOptions): Promise<Plan | string> {
   const path = planPath(run.runId)
   const text = await readDocument(bucket, path, options)
   if (text === undefined) return `${path} is not there`
   try {
     const plan = parseDocument(PlanSchema, text)
-    plan.shards.forEach(parseRange)
+    for (const fields of plan.shards) parseRange(run.shop.layout.userType, fields)
     return plan
   } catch (error) {
     if (error instanceof MalformedError || error instanceof RangeError) return `${path}: ${error.message}`

@@ -4,7 +4,7 @@ import type { Plan } from "../../schemas/documents/plan_pb.ts"
 import type { UserChange } from "../../shared/day/compare-totals.ts"
 import type { RowTotals } from "../../shared/day/revenue-rows.ts"
 import { parseTotals, sameTotals, type Totals } from "../../shared/day/totals.ts"
-import type { Run } from "../../shared/ledger/find-runs.ts"
+import type { Run, ShopRun } from "../../shared/ledger/find-runs.ts"
 import type { Shard } from "../../shared/ledger/find-shards.ts"
 import { findGap, formatRange, isRange, parseRange, type Range } from "../../shared/range.ts"
 import type { Evidence, ShardEvidence } from "./gather-evidence.ts"
@@ -27,7 +27,7 @@ export interface Finding {
  * Compares what was promised with what is there, and names every shard that falls short, in the order of the indexes:
  * at most one finding each, the first of missing, failed, corrupt, drifted. No finding at all is a complete run.
  */
-export async function judgeRun(run: Run, evidence: Evidence): Promise<Finding[]> {
+export async function judgeRun(run: ShopRun, evidence: Evidence): Promise<Finding[]> {
   const { plan } = evidence
   const findings: Finding[] = []
   let count = 0
@@ -59,7 +59,7 @@ function judgeDispatch(error: string): Finding {
 }
 
 /** The plan must tile the id space, and the ledger must be that plan. */
-function judgePlan(run: Run, plan: Plan | string, count: number, differing: Shard | undefined): Finding[] {
+function judgePlan(run: ShopRun, plan: Plan | string, count: number, differing: Shard | undefined): Finding[] {
   if (typeof plan === "string") return [{ kind: "corrupt", reason: plan }]
   const findings: Finding[] = []
   const say = (reason: string) => findings.push({ kind: "corrupt", reason })
@@ -70,7 +70,7 @@ function judgePlan(run: Run, plan: Plan | string, count: number, differing: Shar
     say("its checksums are made by other multipliers than the plan's")
   }
   if (plan.runId !== run.runId) say(`plan.json is of run ${plan.runId}`)
-  const gap = findGap(plan.shards.map(parseRange))
+  const gap = findGap(plan.shards.map((fields) => parseRange(run.shop.layout.userType, fields)))
   if (gap) say(`the plan does not cover every user once: shard ${gap.index}: ${gap.reason}`)
   if (plan.shards.length !== count) say(`the plan has ${plan.shards.length} shards and the ledger ${count}`)
   if (differing) say(`shard ${differing.shardIndex} has another range in the ledger than in the plan`)

@@ -1,6 +1,6 @@
 import type { Database } from "../../shared/database/open-database.ts"
 import type { Spent, UserChange } from "../../shared/day/compare-totals.ts"
-import type { Run } from "../../shared/ledger/find-runs.ts"
+import type { ShopRun } from "../../shared/ledger/find-runs.ts"
 import type { Range } from "../../shared/range.ts"
 import { examineRange } from "./examine-range.ts"
 import type { Finding } from "./judge-run.ts"
@@ -14,8 +14,8 @@ const SHARDS_EXAMINED_MAX = 100
 /** Says of each drifted shard which users differ, in its reason and by themselves. `ranges` are those of all shards. */
 export async function nameUsers(
   db: Database,
-  source: Database,
-  run: Run,
+  shopDb: Database,
+  run: ShopRun,
   ranges: Range[],
   findings: Finding[],
 ): Promise<Finding[]> {
@@ -24,13 +24,13 @@ export async function nameUsers(
   for (const finding of findings) {
     const range = finding.index === undefined ? undefined : ranges[finding.index]
     const isExamined = finding.kind === "drifted" && range && examined++ < SHARDS_EXAMINED_MAX
-    named.push(isExamined ? { ...finding, ...(await examineShard(db, source, run, range, finding.reason)) } : finding)
+    named.push(isExamined ? { ...finding, ...(await examineShard(db, shopDb, run, range, finding.reason)) } : finding)
   }
   return named
 }
 
-async function examineShard(db: Database, source: Database, run: Run, range: Range, reason: string) {
-  const { usersDiffering, users } = await examineRange(db, source, run, range)
+async function examineShard(db: Database, shopDb: Database, run: ShopRun, range: Range, reason: string) {
+  const { usersDiffering, users } = await examineRange(db, shopDb, run, range)
   return { reason: `${reason}; ${describeUsers(users, usersDiffering)}`, usersDiffering, users }
 }
 

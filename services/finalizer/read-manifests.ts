@@ -1,12 +1,13 @@
 import type { Bucket } from "@google-cloud/storage"
 import pMap from "p-map"
+import type { Shop } from "../../schemas/database/shop.ts"
 import { type Manifest, ManifestSchema } from "../../schemas/documents/manifest_pb.ts"
 import { MalformedError, parseDocument } from "../../schemas/json.ts"
 import { parseTotals } from "../../shared/day/totals.ts"
 import { composeManifest, formatManifest } from "../../shared/documents/compose-manifest.ts"
 import { manifestFolder } from "../../shared/documents/document-paths.ts"
 import { eachDocument, holdsText, type ListedDocument, readDocument } from "../../shared/documents/documents.ts"
-import type { Run } from "../../shared/ledger/find-runs.ts"
+import type { Run, ShopRun } from "../../shared/ledger/find-runs.ts"
 import type { Shard } from "../../shared/ledger/find-shards.ts"
 import { parseRange } from "../../shared/range.ts"
 import type { RetryOptions } from "../../shared/retry.ts"
@@ -44,7 +45,7 @@ export async function listManifests(bucket: Bucket, run: Run, options: RetryOpti
  */
 export async function readManifests(
   bucket: Bucket,
-  run: Run,
+  run: ShopRun,
   shards: Shard[],
   { byIndex, later }: ListedManifests,
   options: RetryOptions,
@@ -57,7 +58,7 @@ export async function readManifests(
       if (!listed || manifests.has(index)) continue
       const expected = composeManifest(run, shard)
       const isExpected = holdsText(listed, formatManifest(expected))
-      const manifest = isExpected ? expected : await read(bucket, listed.path, options)
+      const manifest = isExpected ? expected : await read(bucket, run.shop, listed.path, options)
       if (manifest !== undefined) manifests.set(index, manifest)
     }
   }
@@ -69,15 +70,20 @@ export async function readManifests(
   return manifests
 }
 
-async function read(bucket: Bucket, path: string, options: RetryOptions): Promise<Manifest | string | undefined> {
+async function read(
+  bucket: Bucket,
+  shop: Shop,
+  path: string,
+  options: RetryOptions,
+): Promise<Manifest | string | undefined> {
   const text = await readDocument(bucket, path, options)
-  return text === undefined ? undefined : parseManifest(text)
+  return text === undefined ? undefined : parseManifest(shop, text)
 }
 
-function parseManifest(text: string): Manifest | string {
+function parseManifest({ layout }: Shop, text: string): Manifest | string {
   try {
     const manifest = parseDocument(ManifestSchema, text)
-    parseRange(manifest)
+    parseRange(layout.userType, manifest)
     parseTotals(manifest)
     BigInt(manifest.checksum)
     return manifest

@@ -1,7 +1,7 @@
 import { type SQL, sql } from "drizzle-orm"
 import pMap from "p-map"
 import type { AccessPath } from "../../schemas/database/ledger.ts"
-import { shopSources } from "../../schemas/database/shop.ts"
+import type { Shop } from "../../schemas/database/shop.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { type ArmRow, STATEMENTS_AT_ONCE, selectEach } from "../../shared/database/select-each.ts"
 import { checksumOfPurchases, type Multipliers, parseMultipliers } from "../../shared/day/checksum.ts"
@@ -30,17 +30,17 @@ type SumRanges = (db: Database, day: ShopDay, ranges: Range[], multipliers: Mult
 const sumByPath: Record<AccessPath, SumRanges> = {
   "day-slice": async (db, day, ranges, multipliers) => {
     const select = (range: Range, arm: number) => selectTotals(day, inSlice(day, range), arm, { multipliers, range })
-    return (await selectEach<CheckedRow>(db, ranges, select)).map(toCheckedTotals)
+    return (await selectEach<CheckedRow>(db, ranges, select)).map((rows) => toCheckedTotals(day.shop, rows))
   },
   "user-batches": (db, day, ranges, multipliers) =>
     pMap(ranges, (range) => sumFilters(db, day, range, multipliers), { concurrency: STATEMENTS_AT_ONCE }),
 }
 
 async function sumFilters(db: Database, day: ShopDay, range: Range, multipliers: Multipliers): Promise<CheckedTotals> {
-  let sum: CheckedTotals = { ...noTotals, checksum: 0n }
+  let sum: CheckedTotals = { ...noTotals(day.shop.layout), checksum: 0n }
   for await (const filter of listFilters(db, day, range)) {
     const rows = allRows<CheckedRow>(await db.execute(selectTotals(day, filter, 0, { multipliers, range })))
-    const totals = toCheckedTotals(rows)
+    const totals = toCheckedTotals(day.shop, rows)
     sum = { ...addTotals(sum, totals), checksum: sum.checksum + totals.checksum }
   }
   return sum
@@ -48,7 +48,7 @@ async function sumFilters(db: Database, day: ShopDay, range: Range, multipliers:
 
 /** Counts and sums the purchases of a day that have no user. */
 export async function sumGuests(db: Database, day: ShopDay): Promise<Totals> {
-  return toTotals(allRows<PartRow>(await db.execute(selectTotals(day, guestsOf(day), 0))))
+  return toTotals(day.shop.layout, allRows<PartRow>(await db.execute(selectTotals(day, guestsOf(day), 0))))
 }
 
 interface CheckedRow extends ArmRow, PartRow {
@@ -63,7 +63,7 @@ interface Checked {
 
 /** A row of each source, and of each currency in it. Guests have no row to be compared with, and so no checksum. */
 function selectTotals(day: ShopDay, filter: DayFilter, arm: number, checked?: Checked): SQL {
-  const arms = shopSources.map((source) => {
+  const arms = day.shop.sources.map((source) => {
     const { table, currency, measures } = source
     const sums = selectPart({ currency, purchases: countOf(source), amount: sql`${table.amountCents}`, measures })
     const checksum = checked
@@ -75,6 +75,6 @@ function selectTotals(day: ShopDay, filter: DayFilter, arm: number, checked?: Ch
   return sql.join(arms, sql` UNION ALL `)
 }
 
-function toCheckedTotals(rows: CheckedRow[]): CheckedTotals {
-  return { ...toTotals(rows), checksum: rows.reduce((sum, row) => sum + BigInt(row.checksum), 0n) }
+function toCheckedTotals({ layout }: Shop, rows: CheckedRow[]): CheckedTotals {
+  return { ...toTotals(layout, rows), checksum: rows.reduce((sum, row) => sum + BigInt(row.checksum), 0n) }
 }

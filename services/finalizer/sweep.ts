@@ -195,7 +195,7 @@ async function pruneVersions(context: SweepContext): Promise<void> {
   for (const run of await listPrunableRuns(context.db, context.versionsKept)) {
     for (;;) {
       if (deletes++ >= DELETES_PER_SWEEP_MAX) return
-      if ((await deleteRows(context.db, run, ROWS_PER_DELETE)) < ROWS_PER_DELETE) break
+      if ((await deleteRows(context.db, { ...run, shop: context.shop }, ROWS_PER_DELETE)) < ROWS_PER_DELETE) break
     }
     await markPruned(context.db, run.runId)
     context.log.info({ runId: run.runId, version: run.version }, "the rows of a version no longer shown are deleted")

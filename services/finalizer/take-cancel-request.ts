@@ -109,7 +109,8 @@ async function cancel(context: CancelContext, run: Run, message: PushMessage): P
   }
   const request = { requestId: message.id, ...readAsker(message.attributes) }
   // False: the run has changed since it was read. Delivered again, the message is judged anew.
-  if (!(await cancelRun(context.db, run, composeCancelled(run, request, context.now())))) {
+  const verdict = composeCancelled({ ...run, shop: context.shop }, request, context.now())
+  if (!(await cancelRun(context.db, run, verdict))) {
     throw new Error(`run ${run.runId} has changed while it was being cancelled`)
   }
   context.log.warn({ runId: run.runId, ...request }, "a run is cancelled")

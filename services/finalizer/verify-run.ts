@@ -1,7 +1,8 @@
 import type { Bucket } from "@google-cloud/storage"
+import type { Shop } from "../../schemas/database/shop.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { describeError } from "../../shared/errors.ts"
-import type { Run } from "../../shared/ledger/find-runs.ts"
+import type { ShopRun } from "../../shared/ledger/find-runs.ts"
 import type { Log } from "../../shared/telemetry/log.ts"
 import { inSpan } from "../../shared/telemetry/tracing.ts"
 import { isTransient } from "../../shared/transient.ts"
@@ -15,7 +16,8 @@ import { type Check, type Objection, runChecks } from "./run-checks.ts"
 export interface VerifyContext {
   db: Database
   /** Where the shop is read; the database itself unless the shop is elsewhere. */
-  source: Database
+  shopDb: Database
+  shop: Shop
   bucket: Bucket
   log: Log
   /** What is asked of a day before readers see it. */
@@ -45,15 +47,15 @@ export const LASTING_ERROR_MS_MAX = 5 * 60_000
  * for too long is incomplete, with the reason, so that its date is not locked for ever: five minutes for an error that is
  * not expected to pass, `verifyingMsMax` for any.
  */
-export async function verifyRun(context: VerifyContext, run: Run): Promise<Verification> {
-  const { db, source, bucket } = context
+export async function verifyRun(context: VerifyContext, run: ShopRun): Promise<Verification> {
+  const { db, shopDb, bucket } = context
   try {
     const { found, seen } = await inSpan("gather evidence", {}, async () => {
-      const gathered = await gatherEvidence(db, source, bucket, run, context)
-      const { evidence, seen: added } = addUpEvidence(gathered)
+      const gathered = await gatherEvidence(db, shopDb, bucket, run, context)
+      const { evidence, seen: added } = addUpEvidence(run.shop, gathered)
       return { found: await judgeRun(run, evidence), seen: added }
     })
-    const findings = await nameUsers(db, source, run, seen.ranges, found)
+    const findings = await nameUsers(db, shopDb, run, seen.ranges, found)
     // Before anything is decided: what readers saw until now is still there.
     const changes = findings.length > 0 ? undefined : await compareVersions(db, bucket, run, seen, context)
     const objections = findings.length > 0 ? [] : await runChecks(db, context.checks, run, seen.revenue)

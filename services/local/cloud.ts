@@ -2,7 +2,8 @@ import { mkdir } from "node:fs/promises"
 import { availableParallelism } from "node:os"
 import { join, resolve } from "node:path"
 import { fileURLToPath } from "node:url"
-import { readShopFile } from "../../schemas/database/read-shop-file.ts"
+import { readConfig } from "../../shared/config/read-config.ts"
+import { shopSettings } from "../../shared/config/shop-settings.ts"
 import { describeError } from "../../shared/errors.ts"
 import { buildServices } from "../build/build-services.ts"
 import { type OrphanGuard, startOrphanGuard } from "../emulators/processes/orphan-guard.ts"
@@ -295,7 +296,8 @@ async function startDatabase(options: CloudOptions, started: Started): Promise<s
     started.scratch = await createScratchDatabase(options.databaseUrl)
     url = started.scratch.url
   }
-  await migrateDatabase(url, {}, { layout: readShopFile(options.settings?.["SHOP_FILE"] ?? process.env["SHOP_FILE"]) })
+  const { SHOP_FILE: layout } = readConfig(shopSettings, { ...process.env, ...options.settings })
+  await migrateDatabase(url, {}, { layout })
   return url
 }
 

@@ -1,5 +1,6 @@
 import { readConfig } from "../../shared/config/read-config.ts"
 import { databaseSettings } from "../../shared/config/settings.ts"
+import { shopSettings } from "../../shared/config/shop-settings.ts"
 import { routeDatabase } from "../../shared/database/route-database.ts"
 import { ConfigurationError, describeError } from "../../shared/errors.ts"
 import { migrateDatabase } from "./migrate-database.ts"
@@ -22,8 +23,9 @@ if (import.meta.main) {
 
 async function main(): Promise<number> {
   try {
-    const route = await routeDatabase(readConfig(databaseSettings, process.env))
-    const applied = await migrateDatabase(route.url, route).finally(() => route.close())
+    const config = readConfig({ ...databaseSettings, ...shopSettings }, process.env)
+    const route = await routeDatabase(config)
+    const applied = await migrateDatabase(route.url, route, { layout: config.SHOP_FILE }).finally(() => route.close())
     for (const migration of applied) console.log(`applied ${migration}`)
     if (applied.length === 0) console.log("up to date")
     return 0

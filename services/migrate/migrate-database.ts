@@ -3,8 +3,7 @@ import { drizzle } from "drizzle-orm/mysql2"
 import { migrate } from "drizzle-orm/mysql2/migrator"
 import { type Connection, createConnection, type RowDataPacket } from "mysql2/promise"
 import { migrationsFolder } from "../../schemas/database/migrations-folder.ts"
-import { shopLayout } from "../../schemas/database/shop.ts"
-import type { ShopLayout } from "../../schemas/database/shop-layout.ts"
+import { plainLayout, type ShopLayout } from "../../schemas/database/shop-layout.ts"
 import { connectionOptions } from "../../shared/database/connection-options.ts"
 import { explainDatabaseError } from "../../shared/database/explain-database-error.ts"
 import { allRows, type Database, sessionSettings } from "../../shared/database/open-database.ts"
@@ -38,7 +37,7 @@ export interface MigrateOptions {
 export async function migrateDatabase(
   url: string,
   route: Pick<DatabaseRoute, "stream"> = {},
-  { tableWaitSeconds = TABLE_WAIT_SECONDS, layout = shopLayout }: MigrateOptions = {},
+  { tableWaitSeconds = TABLE_WAIT_SECONDS, layout = plainLayout }: MigrateOptions = {},
 ): Promise<string[]> {
   const connection = await connect(url, route, tableWaitSeconds)
   try {

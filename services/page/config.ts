@@ -10,6 +10,7 @@ import {
   logSettings,
   serverSettings,
 } from "../../shared/config/settings.ts"
+import { shopSettings } from "../../shared/config/shop-settings.ts"
 
 /** Who may look is asked wherever Pub/Sub is Google's: a page that asked nobody would show the shop's revenue to all. */
 export function readPageConfig(env: NodeJS.ProcessEnv) {
@@ -17,6 +18,7 @@ export function readPageConfig(env: NodeJS.ProcessEnv) {
   return readConfig(
     {
       ...databaseSettings,
+      ...shopSettings,
       ...googleSettings,
       ...bucketSettings,
       ...serverSettings,

@@ -23,15 +23,22 @@ export interface HeadlineFacts {
   timeZone: string
   /** HH:MM */
   deadline: string | undefined
+  /** How many decimals amounts have. */
+  scale: number
 }
 
-export function describeHeadline({ day, before, now, timeZone, deadline }: HeadlineFacts): Headline {
+export function describeHeadline({ day, before, now, timeZone, deadline, scale }: HeadlineFacts): Headline {
   const { date, shown } = day
   const dueAt = deadline === undefined ? undefined : instantOf(addDays(date, 1), deadline, timeZone)
   const name = formatDate(date)
   if (shown) {
     const { mood, verb } = describeShown(day)
-    return { date, mood, sentence: `${name} ${verb}.`, details: describeDetails(day, before, { timeZone, dueAt }) }
+    return {
+      date,
+      mood,
+      sentence: `${name} ${verb}.`,
+      details: describeDetails(day, before, { timeZone, dueAt, scale }),
+    }
   }
   const { mood, verb } = describeAbsent(day)
   const isLate = dueAt !== undefined && now >= dueAt
@@ -44,7 +51,7 @@ export function describeHeadline({ day, before, now, timeZone, deadline }: Headl
     sentence: `${name} ${verb}.`,
     details: [
       ...(due ? [due] : []),
-      ...(before ? [`${formatDate(addDays(date, -7))} had ${formatTotals(before)}.`] : []),
+      ...(before ? [`${formatDate(addDays(date, -7))} had ${formatTotals(before, scale)}.`] : []),
     ],
   }
 }
@@ -82,7 +89,7 @@ function describeAbsent({ state, newest }: Day): { mood: Headline["mood"]; verb:
 function describeDetails(
   { date, shown }: Day,
   before: DayTotals | undefined,
-  { timeZone, dueAt }: { timeZone: string; dueAt: Date | undefined },
+  { timeZone, dueAt, scale }: { timeZone: string; dueAt: Date | undefined; scale: number },
 ): string[] {
   if (!shown) return []
   const { totals, version, since } = shown
@@ -91,13 +98,13 @@ function describeDetails(
   if (!totals) return [at]
   const change = before && compare(totals, before)
   const weekBefore = before
-    ? [`${formatDate(addDays(date, -7))} had ${formatTotals(before)}${change ? ` (${change})` : ""}.`]
+    ? [`${formatDate(addDays(date, -7))} had ${formatTotals(before, scale)}${change ? ` (${change})` : ""}.`]
     : []
-  return [`${describeTotals(totals)}.`, at, ...weekBefore]
+  return [`${describeTotals(totals, scale)}.`, at, ...weekBefore]
 }
 
-function describeTotals(totals: DayTotals): string {
-  const purchases = `${formatTotals(totals)} in ${formatCount(totals.purchases)} purchases`
+function describeTotals(totals: DayTotals, scale: number): string {
+  const purchases = `${formatTotals(totals, scale)} in ${formatCount(totals.purchases)} purchases`
   return totals.users === undefined ? purchases : `${formatCount(totals.users)} users spent ${purchases}`
 }
 

@@ -29,7 +29,12 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
     log,
     port: config.PORT,
     host: config.HOST,
-    settings: { timeZone: config.REVENUE_TIME_ZONE, firstDate: config.FIRST_DATE, deadline: config.DEADLINE },
+    settings: {
+      timeZone: config.REVENUE_TIME_ZONE,
+      firstDate: config.FIRST_DATE,
+      deadline: config.DEADLINE,
+      scale: config.SHOP_FILE.scale,
+    },
     project: config.GOOGLE_CLOUD_PROJECT,
     databaseUrl: config.DATABASE_URL,
     localFolder: config.LOCAL_FOLDER,

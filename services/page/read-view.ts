@@ -18,6 +18,8 @@ export interface PageSettings {
   firstDate: string | undefined
   /** HH:MM */
   deadline: string | undefined
+  /** How many decimals amounts have. */
+  scale: number
 }
 
 /** A run at work as the page shows it. */
@@ -38,6 +40,8 @@ export interface BackfillAtWork {
 export interface View {
   now: Date
   timeZone: string
+  /** How many decimals amounts have. */
+  scale: number
   /** The first date that is known or wanted; undefined: there is none. */
   begun: string | undefined
   headline: Headline | undefined
@@ -76,7 +80,7 @@ export function checkEnded(date: string, last: string): string {
 
 /** A few statements, each by an index or of no more rows than there are days; how many runs there were is no matter. */
 export async function readView(db: Database, settings: PageSettings, chosen: Chosen, now: Date): Promise<View> {
-  const { timeZone, firstDate, deadline } = settings
+  const { timeZone, firstDate, deadline, scale } = settings
   const last = findYesterday(now, timeZone).date
   const [{ days, begun }, weekBefore, unfinished, backfills, pause] = await Promise.all([
     listWindow(db, settings, { from: addDays(last, 1 - WEEKS * 7), to: last }, now),
@@ -103,10 +107,11 @@ export async function readView(db: Database, settings: PageSettings, chosen: Cho
   return {
     now,
     timeZone,
+    scale,
     begun,
     headline:
       yesterday && (begun !== undefined || firstDate !== undefined)
-        ? describeHeadline({ day: yesterday, before: before.get(yesterday.date), now, timeZone, deadline })
+        ? describeHeadline({ day: yesterday, before: before.get(yesterday.date), now, timeZone, deadline, scale })
         : undefined,
     wants: listWants(known).slice(0, WANTS_MAX),
     atWork: await readAtWork(db, first),

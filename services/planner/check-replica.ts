@@ -2,11 +2,11 @@ import type { Database } from "../../shared/database/open-database.ts"
 import { readReplicaLag } from "../../shared/database/replica-lag.ts"
 
 /**
- * Throws if the source is a replica that has not got to the end of the day yet: a day planned, computed and verified
+ * Throws if the shop is read from a replica that has not got to the end of the day yet: a day planned, computed and verified
  * from it would be whole by all that can be seen there, and lack its last purchases. The request is delivered again.
  */
-export async function checkReplica(source: Database, day: { date: string; toAt: Date }, now: Date): Promise<void> {
-  const lag = await readReplicaLag(source)
+export async function checkReplica(shopDb: Database, day: { date: string; toAt: Date }, now: Date): Promise<void> {
+  const lag = await readReplicaLag(shopDb)
   if (lag.kind === "unknown") return
   if (lag.kind === "stopped") {
     throw new Error(

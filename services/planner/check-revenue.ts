@@ -1,5 +1,5 @@
 import { sql } from "drizzle-orm"
-import { shopLayout } from "../../schemas/database/shop.ts"
+import type { ShopLayout } from "../../schemas/database/shop-layout.ts"
 import { identityOfUser, type UserType } from "../../schemas/database/user-type.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { compareRevenue } from "../../shared/database/revenue-shape.ts"
@@ -9,16 +9,16 @@ import { PermanentError } from "../../shared/errors.ts"
  * Looks whether Revenue can hold what the shop declares, and whether both servers order its users alike. Throws a
  * PermanentError that says what to do.
  */
-export async function checkRevenue(db: Database, source: Database): Promise<void> {
-  const { statements } = await compareRevenue(db, shopLayout)
+export async function checkRevenue(db: Database, shopDb: Database, layout: ShopLayout): Promise<void> {
+  const { statements } = await compareRevenue(db, layout)
   if (statements.length > 0) {
     throw new PermanentError(
       `revenue_versions is not what SHOP_FILE declares: run \`npm run migrate\` with that SHOP_FILE, which does this, and start the date again: ${statements.join("; ")}`,
     )
   }
-  const { userType } = shopLayout
-  if (userType.kind !== "text" || source === db) return
-  const [ours, theirs] = await Promise.all([weighProbe(db, userType), weighProbe(source, userType)])
+  const { userType } = layout
+  if (userType.kind !== "text" || shopDb === db) return
+  const [ours, theirs] = await Promise.all([weighProbe(db, userType), weighProbe(shopDb, userType)])
   if (ours !== theirs) {
     throw new PermanentError(
       `the servers of Revenue and of the shop do not order texts of ${userType.collation} alike, so that users could not be compared: use servers of the same kind, or a column of a _bin collation`,

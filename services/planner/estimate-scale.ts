@@ -1,5 +1,4 @@
 import { sql } from "drizzle-orm"
-import { shopLayout } from "../../schemas/database/shop.ts"
 import type { UserId } from "../../schemas/database/user-type.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { explainSlices } from "../../shared/day/estimate-day.ts"
@@ -59,7 +58,7 @@ export async function findCountedMax(
 }
 
 async function halve(db: Database, day: ShopDay, slice: number, { range, last }: Stretch): Promise<Stretch[]> {
-  const [middle] = splitKeys(shopLayout.userType, range.from, last, 2)
+  const [middle] = splitKeys(day.shop.layout.userType, range.from, last, 2)
   if (middle === undefined) return []
   const halves = [
     { range: { from: range.from, to: middle }, last: middle },

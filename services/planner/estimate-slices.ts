@@ -1,4 +1,3 @@
-import { shopLayout } from "../../schemas/database/shop.ts"
 import type { UserId } from "../../schemas/database/user-type.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { estimateRanges } from "../../shared/day/estimate-day.ts"
@@ -86,7 +85,7 @@ export async function* estimateSlices(
 async function* cutRest(walk: Walk, { range, last, rows, depth }: Rest): AsyncGenerator<Part> {
   const { db, day, shardPurchases } = walk
   const partRows = shardPurchases / PARTS_PER_SHARD
-  const keys = splitKeys(shopLayout.userType, range.from, last, Math.ceil((rows / partRows) * SPARE_PARTS))
+  const keys = splitKeys(day.shop.layout.userType, range.from, last, Math.ceil((rows / partRows) * SPARE_PARTS))
   if (keys.length === 0 || depth > DEPTH_MAX) {
     yield* walkSlices(db, day, range, shardPurchases)
     return
@@ -130,7 +129,7 @@ async function cutPieces(
   last: UserId,
   rows: number,
 ): Promise<Part[]> {
-  const starts = [from, ...splitKeys(shopLayout.userType, from, last, PIECES_PER_PART)]
+  const starts = [from, ...splitKeys(day.shop.layout.userType, from, last, PIECES_PER_PART)]
   const ranges = starts.map((start, at) => ({ from: start, to: starts[at + 1] ?? to }))
   const estimates = await estimateRanges(db, day, ranges, countedMax)
   const sum = estimates.reduce((all, estimate) => all + estimate, 0)
@@ -162,7 +161,7 @@ async function isTrue(
   last: UserId,
   rows: number,
 ): Promise<boolean> {
-  const [end] = splitKeys(shopLayout.userType, from, last, Math.ceil(rows / SAMPLE_ROWS))
+  const [end] = splitKeys(day.shop.layout.userType, from, last, Math.ceil(rows / SAMPLE_ROWS))
   const sample = { from, to: end ?? to }
   const [count, [estimate = 0]] = await Promise.all([
     countRows(db, day, sample),

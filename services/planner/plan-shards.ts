@@ -1,4 +1,3 @@
-import { shopLayout } from "../../schemas/database/shop.ts"
 import { type Plan, PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { formatJson, parseDocument } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database/open-database.ts"
@@ -6,7 +5,7 @@ import { readSource } from "../../shared/day/read-source.ts"
 import { planPath } from "../../shared/documents/document-paths.ts"
 import { createDocument, readDocument } from "../../shared/documents/documents.ts"
 import { setMultipliers } from "../../shared/ledger/create-run.ts"
-import type { Run } from "../../shared/ledger/find-runs.ts"
+import type { Run, ShopRun } from "../../shared/ledger/find-runs.ts"
 import { listShards } from "../../shared/ledger/find-shards.ts"
 import { offerShards } from "../../shared/ledger/offer-shards.ts"
 import { openRun } from "../../shared/ledger/open-run.ts"
@@ -24,7 +23,7 @@ const OFFER_INTERVAL_MS = 100
 
 export interface PlanContext extends DispatchContext, SizeOptions {
   /** Where the shop is read; the database itself unless the shop is elsewhere. */
-  source: Database
+  shopDb: Database
   now(): Date
 }
 
@@ -35,14 +34,14 @@ export interface PlanContext extends DispatchContext, SizeOptions {
  * then the last shard offered and the run opened in one transaction.
  */
 export async function* planShards(context: PlanContext, begun: Run, tasksAtOnce: number): AsyncGenerator<Offer> {
-  const { db, bucket, source } = context
+  const { db, bucket, shop, shopDb } = context
   const path = planPath(begun.runId)
   const [text, known] = await Promise.all([readDocument(bucket, path, context), listShards(db, begun.runId)])
   if (known.length > 0) yield { shards: known, isWhole: false }
   const plan = text === undefined ? undefined : parseDocument(PlanSchema, text)
-  const run = plan && known.length === 0 ? await takeMultipliers(db, begun, plan) : begun
-  const shardPurchases = plan?.shardPurchases ?? (await readSource(() => sizeShards(source, run, tasksAtOnce, context)))
-  const ranges = known.map(shardRange)
+  const run = { ...(plan && known.length === 0 ? await takeMultipliers(db, begun, plan) : begun), shop }
+  const shardPurchases = plan?.shardPurchases ?? (await readSource(() => sizeShards(shopDb, run, tasksAtOnce, context)))
+  const ranges = known.map((shard) => shardRange(shop.layout.userType, shard))
   const rest = cutRest(context, run, ranges, shardPurchases, plan)
   for await (const cuts of gather(rest, { firstCount: tasksAtOnce + 1, intervalMs: OFFER_INTERVAL_MS })) {
     const firstIndex = ranges.length
@@ -80,7 +79,7 @@ function isChanged(run: Run): Error {
 /** What of the plan is not in the ledger yet, after the shards that are. The last has no upper bound. */
 async function* cutRest(
   context: PlanContext,
-  run: Run,
+  run: ShopRun,
   known: readonly Range[],
   shardPurchases: number,
   plan: Plan | undefined,
@@ -89,10 +88,10 @@ async function* cutRest(
   const from = known.at(-1)?.to
   if (plan) {
     // The plan is written: nothing else may be cut.
-    for (const fields of plan.shards.slice(index)) yield parseRange(fields)
+    for (const fields of plan.shards.slice(index)) yield parseRange(run.shop.layout.userType, fields)
   } else if (run.shardCount === null) {
     const options = { shardPurchases, from, shardsMax: context.shardsMax - index }
-    const walk = planRanges(context.source, run, options)
+    const walk = planRanges(context.shopDb, run, options)
     for (;;) {
       const next = await readSource(() => walk.next())
       if (next.done) return
@@ -104,7 +103,8 @@ async function* cutRest(
   }
 }
 
-function formatPlan(run: Run, ranges: Range[], shardPurchases: number, plannedAt: Date): string {
+function formatPlan(run: ShopRun, ranges: Range[], shardPurchases: number, plannedAt: Date): string {
+  const { fingerprint } = run.shop.layout
   return formatJson(
     PlanSchema,
     {
@@ -118,7 +118,7 @@ function formatPlan(run: Run, ranges: Range[], shardPurchases: number, plannedAt
       shards: ranges.map(rangeFields),
       plannedAt: plannedAt.toISOString(),
       read: { index: run.sourceIndex, way: run.accessPath },
-      ...(shopLayout.fingerprint === undefined ? {} : { declaration: shopLayout.fingerprint }),
+      ...(fingerprint === undefined ? {} : { declaration: fingerprint }),
       ...(run.checksumMultipliers === null ? {} : { checksumMultipliers: run.checksumMultipliers }),
     },
     2,

@@ -1,4 +1,3 @@
-import { shopLayout } from "../../schemas/database/shop.ts"
 import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { type Verdict_Fault, Verdict_FaultSchema, VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { parseDocument, parseJson } from "../../schemas/json.ts"
@@ -98,7 +97,7 @@ async function refuseRerun(context: RunContext, run: Run): Promise<void> {
   }
   const text = await readDocument(context.bucket, planPath(run.runId), context)
   const declaration = text === undefined ? undefined : parseDocument(PlanSchema, text).declaration
-  if (text !== undefined && declaration !== shopLayout.fingerprint) {
+  if (text !== undefined && declaration !== context.shop.layout.fingerprint) {
     throw new PermanentError(
       `run ${run.runId} was planned with another declaration of the shop than SHOP_FILE is now: publish ${startAnew}`,
     )

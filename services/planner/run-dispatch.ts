@@ -1,6 +1,7 @@
 import type { PubSub } from "@google-cloud/pubsub"
 import type { JobsClient } from "@google-cloud/run"
 import type { Bucket } from "@google-cloud/storage"
+import type { Shop } from "../../schemas/database/shop.ts"
 import { DispatchSchema } from "../../schemas/documents/dispatch_pb.ts"
 import { formatJson } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database/open-database.ts"
@@ -21,6 +22,7 @@ import type { CountTasks } from "./task-limits.ts"
 
 export interface DispatchContext {
   db: Database
+  shop: Shop
   pubsub: PubSub
   bucket: Bucket
   jobs: JobsClient
@@ -60,7 +62,7 @@ export async function runDispatch(
     // With the last, which are sent meanwhile; else after, so that the tasks find their items there.
     if (isWhole) starting ??= start(context, run, dispatch, countTasks(indexes.length))
     await subscribed
-    await sendWorkItems(context.pubsub, run, dispatch.dispatch, unclaimed)
+    await sendWorkItems(context, run, dispatch.dispatch, unclaimed)
     if (indexes.length >= tasksAtOnce) starting ??= start(context, run, dispatch, countTasks(indexes.length))
   }
   await starting

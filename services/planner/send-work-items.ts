@@ -1,4 +1,5 @@
 import type { PubSub } from "@google-cloud/pubsub"
+import type { Shop } from "../../schemas/database/shop.ts"
 import type { UserId } from "../../schemas/database/user-type.ts"
 import { formatJson } from "../../schemas/json.ts"
 import { WorkItemSchema } from "../../schemas/messages/work_item_pb.ts"
@@ -10,7 +11,12 @@ import { currentSpan } from "../../shared/telemetry/tracing.ts"
 import type { OfferedShard } from "./offer.ts"
 
 /** Sends a work item for each of these shards. */
-export async function sendWorkItems(pubsub: PubSub, run: Run, dispatch: number, shards: OfferedShard[]): Promise<void> {
+export async function sendWorkItems(
+  { pubsub, shop }: { pubsub: PubSub; shop: Shop },
+  run: Run,
+  dispatch: number,
+  shards: OfferedShard[],
+): Promise<void> {
   const topic = pubsub.topic(topics.workItems, { batching: { maxMessages: 1_000, maxMilliseconds: 5 } })
   const sent = shards.map((shard) => {
     const data = formatJson(WorkItemSchema, {
@@ -18,7 +24,7 @@ export async function sendWorkItems(pubsub: PubSub, run: Run, dispatch: number, 
       dispatch,
       index: shard.shardIndex,
       date: run.revenueDate,
-      ...itemRange(shard),
+      ...itemRange(shop, shard),
     })
     const attributes = {
       runId: run.runId,
@@ -32,8 +38,8 @@ export async function sendWorkItems(pubsub: PubSub, run: Run, dispatch: number, 
 }
 
 /** The ends of a shard: as 64-bit integers where they are such. */
-function itemRange(shard: OfferedShard) {
-  const { from, to } = shardRange(shard)
+function itemRange({ layout }: Shop, shard: OfferedShard) {
+  const { from, to } = shardRange(layout.userType, shard)
   const isInt64 = (id: UserId) => typeof id === "bigint" && BigInt.asIntN(64, id) === id
   return {
     ...(from === undefined ? {} : isInt64(from) ? { from: BigInt(from) } : { fromUser: String(from) }),

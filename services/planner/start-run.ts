@@ -94,8 +94,8 @@ async function beginRun(
   const repairOf = readRepair(message, day.date)
   const repair = repairOf === undefined ? undefined : await findRepair(context.db, repairOf)
   if (repair) return passOver(context, message, repair)
-  await checkRevenue(context.db, context.source)
-  if (context.source !== context.db) await readSource(() => checkReplica(context.source, day, context.now()))
+  await checkRevenue(context.db, context.shopDb, context.shop.layout)
+  if (context.shopDb !== context.db) await readSource(() => checkReplica(context.shopDb, day, context.now()))
   const run = await createRun(context.db, {
     runId,
     revenueDate: day.date,
@@ -108,7 +108,7 @@ async function beginRun(
     repairOf,
     cause: readCause(message, day.date),
     ...readAsker(message.attributes),
-    ...(await readSource(() => chooseRead(context.source, { ...day, timeZone: context.timeZone }))),
+    ...(await readSource(() => chooseRead(context.shopDb, { ...day, timeZone: context.timeZone, shop: context.shop }))),
   })
   const isSame =
     (repairOf !== undefined && run.repairOf === repairOf) ||

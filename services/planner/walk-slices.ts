@@ -1,5 +1,5 @@
 import { and, gt, gte, lt, type SQL, sql } from "drizzle-orm"
-import { type ShopSource, shopLayout } from "../../schemas/database/shop.ts"
+import type { ShopSource } from "../../schemas/database/shop.ts"
 import { parseUserId } from "../../schemas/database/user-type.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
 import {
@@ -105,13 +105,14 @@ async function readUser(
   where: SQL | undefined,
   which: SQL,
 ): Promise<PlacedUser | undefined> {
+  const { layout } = day.shop
   const column = sql`${source.table.userId}`
   const [row] = allRows<{ userId: string | number; userOrder?: string }>(
     await db.execute(sql`
-      SELECT ${keyColumns({ userId: column, currency: undefined })} ${fromSource(day, source)}
+      SELECT ${keyColumns({ layout, userId: column, currency: undefined })} ${fromSource(day, source)}
       WHERE ${where} ORDER BY ${column} ${which}`),
   )
   if (!row) return undefined
-  const userId = parseUserId(shopLayout.userType, String(row.userId))
+  const userId = parseUserId(layout.userType, String(row.userId))
   return { userId, order: row.userOrder ?? userId }
 }

@@ -16,7 +16,7 @@ export interface ClaimGate {
 interface GateContext extends RetryOptions {
   db: Database
   /** Where the shop is read. */
-  shop: Database
+  shopDb: Database
   runId: string
   throttle: ThrottleSettings
   /** Exports the metrics, if it is time. */
@@ -44,7 +44,7 @@ export function openClaimGate(context: GateContext): ClaimGate {
     const startedAt = performance.now()
     let told: string | undefined
     for (;;) {
-      const reason = await findBusyReason(context.shop, throttle)
+      const reason = await findBusyReason(context.shopDb, throttle)
       const waitedMs = performance.now() - startedAt
       const isOver = reason === undefined || waitedMs > throttle.minutesMax * 60_000 || signal?.aborted === true
       if (isOver) break

@@ -22,12 +22,12 @@ export async function computeOrFail(
   crashes: number,
   meanwhile?: () => void,
 ): Promise<Shard> {
-  const { db, source, run, task, signal } = context
+  const { db, shopPool, run, task, signal } = context
   if (crashes >= context.crashesMax) {
     const error = `its task died ${crashes} times while computing it: see the logs of task ${task.taskIndex} of execution ${task.execution}`
     return failClaim(context, claim, new PermanentError(error))
   }
-  const compute = () => computeShard(db, run, claim, source, { meanwhile })
+  const compute = () => computeShard(db, run, claim, shopPool, { meanwhile })
   try {
     return await inSpan("compute shard", {}, () =>
       retryTransient(`compute shard ${claim.shardIndex} of run ${run.runId}`, compute, context),
@@ -39,11 +39,11 @@ export async function computeOrFail(
 }
 
 async function failClaim(context: WorkContext, claim: Claim, cause: unknown): Promise<Shard> {
-  const { db, run, shop } = context
-  const range = shardRange(await readClaimed(context, claim))
+  const { db, run, shopDb } = context
+  const range = shardRange(run.shop.layout.userType, await readClaimed(context, claim))
   const unfit = await retryTransient(
     "find the user whose sum does not fit",
-    () => findUnfitUser(shop, run, range, cause),
+    () => findUnfitUser(shopDb, run, range, cause),
     context,
   )
   const error = `${formatRange(range)}: ${unfit ?? describeError(cause)}`

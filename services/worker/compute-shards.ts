@@ -3,7 +3,7 @@ import type { Database } from "../../shared/database/open-database.ts"
 import { inTransaction } from "../../shared/database/transaction.ts"
 import { deleteRange, insertTotals, sumRows } from "../../shared/day/revenue-rows.ts"
 import { type Claim, lockClaims } from "../../shared/ledger/claim-shards.ts"
-import type { Run } from "../../shared/ledger/find-runs.ts"
+import type { ShopRun } from "../../shared/ledger/find-runs.ts"
 import type { Shard } from "../../shared/ledger/find-shards.ts"
 import { finishShards } from "../../shared/ledger/finish-shards.ts"
 import { shardRange } from "../../shared/ledger/shard-range.ts"
@@ -18,27 +18,28 @@ interface ComputeOptions extends CopyOptions {
 /**
  * Computes claimed shards in one transaction: whatever happens, either all of them are committed under these claims' epochs
  * or nothing is. Returns them as they are done. Throws StaleEpochError, having written nothing, if a claim is not the
- * newest. Repeating it after a commit whose answer was lost changes nothing. Where the shop is on another server, `source`
+ * newest. Repeating it after a commit whose answer was lost changes nothing. Where the shop is on another server, `shopPool`
  * reads it there.
  */
 export async function computeShards(
   db: Database,
-  run: Run,
+  run: ShopRun,
   claims: Claim[],
-  source?: Pool,
+  shopPool?: Pool,
   { meanwhile, ...options }: ComputeOptions = {},
 ): Promise<Shard[]> {
   return inTransaction(db, async (tx) => {
     const locked = await lockClaims(tx, claims)
     const claimed = locked.filter(({ state }) => state === "claimed")
     if (claimed.length === 0) return locked
-    const ranges = claimed.map(shardRange)
+    const rangeOf = (shard: Shard) => shardRange(run.shop.layout.userType, shard)
+    const ranges = claimed.map(rangeOf)
     // Under a shard's first claim nothing was ever committed that would have to go.
     const again = claimed.filter(({ epoch }) => epoch > 1)
-    for (const shard of again) await deleteRange(tx, run, shardRange(shard))
+    for (const shard of again) await deleteRange(tx, run, rangeOf(shard))
     const insert = async () => {
       for (const range of joinRanges(ranges)) {
-        await (source ? copyRows(tx, source, run, range, options) : insertTotals(tx, run, run, range))
+        await (shopPool ? copyRows(tx, shopPool, run, range, options) : insertTotals(tx, run, run, range))
       }
     }
     const inserting = insert()
@@ -54,12 +55,12 @@ export async function computeShards(
 /** Computes one of them. */
 export async function computeShard(
   db: Database,
-  run: Run,
+  run: ShopRun,
   claim: Claim,
-  source?: Pool,
+  shopPool?: Pool,
   options?: ComputeOptions,
 ): Promise<Shard> {
-  const [shard] = await computeShards(db, run, [claim], source, options)
+  const [shard] = await computeShards(db, run, [claim], shopPool, options)
   if (!shard) throw new Error(`shard ${claim.shardIndex} of run ${claim.runId} has no row`)
   return shard
 }

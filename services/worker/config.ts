@@ -9,6 +9,7 @@ import {
   sourceSettings,
   telemetrySettings,
 } from "../../shared/config/settings.ts"
+import { shopSettings } from "../../shared/config/shop-settings.ts"
 import type { ThrottleSettings } from "./find-busy-reason.ts"
 
 export type WorkerConfig = ReturnType<typeof readWorkerConfig>
@@ -20,6 +21,7 @@ export function readWorkerConfig(env: NodeJS.ProcessEnv) {
     {
       ...databaseSettings,
       ...sourceSettings,
+      ...shopSettings,
       ...googleSettings,
       ...bucketSettings,
       ...logSettings,

@@ -32,12 +32,12 @@ export interface CopyOptions {
  */
 export async function copyRows(
   tx: Database,
-  source: Pool,
+  shopPool: Pool,
   run: RevenueVersion & ShopDay,
   range: Range,
   { rowsPerInsert = ROWS_PER_INSERT, keepAliveMs = KEEP_ALIVE_MS }: CopyOptions = {},
 ): Promise<void> {
-  const stream = openStream[run.accessPath](source, run, range, rowsPerInsert)
+  const stream = openStream[run.accessPath](shopPool, run, range, rowsPerInsert)
   try {
     for (;;) {
       const rows = await keepAlive(tx, stream.next(), keepAliveMs)
@@ -50,17 +50,17 @@ export async function copyRows(
 }
 
 type OpenStream = (
-  source: Pool,
+  shopPool: Pool,
   day: ShopDay,
   range: Range,
   rowsAtOnce: number,
 ) => RowStream<UserTotals> | UserBatchStream
 
 const openStream: Record<AccessPath, OpenStream> = {
-  "day-slice": (source, day, range, rowsAtOnce) =>
-    new RowStream(source, selectUserTotals(day, inSlice(day, range)), rowsAtOnce),
-  "user-batches": (source, day, range, rowsAtOnce) =>
-    new UserBatchStream(source, day, range, Math.min(rowsAtOnce, USERS_PER_BATCH)),
+  "day-slice": (shopPool, day, range, rowsAtOnce) =>
+    new RowStream(shopPool, selectUserTotals(day, inSlice(day, range)), rowsAtOnce),
+  "user-batches": (shopPool, day, range, rowsAtOnce) =>
+    new UserBatchStream(shopPool, day, range, Math.min(rowsAtOnce, USERS_PER_BATCH)),
 }
 
 /**

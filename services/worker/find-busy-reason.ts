@@ -21,23 +21,23 @@ export interface BusyReason {
 }
 
 /** Why a task should wait; undefined if it need not. As gh-ost asks: https://github.com/github/gh-ost/blob/master/doc/throttle.md */
-export async function findBusyReason(shop: Database, settings: ThrottleSettings): Promise<BusyReason | undefined> {
+export async function findBusyReason(shopDb: Database, settings: ThrottleSettings): Promise<BusyReason | undefined> {
   const { threadsRunning, replicaLagSeconds, query } = settings
   if (threadsRunning !== undefined) {
-    const running = await countOthersRunning(shop)
+    const running = await countOthersRunning(shopDb)
     if (running > threadsRunning) {
       return { kind: "threads_running", text: `${running} threads are running, more than ${threadsRunning}` }
     }
   }
   if (replicaLagSeconds !== undefined) {
-    const lag = await readReplicaLag(shop)
+    const lag = await readReplicaLag(shopDb)
     if (lag.kind === "stopped") return { kind: "replica_lag", text: "the replica gets nothing from its source" }
     if (lag.kind === "seconds" && lag.seconds > replicaLagSeconds) {
       return { kind: "replica_lag", text: `the replica is ${lag.seconds} s behind, more than ${replicaLagSeconds}` }
     }
   }
   if (query !== undefined) {
-    const [row] = allRows<Record<string, unknown>>(await shop.execute(sql.raw(query)))
+    const [row] = allRows<Record<string, unknown>>(await shopDb.execute(sql.raw(query)))
     const [value] = Object.values(row ?? {})
     if (Number(value) > 0) return { kind: "query", text: `THROTTLE_QUERY says ${String(value)}` }
   }
@@ -45,10 +45,10 @@ export async function findBusyReason(shop: Database, settings: ThrottleSettings)
 }
 
 /** Threads that are running, but those of this account: an account sees its own without any privilege. */
-async function countOthersRunning(shop: Database): Promise<number> {
-  const [status] = allRows<{ Value: string }>(await shop.execute(sql`SHOW GLOBAL STATUS LIKE 'Threads_running'`))
-  const [me] = allRows<{ name: string }>(await shop.execute(sql`SELECT SUBSTRING_INDEX(USER(), '@', 1) AS name`))
-  const threads = allRows<{ User: string; Command: string }>(await shop.execute(sql`SHOW PROCESSLIST`))
+async function countOthersRunning(shopDb: Database): Promise<number> {
+  const [status] = allRows<{ Value: string }>(await shopDb.execute(sql`SHOW GLOBAL STATUS LIKE 'Threads_running'`))
+  const [me] = allRows<{ name: string }>(await shopDb.execute(sql`SELECT SUBSTRING_INDEX(USER(), '@', 1) AS name`))
+  const threads = allRows<{ User: string; Command: string }>(await shopDb.execute(sql`SHOW PROCESSLIST`))
   const own = threads.filter(({ User, Command }) => User === me?.name && Command !== "Sleep").length
   return Math.max(0, Number(status?.Value ?? 0) - own)
 }

@@ -1,5 +1,4 @@
 import { type SQL, sql } from "drizzle-orm"
-import { shopLayout } from "../../schemas/database/shop.ts"
 import { selectUser } from "../../schemas/database/user-type.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { listFilters } from "../../shared/day/list-filters.ts"
@@ -28,15 +27,15 @@ const AMOUNT_MAX = "9223372036854775807"
  * Returns what is to be said about it; undefined if the shard failed for another reason.
  */
 export async function findUnfitUser(
-  shop: Database,
+  shopDb: Database,
   day: ShopDay,
   range: Range,
   error: unknown,
 ): Promise<string | undefined> {
   if (!isOfSum(error)) return undefined
-  for await (const filter of listFilters(shop, day, range)) {
+  for await (const filter of listFilters(shopDb, day, range)) {
     const [row] = allRows<{ userId: string; amount: string | null; count: string; isIdUnfit: string | number }>(
-      await shop.execute(selectUnfit(day, filter)),
+      await shopDb.execute(selectUnfit(day, filter)),
     )
     if (!row) continue
     if (row.amount === null) {
@@ -56,7 +55,7 @@ function selectUnfit(day: ShopDay, filter: DayFilter): SQL {
   const isBeyond = amounts.map(
     (amount) => sql`SUM(${amount}) NOT BETWEEN ${sql.raw(AMOUNT_MIN)} AND ${sql.raw(AMOUNT_MAX)}`,
   )
-  const { userType } = shopLayout
+  const { userType } = lines.layout
   const isIdUnfit =
     userType.kind === "integer" && !userType.isUnsigned ? sql`${lines.userId} > ${sql.raw(AMOUNT_MAX)}` : sql`0`
   return sql`SELECT ${selectUser(userType, lines.userId)} AS userId, ${sumAmounts(lines)} AS amount,

@@ -1,3 +1,4 @@
+import { openShop } from "../../schemas/database/shop.ts"
 import { explainDatabaseError } from "../../shared/database/explain-database-error.ts"
 import { openDatabase } from "../../shared/database/open-database.ts"
 import { openSource } from "../../shared/database/open-source.ts"
@@ -80,9 +81,11 @@ async function runTask(
     lockWaitSecondsMax: LOCK_WAIT_SECONDS_MAX,
   })
   const { db } = database
-  const source = await openSource(config, database, CONNECTIONS_MAX)
-  const run = await retryTransient(`read run ${runId}`, () => findRun(db, runId), { log, signal })
-  if (!run) throw new PermanentError(`there is no run ${runId} in the ledger: do planner and worker use one database?`)
+  const shopDatabase = await openSource(config, database, CONNECTIONS_MAX)
+  const found = await retryTransient(`read run ${runId}`, () => findRun(db, runId), { log, signal })
+  if (!found)
+    throw new PermanentError(`there is no run ${runId} in the ledger: do planner and worker use one database?`)
+  const run = { ...found, shop: openShop(config.SHOP_FILE) }
 
   // The first dispatch offers all: no need to ask.
   const readDispatch = () => findDispatch(db, runId, dispatch)
@@ -98,13 +101,13 @@ async function runTask(
   const items = openItemSource(google, runId, log)
   const itemsMax = countItemsAtOnce(shards, tasks)
   const isShared = shardCount === undefined || shards > tasks
-  const gate = openClaimGate({ db, shop: source.db, runId, throttle: readThrottle(config), flush, log, signal })
+  const gate = openClaimGate({ db, shopDb: shopDatabase.db, runId, throttle: readThrottle(config), flush, log, signal })
   const pace = measurePace()
   const work = claimItems({ db, runId, dispatch, task, items, itemsMax, isShared, gate, pace, signal, log })
   const context = {
     db,
-    source: source.db === db ? undefined : source.pool,
-    shop: source.db,
+    shopDb: shopDatabase.db,
+    shopPool: shopDatabase.db === db ? undefined : shopDatabase.pool,
     google,
     log,
     run,

@@ -86,11 +86,11 @@ async function finishShard(
 
 /** Several shards in one transaction. If it fails for one of them, which one each finds out alone. */
 async function finishTogether(context: WorkContext, { claims }: ComputeWork, commit: () => void): Promise<void> {
-  const { db, source, run, log, signal } = context
+  const { db, shopPool, run, log, signal } = context
   await inSpan("shards", { runId: run.runId, shards: claims.length }, async () => {
     const startedAt = performance.now()
     const compute = () => retryTransient(`compute ${claims.length} shards of run ${run.runId}`, computeAll, context)
-    const computeAll = () => computeShards(db, run, claims, source)
+    const computeAll = () => computeShards(db, run, claims, shopPool)
     const computed = await inSpan("compute shards", {}, compute).catch((error: unknown) => {
       if (signal.aborted || isTransient(error)) throw error
       log.warn({ error: describeError(error) }, "shards could not be computed together; each is computed alone")

@@ -1,6 +1,5 @@
 import type { SQL } from "drizzle-orm"
 import type { Pool } from "mysql2"
-import { shopLayout } from "../../schemas/database/shop.ts"
 import { parseUserId } from "../../schemas/database/user-type.ts"
 import { type ShopDay, selectUserTotals, type UserTotals } from "../../shared/day/shop-day.ts"
 import { ofUsers, selectBuyers } from "../../shared/day/user-batches.ts"
@@ -50,7 +49,7 @@ export class UserBatchStream {
       const buyers = await this.#read<[string | number, string]>(
         selectBuyers(this.#day, this.#rest, this.#usersPerBatch),
       )
-      const userIds = buyers.map(([userId]) => parseUserId(shopLayout.userType, String(userId)))
+      const userIds = buyers.map(([userId]) => parseUserId(this.#day.shop.layout.userType, String(userId)))
       if (userIds.length === 0) break
       this.#rest = { ...this.#rest, after: userIds.at(-1) }
       const totals = await this.#read<UserTotals>(selectUserTotals(this.#day, ofUsers(this.#day, userIds)))

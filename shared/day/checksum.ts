@@ -1,8 +1,7 @@
 import { createHash, randomInt } from "node:crypto"
 import { type SQL, sql } from "drizzle-orm"
-import { revenueCurrency, revenueMeasures, revenueVersions } from "../../schemas/database/revenue.ts"
-import { type ShopSource, shopLayout } from "../../schemas/database/shop.ts"
-import { identityOfUser } from "../../schemas/database/user-type.ts"
+import type { Shop, ShopSource } from "../../schemas/database/shop.ts"
+import { identityOfUser, type UserType } from "../../schemas/database/user-type.ts"
 import type { Range } from "../range.ts"
 
 /*
@@ -51,18 +50,18 @@ export function parseMultipliers(text: string | null): Multipliers {
 
 /** The checksum of a source's purchases of users in a range, as an aggregate. */
 export function checksumOfPurchases(source: ShopSource, multipliers: Multipliers, range: Range): SQL {
-  const { table, layout, currency, measures } = source
+  const { table, userType, layout, currency, measures } = source
   const amount = sql`${table.amountCents}`
   const counted = layout.isPurchase ? sql`${amount} + ${sql.raw(COUNT_WEIGHT)}` : decimal(amount)
   const spent = addMeasures(counted, measures, multipliers)
-  return sumWeighted(spent, weightOf(sql`${table.userId}`, currency, multipliers, range))
+  return sumWeighted(spent, weightOf(userType, sql`${table.userId}`, currency, multipliers, range))
 }
 
-/** The checksum of Revenue rows of users in a range, as an aggregate. */
-export function checksumOfRows(multipliers: Multipliers, range: Range): SQL {
-  const { userId, amountCents, purchases: count } = revenueVersions
-  const spent = addMeasures(sql`${amountCents} + ${count} * ${sql.raw(COUNT_WEIGHT)}`, revenueMeasures, multipliers)
-  return sumWeighted(spent, weightOf(sql`${userId}`, revenueCurrency, multipliers, range))
+/** The checksum of a shop's Revenue rows of users in a range, as an aggregate. */
+export function checksumOfRows({ layout, revenue }: Shop, multipliers: Multipliers, range: Range): SQL {
+  const { userId, amountCents, purchases: count } = revenue.table
+  const spent = addMeasures(sql`${amountCents} + ${count} * ${sql.raw(COUNT_WEIGHT)}`, revenue.measures, multipliers)
+  return sumWeighted(spent, weightOf(layout.userType, sql`${userId}`, revenue.currency, multipliers, range))
 }
 
 function sumWeighted(spent: SQL, weight: SQL): SQL {
@@ -86,8 +85,13 @@ function secretOf(multipliers: Multipliers, at: number): bigint {
 }
 
 /** Below 2^63. */
-function weightOf(userId: SQL, currency: SQL | undefined, multipliers: Multipliers, range: Range): SQL {
-  const { userType } = shopLayout
+function weightOf(
+  userType: UserType,
+  userId: SQL,
+  currency: SQL | undefined,
+  multipliers: Multipliers,
+  range: Range,
+): SQL {
   if (userType.kind !== "integer" || currency) {
     const ofCurrency = currency ? sql`LENGTH(${currency}), ':', CAST(${currency} AS BINARY), ` : sql``
     const hashed = sql`CONCAT(${ofCurrency}${identityOfUser(userType, userId)}, ${sql.raw(`' ${multipliers.join()}'`)})`

@@ -1,6 +1,6 @@
 import { inArray, type SQL, sql } from "drizzle-orm"
 import type { AccessPath } from "../../schemas/database/ledger.ts"
-import { type ShopSource, shopLayout, shopSources } from "../../schemas/database/shop.ts"
+import type { Shop, ShopSource } from "../../schemas/database/shop.ts"
 import { daySliceColumns, userBatchColumns } from "../../schemas/database/shop-ddl.ts"
 import type { UserId } from "../../schemas/database/user-type.ts"
 import { type ExplainRow, explain } from "../database/dialect.ts"
@@ -14,7 +14,7 @@ const NO_SUCH_TABLE = 1146
 const NO_SUCH_COLUMN = 1054
 const NO_SUCH_KEY = 1176
 
-type Bounds = Pick<ShopDay, "fromAt" | "toAt" | "timeZone">
+type UnreadDay = Omit<ShopDay, keyof SourceRead>
 
 /**
  * Looks before the leap: chooses the access path: the shop's index through which a run can read its day without the
@@ -23,10 +23,10 @@ type Bounds = Pick<ShopDay, "fromAt" | "toAt" | "timeZone">
  * it, which has the same name in all. Throws a PermanentError that names the index to add if every shard would scan a
  * table, or the table or column that is missing.
  */
-export async function chooseRead(db: Database, day: Bounds): Promise<SourceRead> {
+export async function chooseRead(db: Database, day: UnreadDay): Promise<SourceRead> {
   try {
-    const states = await Promise.all(shopSources.map((source) => inspectSource(db, source)))
-    refuseOtherColumns(states)
+    const states = await Promise.all(day.shop.sources.map((source) => inspectSource(db, source)))
+    refuseOtherColumns(day.shop, states)
     const reads: SourceRead[] = []
     for (const state of states) reads.push(await chooseSourceRead(db, day, state))
     const [read] = reads
@@ -62,17 +62,18 @@ async function refuseView(db: Database, source: ShopSource): Promise<void> {
   )
 }
 
-async function chooseSourceRead(db: Database, day: Bounds, state: SourceState): Promise<SourceRead> {
+async function chooseSourceRead(db: Database, day: UnreadDay, state: SourceState): Promise<SourceRead> {
   const { source, indexes } = state
+  const { layout, sources } = day.shop
   const reads = [
-    ...(shopLayout.hasDate ? findReads(indexes, "day-slice", daySliceColumns(source.layout)) : []),
+    ...(layout.hasDate ? findReads(indexes, "day-slice", daySliceColumns(source.layout)) : []),
     ...findReads(indexes, "user-batches", userBatchColumns(source.layout)),
-  ].filter(({ sourceIndex }) => shopSources.length === 1 || sourceIndex === source.layout.index)
+  ].filter(({ sourceIndex }) => sources.length === 1 || sourceIndex === source.layout.index)
   for (const read of reads) if (await isUsable(db, source, { ...day, ...read })) return read
   // Says whether the table and its columns are there at all.
   const { userId, purchasedAt, amountCents } = source.table
   await db.execute(sql`SELECT ${userId}, ${purchasedAt}, ${amountCents} FROM ${source.table} LIMIT 0`)
-  throw new PermanentError(describeRefusal(state, reads))
+  throw new PermanentError(describeRefusal(day.shop, state, reads))
 }
 
 /** The indexes that begin with the first two of the columns, those with all of them first. */
@@ -117,19 +118,19 @@ const confirmByPath: Record<AccessPath, typeof confirmRead> = {
 }
 
 /** Keys that need not be anybody's. */
-const someUsers = (count: number): UserId[] =>
+const someUsers = ({ userType }: ShopSource, count: number): UserId[] =>
   Array.from({ length: count }, (_, index) =>
-    shopLayout.userType.kind === "integer" ? BigInt(index) : index.toString(16).toUpperCase().padStart(4, "0"),
+    userType.kind === "integer" ? BigInt(index) : index.toString(16).toUpperCase().padStart(4, "0"),
   )
 
 async function confirmSlice(db: Database, source: ShopSource, day: ShopDay): Promise<boolean> {
-  const [from, to] = someUsers(2)
+  const [from, to] = someUsers(source, 2)
   return !isScan(await explainRead(db, selectSums(source, day, inSlice(day, { from, to }))))
 }
 
 /** Both statements of a full batch, and that the second does not go through all that its users ever bought. */
 async function confirmBatches(db: Database, source: ShopSource, day: ShopDay): Promise<boolean> {
-  const users = someUsers(USERS_PER_BATCH)
+  const users = someUsers(source, USERS_PER_BATCH)
   const ever: DayFilter = ({ table }) => inArray(table.userId, users)
   // With a small LIMIT the estimate is never more than that.
   const buyers = await explainRead(db, selectBuyersOf(source, day, {}, Number.MAX_SAFE_INTEGER))
@@ -167,7 +168,7 @@ function isScan({ type, rows }: Read): boolean {
 }
 
 /** Columns that are missing, or were made by another declaration and so say something else: nothing is read from them. */
-function refuseOtherColumns(states: SourceState[]): void {
+function refuseOtherColumns({ layout }: Shop, states: SourceState[]): void {
   const differing = states.filter(
     ({ source, columns }) =>
       // Without any column there is no table, which is told in other words.
@@ -177,7 +178,7 @@ function refuseOtherColumns(states: SourceState[]): void {
   if (differing.length === 0) return
   const tables = differing.map(({ source }) => source.layout.table).join(", ")
   const ddl = differing.flatMap(({ source, columns, indexes }) =>
-    listColumnDdl(source, columns, indexes.has(source.layout.index)),
+    listColumnDdl(layout, source, columns, indexes.has(source.layout.index)),
   )
   throw new PermanentError(
     `${tables} does not have the columns that SHOP_FILE declares, as it is now: run these statements, and start the date again: ${ddl.join("; ")}`,
@@ -185,10 +186,10 @@ function refuseOtherColumns(states: SourceState[]): void {
 }
 
 /** The statements that would help. */
-function describeRefusal({ source, columns }: SourceState, reads: SourceRead[]): string {
+function describeRefusal({ layout }: Shop, { source, columns }: SourceState, reads: SourceRead[]): string {
   const { table } = source.layout
-  const wanted = [...(shopLayout.hasDate ? [daySliceColumns(source.layout)] : []), userBatchColumns(source.layout)]
-  const ddl = listColumnDdl(source, columns, false).join("; ")
+  const wanted = [...(layout.hasDate ? [daySliceColumns(source.layout)] : []), userBatchColumns(source.layout)]
+  const ddl = listColumnDdl(layout, source, columns, false).join("; ")
   const why =
     reads.length > 0
       ? `EXPLAIN says that a shard would scan ${table} in spite of its index ${reads.map((read) => read.sourceIndex).join(", ")}`

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm"
-import { type ShopSource, shopLayout } from "../../schemas/database/shop.ts"
+import type { ShopSource } from "../../schemas/database/shop.ts"
 import { columnDdl, dropDdl, dropIndexDdl, indexDdl } from "../../schemas/database/shop-ddl.ts"
-import { integerTypes } from "../../schemas/database/shop-layout.ts"
+import { integerTypes, type ShopLayout } from "../../schemas/database/shop-layout.ts"
 import { describeUserColumn, isColumnOf } from "../../schemas/database/user-type.ts"
 import { allRows, type Database } from "../database/open-database.ts"
 
@@ -52,7 +52,10 @@ const isInteger = ({ type }: Column) => integerTypes.some((integer) => integer =
  * Says what about the types of a source's columns makes a day's numbers wrong or a run impossible, and what to do;
  * undefined if nothing does. Columns that are missing are not looked at here.
  */
-export function findUnfitColumn({ layout, table }: ShopSource, columns: Map<string, Column>): string | undefined {
+export function findUnfitColumn(
+  { layout, table, userType }: ShopSource,
+  columns: Map<string, Column>,
+): string | undefined {
   const { userId, amountCents, purchasedAt, purchasedOn } = table
   for (const { name, types, meaning } of layout.declared) {
     const column = columns.get(name)
@@ -62,8 +65,8 @@ export function findUnfitColumn({ layout, table }: ShopSource, columns: Map<stri
     }
   }
   const user = columns.get(userId.name)
-  if (user && !isColumnOf(shopLayout.userType, user)) {
-    return `${user.place} is ${describeUserColumn(user)}, and users are read as ${shopLayout.userType.sql}${describeType(user)}`
+  if (user && !isColumnOf(userType, user)) {
+    return `${user.place} is ${describeUserColumn(user)}, and users are read as ${userType.sql}${describeType(user)}`
   }
   const amount = columns.get(amountCents.name)
   if (amount && !isInteger(amount) && !(amount.type === "decimal" && amount.scale === 0)) {
@@ -91,7 +94,12 @@ const describeType = (column: Column) =>
  * The statements that a table still needs for the columns of its layout: those that are missing, and those that were made by
  * another declaration, which are dropped first, with the index that may be over them.
  */
-export function listColumnDdl({ layout }: ShopSource, columns: Map<string, Column>, hasIndex: boolean): string[] {
+export function listColumnDdl(
+  shopLayout: ShopLayout,
+  { layout }: ShopSource,
+  columns: Map<string, Column>,
+  hasIndex: boolean,
+): string[] {
   const changed = layout.generated.filter(({ name, comment }) => {
     const column = columns.get(name)
     return column !== undefined && comment !== "" && column.comment !== comment

@@ -1,3 +1,4 @@
+import type { Shop } from "../../schemas/database/shop.ts"
 import type { Database } from "../database/open-database.ts"
 import type { Range } from "../range.ts"
 import { compareTotals, type Spent, type UserChange } from "./compare-totals.ts"
@@ -6,12 +7,13 @@ import { readRowTotals } from "./read-totals.ts"
 /** Yields the users of some ranges whose rows differ between two versions of a date, in the order of the ranges. */
 export async function* listChanges(
   db: Database,
+  shop: Shop,
   revenueDate: string,
   versions: { before: number; after: number },
   ranges: Range[] = [{}],
 ): AsyncGenerator<UserChange> {
-  const before = readRowTotals(db, { revenueDate, version: versions.before })
-  const after = readRowTotals(db, { revenueDate, version: versions.after })
+  const before = readRowTotals(db, { shop, revenueDate, version: versions.before })
+  const after = readRowTotals(db, { shop, revenueDate, version: versions.after })
   for (const range of ranges) yield* compareTotals(before, after, range)
 }
 

@@ -1,7 +1,6 @@
 import { type SQL, sql } from "drizzle-orm"
 import type { AccessPath } from "../../schemas/database/ledger.ts"
-import { revenueCurrency, revenueMeasures, revenueVersions } from "../../schemas/database/revenue.ts"
-import { shopLayout } from "../../schemas/database/shop.ts"
+import type { ShopLayout } from "../../schemas/database/shop-layout.ts"
 import { parseUserId, type UserId } from "../../schemas/database/user-type.ts"
 import { allRows, type Database } from "../database/open-database.ts"
 import { ofUser, type Span } from "../range.ts"
@@ -12,14 +11,17 @@ import { listBuyers, ofUsers } from "./user-batches.ts"
 
 /** Reads what users spent from a version's Revenue rows. */
 export function readRowTotals(db: Database, of: RevenueVersion): ReadPage {
-  const { amountCents, purchases } = revenueVersions
-  const key = { userId: sql`${revenueVersions.userId}`, currency: revenueCurrency }
-  const sums = revenueMeasures.map((measure, at) => sql`, ${measure} AS ${sql.raw(`measure${at}`)}`)
+  const { layout, revenue } = of.shop
+  const { table, currency, measures } = revenue
+  const { amountCents, purchases } = table
+  const key = { layout, userId: sql`${table.userId}`, currency }
+  const sums = measures.map((measure, at) => sql`, ${measure} AS ${sql.raw(`measure${at}`)}`)
   return (span, limit) =>
     readPage(
       db,
+      layout,
       sql`SELECT ${keyColumns(key)}, ${amountCents} AS amount, ${purchases} AS purchases${sql.join(sums, sql``)}
-        FROM ${revenueVersions} WHERE ${inRange(of, span)} ORDER BY ${keyOf(key)}`,
+        FROM ${table} WHERE ${inRange(of, span)} ORDER BY ${keyOf(key)}`,
       limit,
     )
 }
@@ -38,25 +40,26 @@ export function readShopTotals(db: Database, day: ShopDay): ReadPage {
 }
 
 const readByPath: Record<AccessPath, typeof readBatches> = {
-  "day-slice": (db, day, span, limit) => readPage(db, selectComparable(day, inSlice(day, span)), limit),
+  "day-slice": (db, day, span, limit) =>
+    readPage(db, day.shop.layout, selectComparable(day, inSlice(day, span)), limit),
   "user-batches": readBatches,
 }
 
 async function readBatches(db: Database, day: ShopDay, span: Span, limit: number): Promise<Page> {
   const users: UserSpent[] = []
   for await (const userIds of listBuyers(db, day, span)) {
-    users.push(...(await selectUsers(db, selectComparable(day, ofUsers(day, userIds)))))
+    users.push(...(await selectUsers(db, day.shop.layout, selectComparable(day, ofUsers(day, userIds)))))
     if (users.length >= limit) return { users, last: users.at(-1) }
   }
   return { users, last: undefined }
 }
 
-async function readPage(db: Database, query: SQL, limit: number): Promise<Page> {
-  const users = await selectUsers(db, sql`${query} LIMIT ${limit}`)
+async function readPage(db: Database, layout: ShopLayout, query: SQL, limit: number): Promise<Page> {
+  const users = await selectUsers(db, layout, sql`${query} LIMIT ${limit}`)
   if (users.length < limit) return { users, last: undefined }
   // Where a user has a row for each currency, those of the last may be cut off.
   const cut = users.at(-1)?.order
-  const whole = shopLayout.hasCurrency ? users.filter(({ order }) => order !== cut) : users
+  const whole = layout.hasCurrency ? users.filter(({ order }) => order !== cut) : users
   if (whole.length === 0) throw new Error(`a user has ${limit} currencies or more`)
   return { users: whole, last: whole.at(-1) }
 }
@@ -69,9 +72,9 @@ interface ComparableRow extends Record<string, unknown> {
   purchases: string | number
 }
 
-async function selectUsers(db: Database, query: SQL): Promise<UserSpent[]> {
+async function selectUsers(db: Database, layout: ShopLayout, query: SQL): Promise<UserSpent[]> {
   return allRows<ComparableRow>(await db.execute(query)).map((row) => {
-    const userId = parseUserId(shopLayout.userType, String(row.userId))
+    const userId = parseUserId(layout.userType, String(row.userId))
     return {
       userId,
       order: row.userOrder ?? userId,
@@ -80,7 +83,7 @@ async function selectUsers(db: Database, query: SQL): Promise<UserSpent[]> {
         // The driver hands an INT on as a number, and what has 64 bits or more as digits.
         amountCents: String(row.amount),
         purchases: BigInt(row.purchases),
-        measures: Object.fromEntries(shopLayout.measures.map((name, at) => [name, String(row[`measure${at}`])])),
+        measures: Object.fromEntries(layout.measures.map((name, at) => [name, String(row[`measure${at}`])])),
       },
     }
   })

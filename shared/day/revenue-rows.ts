@@ -1,6 +1,6 @@
 import { and, eq, type SQL, sql } from "drizzle-orm"
-import { revenueCurrency, revenueMeasures, revenueVersions } from "../../schemas/database/revenue.ts"
-import { shopLayout } from "../../schemas/database/shop.ts"
+import type { Shop } from "../../schemas/database/shop.ts"
+import type { ShopLayout } from "../../schemas/database/shop-layout.ts"
 import { parseUserId, userLiteral } from "../../schemas/database/user-type.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
 import { type ArmRow, selectEach } from "../database/select-each.ts"
@@ -10,8 +10,9 @@ import { listFilters } from "./list-filters.ts"
 import { groupByUser, inSpan, type ShopDay, selectLines, totalsOf, type UserTotals } from "./shop-day.ts"
 import { type PartRow, selectPart, type Totals, toTotals } from "./totals.ts"
 
-/** Which version of which date. */
+/** Which version of which date, in Revenue as the shop has it. */
 export interface RevenueVersion {
+  shop: Shop
   revenueDate: string
   version: number
 }
@@ -31,22 +32,15 @@ export interface RowTotals extends Totals {
 }
 
 /** Revenue's columns in the order of `UserTotals`, after date and version. */
-const columns = sql.raw(
-  [
-    "user_id",
-    ...(shopLayout.hasCurrency ? ["currency"] : []),
-    "amount_cents",
-    "purchases",
-    ...shopLayout.measures,
-  ].join(),
-)
+const columnsOf = ({ hasCurrency, measures }: ShopLayout) =>
+  sql.raw(["user_id", ...(hasCurrency ? ["currency"] : []), "amount_cents", "purchases", ...measures].join())
 
 /** Inserts the rows of a range as the shop has them now, inside the database. Part of a shard's transaction. */
 export async function insertTotals(tx: Database, of: RevenueVersion, day: ShopDay, range: Range): Promise<void> {
   for await (const filter of listFilters(tx, day, range)) {
     const lines = selectLines(day, filter)
     await tx.execute(sql`
-      INSERT INTO ${revenueVersions} (revenue_date, version, ${columns})
+      INSERT INTO ${of.shop.revenue.table} (revenue_date, version, ${columnsOf(of.shop.layout)})
       SELECT ${of.revenueDate}, ${of.version}, ${lines.userId}, ${totalsOf(lines)}
       ${lines.from} ${groupByUser(lines)}`)
   }
@@ -54,27 +48,30 @@ export async function insertTotals(tx: Database, of: RevenueVersion, day: ShopDa
 
 /** Deletes the rows of a range. Part of a shard's transaction. */
 export async function deleteRange(tx: Database, of: RevenueVersion, range: Range): Promise<void> {
-  await tx.delete(revenueVersions).where(inRange(of, range))
+  await tx.delete(of.shop.revenue.table).where(inRange(of, range))
 }
 
 /** Inserts rows that came from another server, in one statement. Part of a shard's transaction. */
 export async function insertRows(tx: Database, of: RevenueVersion, rows: UserTotals[]): Promise<void> {
   const start = `'${of.revenueDate}',${of.version}`
   // Literals rather than parameters, which cost more than the insert.
+  const { layout, revenue } = of.shop
+  const toLiteral = literalsOf(layout)
   const literals = rows.map((row) => `(${start},${row.map(toLiteral).join(",")})`)
   await tx.execute(sql`
-    INSERT INTO ${revenueVersions} (revenue_date, version, ${columns})
+    INSERT INTO ${revenue.table} (revenue_date, version, ${columnsOf(layout)})
     VALUES ${sql.raw(literals.join(","))}`)
 }
 
-const CURRENCY_AT = shopLayout.hasCurrency ? 1 : undefined
-
-/** BigInt takes nothing but a whole number. */
-function toLiteral(value: string | number | null, at: number): string {
-  if (value === null) return "NULL"
-  if (at === 0) return userLiteral(shopLayout.userType, parseUserId(shopLayout.userType, String(value)))
-  if (at === CURRENCY_AT) return `_utf8mb4 x'${Buffer.from(String(value)).toString("hex")}'`
-  return String(BigInt(value))
+/** Writes values of `UserTotals` by their places. BigInt takes nothing but a whole number. */
+function literalsOf({ userType, hasCurrency }: ShopLayout) {
+  const currencyAt = hasCurrency ? 1 : undefined
+  return (value: string | number | null, at: number): string => {
+    if (value === null) return "NULL"
+    if (at === 0) return userLiteral(userType, parseUserId(userType, String(value)))
+    if (at === currencyAt) return `_utf8mb4 x'${Buffer.from(String(value)).toString("hex")}'`
+    return String(BigInt(value))
+  }
 }
 
 /** Adds up the rows of each range, in the order of the ranges; `atOnce` is 1 in a transaction. */
@@ -88,7 +85,7 @@ export async function sumRows(
   const select = (range: Range, arm: number) => selectTotals(of, range, multipliers, arm)
   const sums = await selectEach<TotalsRow>(db, ranges, select, atOnce)
   return sums.map((rows) => ({
-    ...toTotals(rows),
+    ...toTotals(of.shop.layout, rows),
     rows: rows.reduce((sum, row) => sum + BigInt(row.rows), 0n),
     largestCents: rows.reduce((most, row) => (BigInt(row.largest) > most ? BigInt(row.largest) : most), 0n),
     checksum: rows.reduce((sum, row) => sum + BigInt(row.checksum), 0n),
@@ -97,7 +94,7 @@ export async function sumRows(
 
 /** Deletes rows of a version, at most `limit` of them. Returns how many. */
 export async function deleteRows(db: Database, of: RevenueVersion, limit: number): Promise<number> {
-  return matchedRows(await db.delete(revenueVersions).where(inRange(of, {})).limit(limit))
+  return matchedRows(await db.delete(of.shop.revenue.table).where(inRange(of, {})).limit(limit))
 }
 
 interface TotalsRow extends ArmRow, PartRow {
@@ -108,22 +105,20 @@ interface TotalsRow extends ArmRow, PartRow {
 
 /** The rows of a version, of users in a span. */
 export function inRange(of: RevenueVersion, span: Span): SQL {
-  return and(
-    eq(revenueVersions.revenueDate, of.revenueDate),
-    eq(revenueVersions.version, of.version),
-    inSpan(revenueVersions.userId, span),
-  ) as SQL
+  const { revenueDate, version, userId } = of.shop.revenue.table
+  return and(eq(revenueDate, of.revenueDate), eq(version, of.version), inSpan(userId, span)) as SQL
 }
 
 function selectTotals(of: RevenueVersion, range: Range, multipliers: Multipliers, arm: number): SQL {
-  const { amountCents, purchases } = revenueVersions
+  const { table, currency, measures } = of.shop.revenue
+  const { amountCents, purchases } = table
   const sums = selectPart({
-    currency: revenueCurrency,
+    currency,
     purchases: sql`COALESCE(SUM(${purchases}), 0)`,
     amount: sql`${amountCents}`,
-    measures: revenueMeasures,
+    measures,
   })
   return sql`
-    SELECT ${arm} AS arm, COUNT(*) AS \`rows\`, COALESCE(MAX(${amountCents}), 0) AS largest, ${sums}, ${checksumOfRows(multipliers, range)} AS checksum
-    FROM ${revenueVersions} WHERE ${inRange(of, range)}${revenueCurrency ? sql` GROUP BY ${revenueCurrency}` : sql``}`
+    SELECT ${arm} AS arm, COUNT(*) AS \`rows\`, COALESCE(MAX(${amountCents}), 0) AS largest, ${sums}, ${checksumOfRows(of.shop, multipliers, range)} AS checksum
+    FROM ${table} WHERE ${inRange(of, range)}${currency ? sql` GROUP BY ${currency}` : sql``}`
 }

@@ -2,12 +2,14 @@ import { and, gt, gte, isNotNull, isNull, lt, lte, type SQL, sql } from "drizzle
 import type { MySqlColumn } from "drizzle-orm/mysql-core"
 import { Temporal } from "temporal-polyfill"
 import type { AccessPath } from "../../schemas/database/ledger.ts"
-import { type ShopSource, shopLayout, shopSources } from "../../schemas/database/shop.ts"
+import type { Shop, ShopSource } from "../../schemas/database/shop.ts"
+import type { ShopLayout } from "../../schemas/database/shop-layout.ts"
 import { orderOfUser, selectUser } from "../../schemas/database/user-type.ts"
 import type { Span } from "../range.ts"
 
 /** The revenue day as the shop's rows see it. */
 export interface ShopDay {
+  shop: Shop
   /** First instant, inclusive. */
   fromAt: Date
   /** First instant after it. */
@@ -63,8 +65,8 @@ export interface DaySlice {
 }
 
 /** The slices that a day takes from. */
-export function listSlices(day: Bounds): DaySlice[] {
-  return shopSources.flatMap((source) => {
+export function listSlices(day: Bounds & Pick<ShopDay, "shop">): DaySlice[] {
+  return day.shop.sources.flatMap((source) => {
     const { fromAt, toAt } = clockBounds(source, day)
     return shopDates(source, day).map((date) => {
       const midnight = Date.parse(`${date}T00:00:00Z`)
@@ -119,6 +121,8 @@ export function inSpan(userId: MySqlColumn, { from, to, after, through }: Span):
 
 /** Lines to be grouped by user, one for each row that changes a user's amount. */
 interface DayLines {
+  /** Of the shop. */
+  layout: ShopLayout
   from: SQL
   userId: SQL
   currency: SQL | undefined
@@ -130,10 +134,12 @@ interface DayLines {
 
 /** The rows of all sources that are meant: of one as they are, of several one after the other. */
 export function selectLines(day: ShopDay, filter: DayFilter): DayLines {
-  const [source] = shopSources
-  if (source && shopSources.length === 1) {
+  const { layout, sources } = day.shop
+  const [source] = sources
+  if (sources.length === 1) {
     const { table, currency, measures } = source
     return {
+      layout,
       from: sql`${fromSource(day, source)} WHERE ${filter(source)}`,
       userId: sql`${table.userId}`,
       currency,
@@ -144,14 +150,15 @@ export function selectLines(day: ShopDay, filter: DayFilter): DayLines {
   }
   const line = (name: string) => sql.raw(`day_lines.${name}`)
   return {
+    layout,
     from: sql`FROM (${sql.join(
-      shopSources.map((each) => selectRows(day, each, filter(each))),
+      sources.map((each) => selectRows(day, each, filter(each))),
       sql` UNION ALL `,
     )}) AS day_lines`,
     userId: line("user_key"),
-    currency: shopLayout.hasCurrency ? line("currency") : undefined,
+    currency: layout.hasCurrency ? line("currency") : undefined,
     amount: line("amount"),
-    measures: shopLayout.measures.map((_name, at) => line(`measure${at}`)),
+    measures: layout.measures.map((_name, at) => line(`measure${at}`)),
     purchases: sql`SUM(${line("purchases")})`,
   }
 }
@@ -175,7 +182,7 @@ export type UserTotals = (string | number | null)[]
 /** Selects the `UserTotals` of the rows that are meant, in the order of the users. */
 export function selectUserTotals(day: ShopDay, filter: DayFilter): SQL {
   const lines = selectLines(day, filter)
-  return sql`SELECT ${selectUser(shopLayout.userType, lines.userId)} AS userId, ${totalsOf(lines)}
+  return sql`SELECT ${selectUser(lines.layout.userType, lines.userId)} AS userId, ${totalsOf(lines)}
     ${lines.from} ${groupByUser(lines)} ORDER BY ${keyOf(lines)}`
 }
 
@@ -198,11 +205,11 @@ export function selectComparable(day: ShopDay, filter: DayFilter): SQL {
 }
 
 /** A user's key, and what orders it, as columns. */
-export function keyColumns({ userId, currency }: Pick<DayLines, "userId" | "currency">): SQL {
-  const order = orderOfUser(shopLayout.userType, userId)
+export function keyColumns({ layout, userId, currency }: Pick<DayLines, "layout" | "userId" | "currency">): SQL {
+  const order = orderOfUser(layout.userType, userId)
   const ordered = order ? sql`, ${order} AS userOrder` : sql``
   const ofCurrency = currency ? sql`, ${currency} AS currency` : sql``
-  return sql`${selectUser(shopLayout.userType, userId)} AS userId${ordered}${ofCurrency}`
+  return sql`${selectUser(layout.userType, userId)} AS userId${ordered}${ofCurrency}`
 }
 
 export function groupByUser(lines: Pick<DayLines, "userId" | "currency">): SQL {
@@ -214,9 +221,9 @@ export function keyOf({ userId, currency }: Pick<DayLines, "userId" | "currency"
 }
 
 /** The sum of a group's amounts to be written down; NULL if an amount of one is no whole number of minor units. */
-export function sumAmounts({ amount, measures }: DayLines): SQL {
+export function sumAmounts({ layout, amount, measures }: DayLines): SQL {
   const sum = sql`SUM(${amount})`
-  return shopLayout.isAmountNullable ? sql`IF(NOT (${isInexact([amount, ...measures])}), ${sum}, NULL)` : sum
+  return layout.isAmountNullable ? sql`IF(NOT (${isInexact([amount, ...measures])}), ${sum}, NULL)` : sum
 }
 
 /** Whether some amounts of a group are no whole numbers of minor units. */

@@ -1,5 +1,5 @@
 import { type SQL, sql } from "drizzle-orm"
-import { shopLayout } from "../../schemas/database/shop.ts"
+import type { ShopLayout } from "../../schemas/database/shop-layout.ts"
 import type { UserChange, UserSpent } from "./compare-totals.ts"
 
 /*
@@ -16,8 +16,8 @@ export interface Part {
   purchases: bigint
   /** Minor units; may exceed 64 bits. */
   amountCents: bigint
-  /** In the order of the layout's. */
-  measures: bigint[]
+  /** Further sums by their names. */
+  measures: Record<string, bigint>
 }
 
 /** What they all add up to. */
@@ -29,11 +29,10 @@ export interface Totals {
   parts: Part[]
 }
 
-const { hasCurrency, measures } = shopLayout
-const hasParts = hasCurrency || measures.length > 0
-
-/** What nothing adds up to. */
-export const noTotals: Totals = { purchases: 0n, amountCents: hasCurrency ? undefined : 0n, parts: [] }
+/** What nothing adds up to in a shop. */
+export function noTotals({ hasCurrency }: ShopLayout): Totals {
+  return { purchases: 0n, amountCents: hasCurrency ? undefined : 0n, parts: [] }
+}
 
 /** Sums as a SELECT has them, by the names that it gives them. */
 export interface PartRow extends Record<string, string | number | null> {
@@ -49,23 +48,24 @@ export function selectPart(of: { currency: SQL | undefined; purchases: SQL; amou
 }
 
 /** Adds up what a SELECT has for each currency. */
-export function toTotals(rows: PartRow[]): Totals {
-  return rows.reduce<Totals>((sum, row) => addTotals(sum, ofPart(toPart(row))), noTotals)
+export function toTotals(layout: ShopLayout, rows: PartRow[]): Totals {
+  return rows.reduce<Totals>((sum, row) => addTotals(sum, ofPart(toPart(layout, row))), noTotals(layout))
 }
 
-function toPart(row: PartRow): Part {
+function toPart({ hasCurrency, measures }: ShopLayout, row: PartRow): Part {
   return {
     currency: hasCurrency ? String(row["currency"] ?? "") : undefined,
     rows: row["rows"] === undefined ? undefined : BigInt(row["rows"] ?? 0),
     purchases: BigInt(row.purchases),
     amountCents: BigInt(row.amount),
-    measures: measures.map((_name, at) => BigInt(row[`measure${at}`] ?? 0)),
+    measures: Object.fromEntries(measures.map((name, at) => [name, BigInt(row[`measure${at}`] ?? 0)])),
   }
 }
 
 function ofPart(part: Part): Totals {
-  const { purchases, amountCents } = part
-  return { purchases, amountCents: hasCurrency ? undefined : amountCents, parts: hasParts ? [part] : [] }
+  const { currency, purchases, amountCents, measures } = part
+  const isPart = currency !== undefined || Object.keys(measures).length > 0
+  return { purchases, amountCents: currency === undefined ? amountCents : undefined, parts: isPart ? [part] : [] }
 }
 
 export function addTotals(a: Totals, b: Totals): Totals {
@@ -84,7 +84,7 @@ export function subtractSpent(totals: Totals, users: Pick<UserSpent, "currency" 
       rows: -1n,
       purchases: -spent.purchases,
       amountCents: -BigInt(spent.amountCents),
-      measures: measures.map((name) => -BigInt(spent.measures[name] ?? 0)),
+      measures: mapMeasures(spent.measures, (sum) => -BigInt(sum)),
     }),
   )
   const left = less.reduce(addTotals, totals)
@@ -107,8 +107,15 @@ function addPart(a: Part, b: Part): Part {
     rows: a.rows === undefined || b.rows === undefined ? undefined : a.rows + b.rows,
     purchases: a.purchases + b.purchases,
     amountCents: a.amountCents + b.amountCents,
-    measures: a.measures.map((sum, at) => sum + (b.measures[at] ?? 0n)),
+    measures: { ...b.measures, ...mapMeasures(a.measures, (sum, name) => sum + (b.measures[name] ?? 0n)) },
   }
+}
+
+function mapMeasures<From, To>(
+  measures: Record<string, From>,
+  change: (sum: From, name: string) => To,
+): Record<string, To> {
+  return Object.fromEntries(Object.entries(measures).map(([name, sum]) => [name, change(sum, name)]))
 }
 
 /** Whether both say the same, of rows that one of them may not know. A part of nothing is no part. */
@@ -123,13 +130,13 @@ export function sameTotals(a: Totals, b: Totals): boolean {
 }
 
 const isSomething = ({ purchases, amountCents, measures }: Part) =>
-  purchases !== 0n || amountCents !== 0n || measures.some((sum) => sum !== 0n)
+  purchases !== 0n || amountCents !== 0n || Object.values(measures).some((sum) => sum !== 0n)
 
 function samePart(a: Part, b: Part | undefined): boolean {
   return (
     a.purchases === b?.purchases &&
     a.amountCents === b.amountCents &&
-    a.measures.every((sum, at) => sum === b.measures[at])
+    Object.keys({ ...a.measures, ...b.measures }).every((name) => (a.measures[name] ?? 0n) === (b.measures[name] ?? 0n))
   )
 }
 
@@ -148,13 +155,13 @@ interface LoosePart extends Omit<PartFields, "currency" | "rows"> {
   rows?: bigint | undefined
 }
 
-export function partFields({ currency, rows, purchases, amountCents, measures: sums }: Part): PartFields {
+export function partFields({ currency, rows, purchases, amountCents, measures }: Part): PartFields {
   return {
     ...(currency === undefined ? {} : { currency }),
     ...(rows === undefined ? {} : { rows }),
     purchases,
     amountCents: String(amountCents),
-    measures: Object.fromEntries(measures.map((name, at) => [name, String(sums[at] ?? 0n)])),
+    measures: mapMeasures(measures, String),
   }
 }
 
@@ -164,7 +171,7 @@ function parsePart(fields: LoosePart): Part {
     rows: fields.rows,
     purchases: fields.purchases,
     amountCents: BigInt(fields.amountCents),
-    measures: measures.map((name) => BigInt(fields.measures[name] ?? 0)),
+    measures: mapMeasures(fields.measures, BigInt),
   }
 }
 
@@ -184,9 +191,7 @@ interface LooseTotals {
 }
 
 /** Totals of a document. */
-export function parseTotals(fields: LooseTotals | undefined): Totals {
-  if (!fields) return noTotals
-  const { purchases, amountCents, parts } = fields
+export function parseTotals({ purchases, amountCents, parts }: LooseTotals): Totals {
   return {
     purchases,
     amountCents: amountCents === undefined ? undefined : BigInt(amountCents),
@@ -207,7 +212,7 @@ export function changeFields({ userId, currency, before, after }: UserChange) {
 /** Parts as the ledger keeps them: JSON, or null where there are none to be kept. */
 export function formatParts(parts: readonly PartFields[]): string | null {
   const digits = (_key: string, value: unknown) => (typeof value === "bigint" ? String(value) : value)
-  return hasParts ? JSON.stringify(parts, digits) : null
+  return parts.length > 0 ? JSON.stringify(parts, digits) : null
 }
 
 export function parseParts(json: string | null | undefined): PartFields[] {

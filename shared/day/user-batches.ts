@@ -1,5 +1,5 @@
 import { and, isNotNull, type SQL, sql } from "drizzle-orm"
-import { type ShopSource, shopLayout, shopSources } from "../../schemas/database/shop.ts"
+import type { ShopSource } from "../../schemas/database/shop.ts"
 import { parseUserId, selectUser, type UserId, userLiteral } from "../../schemas/database/user-type.ts"
 import { allRows, type Database } from "../database/open-database.ts"
 import type { Span } from "../range.ts"
@@ -18,9 +18,9 @@ export const USERS_PER_BATCH = 500
  * which the first are right whatever comes after them.
  */
 export function selectBuyers(day: ShopDay, span: Span, limit = USERS_PER_BATCH): SQL {
-  const [source] = shopSources
-  if (source && shopSources.length === 1) return selectBuyersOf(source, day, span, limit)
-  const each = shopSources.map((one) => sql`(${selectBuyersOf(one, day, span, limit)})`)
+  const { sources } = day.shop
+  if (sources.length === 1) return selectBuyersOf(sources[0], day, span, limit)
+  const each = sources.map((one) => sql`(${selectBuyersOf(one, day, span, limit)})`)
   // Put together by UNION they are ordered as they are compared.
   return sql`SELECT userId FROM (${sql.join(each, sql` UNION ALL `)}) AS buyers
     GROUP BY userId ORDER BY userId LIMIT ${sql.raw(String(limit))}`
@@ -36,13 +36,13 @@ export function selectBuyersOf(source: ShopSource, day: ShopDay, span: Span, lim
   const { userId, purchasedAt } = source.table
   const isFromStart = span.from === undefined && span.after === undefined
   const where = and(isFromStart ? isNotNull(userId) : undefined, inSpan(userId, span), ...duringDay(source, day))
-  return sql`SELECT ${selectUser(shopLayout.userType, sql`${userId}`)} AS userId, MIN(${purchasedAt})
+  return sql`SELECT ${selectUser(source.userType, sql`${userId}`)} AS userId, MIN(${purchasedAt})
     ${fromSource(day, source)} WHERE ${where} GROUP BY ${userId} ORDER BY ${userId} LIMIT ${sql.raw(String(limit))}`
 }
 
 /** The purchases of a day of these users: one range of the index for each. The ids are literals, so that they are. */
 export function ofUsers(day: ShopDay, userIds: UserId[]): DayFilter {
-  const literals = userIds.map((id) => userLiteral(shopLayout.userType, id)).join(",")
+  const literals = userIds.map((id) => userLiteral(day.shop.layout.userType, id)).join(",")
   return (source) => and(sql`${source.table.userId} IN (${sql.raw(literals)})`, ...countedDuringDay(source, day)) as SQL
 }
 
@@ -51,7 +51,7 @@ export async function* listBuyers(db: Database, day: ShopDay, span: Span): Async
   let rest = span
   for (;;) {
     const rows = allRows<{ userId: string | number }>(await db.execute(selectBuyers(day, rest)))
-    const userIds = rows.map((row) => parseUserId(shopLayout.userType, String(row.userId)))
+    const userIds = rows.map((row) => parseUserId(day.shop.layout.userType, String(row.userId)))
     if (userIds.length > 0) yield userIds
     if (userIds.length < USERS_PER_BATCH) return
     rest = { ...span, after: userIds.at(-1) }

@@ -4,8 +4,7 @@ import { formatJson } from "../../schemas/json.ts"
 import { parseParts } from "../day/totals.ts"
 import type { Run } from "../ledger/find-runs.ts"
 import type { Shard } from "../ledger/find-shards.ts"
-import { shardRange } from "../ledger/shard-range.ts"
-import { rangeFields } from "../range.ts"
+import { boundsOf } from "../ledger/shard-range.ts"
 
 /** What the commit of a shard that is done wrote, from its ledger row alone: whoever composes it, it is the same. */
 export function composeManifest(run: Run, shard: Shard): Manifest {
@@ -15,7 +14,7 @@ export function composeManifest(run: Run, shard: Shard): Manifest {
     version: run.version,
     dispatch: shard.dispatch,
     index: shard.shardIndex,
-    ...rangeFields(shardRange(shard)),
+    ...boundsOf(shard),
     epoch: shard.epoch,
     rows: shard.rowCount ?? 0n,
     purchases: shard.purchases ?? 0n,

@@ -1,6 +1,6 @@
 import { and, desc, eq, isNull, ne, or, sql, sum } from "drizzle-orm"
 import { audits, erasedRows, erasures, runs } from "../../schemas/database/ledger.ts"
-import { publishedDays, revenueVersions } from "../../schemas/database/revenue.ts"
+import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { UserId } from "../../schemas/database/user-type.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
 import { inTransaction } from "../database/transaction.ts"
@@ -24,7 +24,10 @@ export async function endErasure(db: Database, erasureId: string): Promise<void>
 }
 
 /** How many rows of a version were erased. */
-export async function countErasedRows(db: Database, { revenueDate, version }: RevenueVersion): Promise<bigint> {
+export async function countErasedRows(
+  db: Database,
+  { revenueDate, version }: Pick<RevenueVersion, "revenueDate" | "version">,
+): Promise<bigint> {
   const [row] = await db
     .select({ count: sum(erasedRows.rowCount) })
     .from(erasedRows)
@@ -41,12 +44,12 @@ export async function eraseRows(db: Database, erasureId: string, of: RevenueVers
     const ofDay = eq(publishedDays.revenueDate, of.revenueDate)
     const [day] = await tx.select().from(publishedDays).where(ofDay).for("update")
     const users = await readUser(readRowTotals(tx, of), userId)
-    const rowCount = matchedRows(await tx.delete(revenueVersions).where(inRange(of, ofUser(userId))))
+    const rowCount = matchedRows(await tx.delete(of.shop.revenue.table).where(inRange(of, ofUser(userId))))
     if (rowCount === 0) return 0
     if (rowCount !== users.length) {
       throw new Error(`rows of ${of.revenueDate}, version ${of.version}, were deleted meanwhile: ask again`)
     }
-    await tx.insert(erasedRows).values({ erasureId, ...of, rowCount })
+    await tx.insert(erasedRows).values({ erasureId, revenueDate: of.revenueDate, version: of.version, rowCount })
     if (day?.version === of.version) await subtractFromDay(tx, day, users)
     return rowCount
   })

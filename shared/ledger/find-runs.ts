@@ -1,9 +1,13 @@
 import { and, asc, desc, eq, inArray, isNull, max, sql } from "drizzle-orm"
 import { type RunState, runs } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
+import type { Shop } from "../../schemas/database/shop.ts"
 import type { Database } from "../database/open-database.ts"
 
 export type Run = typeof runs.$inferSelect
+
+/** A run with the shop that its day is read from: what a day's numbers are computed, proven and compared by. */
+export type ShopRun = Run & { shop: Shop }
 
 export const unfinishedStates: RunState[] = ["waiting", "planning", "running", "verifying"]
 

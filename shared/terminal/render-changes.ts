@@ -12,8 +12,8 @@ interface Change {
   after?: Spent | undefined
 }
 
-/** Users whose revenue is another one, as a table: what they had, what they have, and what lies between. */
-export function renderChanges(changes: Change[]): string[] {
+/** Users whose revenue is another one, as a table: what they had, what they have, and what lies between. Amounts have `scale` decimals. */
+export function renderChanges(changes: Change[], scale: number): string[] {
   const right = "right" as const
   const hasCurrency = changes.some(({ currency }) => currency !== undefined)
   const titles = ["user", ...(hasCurrency ? [""] : []), "before", "purchases", "after", "purchases", "difference"]
@@ -22,15 +22,15 @@ export function renderChanges(changes: Change[]): string[] {
     changes.map(({ userId, currency = "", before, after }) => [
       String(userId),
       ...(hasCurrency ? [currency] : []),
-      ...renderSpent(before),
-      ...renderSpent(after),
-      formatAmount(differenceOf(before, after)),
+      ...renderSpent(before, scale),
+      ...renderSpent(after, scale),
+      formatAmount(differenceOf(before, after), scale),
     ]),
   )
 }
 
-function renderSpent(spent: Spent | undefined): string[] {
-  return spent ? [formatAmount(spent.amountCents), formatCount(spent.purchases)] : ["", ""]
+function renderSpent(spent: Spent | undefined, scale: number): string[] {
+  return spent ? [formatAmount(spent.amountCents, scale), formatCount(spent.purchases)] : ["", ""]
 }
 
 function differenceOf(before: Spent | undefined, after: Spent | undefined): string {

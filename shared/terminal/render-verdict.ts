@@ -7,14 +7,14 @@ import { renderTable } from "./render-table.ts"
 // A verdict may name every one of 10,000 shards; a person reads the first few and then the document.
 const FAULTS_SHOWN_MAX = 20
 
-/** A verdict as lines for people. */
-export function renderVerdict(verdict: Verdict): string[] {
+/** A verdict as lines for people. Amounts have `scale` decimals. */
+export function renderVerdict(verdict: Verdict, scale: number): string[] {
   return [
     `${verdict.verdict}: ${verdict.date} version ${verdict.version}, ${formatNumberOf(verdict.shards, "shard")}, run ${verdict.runId}`,
     ...(verdict.reason === undefined ? [] : [`  ${verdict.reason}`]),
     // Nothing is known of what was not verified.
-    ...(isVerified(verdict) ? renderTotals(verdict) : []).map((line) => `  ${line}`),
-    ...renderVersionChanges(verdict.changes).map((line) => `  ${line}`),
+    ...(isVerified(verdict) ? renderTotals(verdict, scale) : []).map((line) => `  ${line}`),
+    ...renderVersionChanges(verdict.changes, scale).map((line) => `  ${line}`),
     ...renderFaults(verdict.faults, verdict.faultsInAll).map((line) => `  ${line}`),
   ]
 }
@@ -24,12 +24,15 @@ function isVerified({ verdict, faults }: Verdict): boolean {
 }
 
 /** Users, purchases and amount, with the guests apart. */
-export function renderTotals(verdict: Pick<Verdict, "revenue" | "source" | "guests">): string[] {
-  return renderSides([
-    { name: "Revenue", totals: verdict.revenue },
-    { name: "shop, known users", totals: verdict.source },
-    { name: "shop, guests", totals: verdict.guests },
-  ])
+export function renderTotals(verdict: Pick<Verdict, "revenue" | "source" | "guests">, scale: number): string[] {
+  return renderSides(
+    [
+      { name: "Revenue", totals: verdict.revenue },
+      { name: "shop, known users", totals: verdict.source },
+      { name: "shop, guests", totals: verdict.guests },
+    ],
+    scale,
+  )
 }
 
 interface SideTotals {
@@ -46,28 +49,28 @@ interface SideTotals {
 }
 
 /** What several sides add up to, with a line for each currency and a column for each measure. */
-export function renderSides(sides: { name: string; totals: SideTotals | undefined }[]): string[] {
+export function renderSides(sides: { name: string; totals: SideTotals | undefined }[], scale: number): string[] {
   const right = "right" as const
   const columns = [{ title: "" }, { title: "users", align: right }, { title: "purchases", align: right }]
   const measures = Object.keys(sides.flatMap(({ totals }) => totals?.parts ?? [])[0]?.measures ?? {})
   return renderTable(
     [...columns, ...["amount", ...measures].map((title) => ({ title, align: right }))],
-    sides.flatMap(({ name, totals }) => renderSide(name, totals, measures)),
+    sides.flatMap(({ name, totals }) => renderSide(name, totals, measures, scale)),
   )
 }
 
 /** A line, and one for each currency. */
-function renderSide(name: string, totals: SideTotals | undefined, measures: string[]): string[][] {
+function renderSide(name: string, totals: SideTotals | undefined, measures: string[], scale: number): string[][] {
   const parts = totals?.parts ?? []
   const ofAll = parts.find(({ currency }) => currency === undefined)
   const cells = (sums: Record<string, string> | undefined) =>
-    measures.map((measure) => (sums === undefined ? "" : formatAmount(sums[measure])))
+    measures.map((measure) => (sums === undefined ? "" : formatAmount(sums[measure], scale)))
   return [
     [
       name,
       totals?.rows === undefined ? "" : formatCount(totals.rows),
       totals ? formatCount(totals.purchases) : "unknown",
-      totals ? formatAmount(totals.amountCents) : "unknown",
+      totals ? formatAmount(totals.amountCents, scale) : "unknown",
       ...cells(ofAll?.measures),
     ],
     ...parts
@@ -76,20 +79,20 @@ function renderSide(name: string, totals: SideTotals | undefined, measures: stri
         `  ${currency === "" ? "no currency" : currency}`,
         rows === undefined ? "" : formatCount(rows),
         formatCount(purchases),
-        formatAmount(amountCents),
+        formatAmount(amountCents, scale),
         ...cells(sums),
       ]),
   ]
 }
 
 /** What a version changes of the one that it replaces. */
-function renderVersionChanges(changes: Verdict["changes"]): string[] {
+function renderVersionChanges(changes: Verdict["changes"], scale: number): string[] {
   if (!changes) return []
   const { added, changed, removed, fromVersion, largest, document } = changes
   const counts = `${formatCount(added)} users added, ${formatCount(changed)} changed, ${formatCount(removed)} removed`
   return [
     `compared with version ${fromVersion}: ${counts}`,
-    ...(largest.length > 0 ? renderChanges(largest) : []),
+    ...(largest.length > 0 ? renderChanges(largest, scale) : []),
     ...(document === undefined ? [] : [`all of them: ${document}`]),
   ]
 }

@@ -1,9 +1,11 @@
-import { shopLayout } from "../../schemas/database/shop.ts"
+import { openShop } from "../../schemas/database/shop.ts"
 import { listShopDdl } from "../../schemas/database/shop-ddl.ts"
 import { sumGuests, sumSource } from "../../services/finalizer/sum-source.ts"
 import type { ServerKind } from "../../services/local/database/find-server.ts"
 import { planRanges } from "../../services/planner/plan-ranges.ts"
 import { computeShard } from "../../services/worker/compute-shards.ts"
+import { readConfig } from "../../shared/config/read-config.ts"
+import { shopSettings } from "../../shared/config/shop-settings.ts"
 import { allRows, openDatabase } from "../../shared/database/open-database.ts"
 import { chooseRead } from "../../shared/day/choose-read.ts"
 import { sumRows } from "../../shared/day/revenue-rows.ts"
@@ -13,8 +15,8 @@ import { newRun, openFirstDispatch } from "../rooms/test-run.ts"
 import { tableReads } from "./measure-rows.ts"
 
 /*
- * A process of its own, since how the shop is read is decided once in each: computes one day of the database of
- * `DAY_URL` as SHOP_FILE declares, and prints what each step read and how long it took, as JSON.
+ * A process of its own, which has read nothing before: computes one day of the database of `DAY_URL` as SHOP_FILE declares,
+ * and prints what each step read and how long it took, as JSON.
  */
 
 const {
@@ -23,13 +25,14 @@ const {
   DAY_SHARDS: shards = "",
   DAY_PURCHASES: purchases = "",
 } = process.env
+const shop = openShop(readConfig(shopSettings, process.env).SHOP_FILE)
 const { db, close } = openDatabase({ url, connectionsMax: 1 })
 // What a shop has once: not part of a day.
-if (shopLayout.fingerprint !== undefined && process.env["DAY_FIRST"]) {
-  for (const statement of listShopDdl(shopLayout)) await db.execute(statement)
+if (shop.layout.fingerprint !== undefined && process.env["DAY_FIRST"]) {
+  for (const statement of listShopDdl(shop.layout)) await db.execute(statement)
 }
-const day = newRun()
-const run = await createRun(db, { ...day, ...(await chooseRead(db, day)) })
+const day = { ...newRun(), shop }
+const run = { ...(await createRun(db, { ...day, ...(await chooseRead(db, day)) })), shop }
 
 const [ranges, plan] = await step(() =>
   Array.fromAsync(planRanges(db, run, { shardPurchases: Number(purchases) / Number(shards) })),
@@ -63,7 +66,7 @@ async function step<T>(work: () => Promise<T>): Promise<[T, { read: number; ms: 
 async function readTables(): Promise<number> {
   const database = new URL(url).pathname.slice(1)
   let sum = 0
-  for (const { table } of shopLayout.sources) {
+  for (const { table } of shop.layout.sources) {
     const query = tableReads[kind as ServerKind](database, table)
     const [row] = allRows<{ read: string | number }>(await db.execute(query))
     sum += Number(row?.read ?? 0)

@@ -1,3 +1,4 @@
+import { plainShop } from "../../schemas/database/shop.ts"
 import { sumSource } from "../../services/finalizer/sum-source.ts"
 import { planRanges } from "../../services/planner/plan-ranges.ts"
 import { fillDay } from "./fill-day.ts"
@@ -30,6 +31,7 @@ const skews: Record<string, string> = {
 /** How evenly tasks share a day, if a task that has finished a shard takes the next one: by purchases, not by time. */
 export async function measureBalance(room: Room): Promise<BalanceFigures[]> {
   const day = {
+    shop: plainShop,
     fromAt: new Date(`${date}T00:00:00Z`),
     toAt: new Date(Date.parse(`${date}T00:00:00Z`) + 86_400_000),
     sourceIndex: "purchases_day_slice",

@@ -4,6 +4,7 @@ import { create } from "@bufbuild/protobuf"
 import type { SQL } from "drizzle-orm"
 import { MySqlDialect } from "drizzle-orm/mysql-core"
 import pMap from "p-map"
+import { plainShop } from "../../schemas/database/shop.ts"
 import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { formatJson } from "../../schemas/json.ts"
 import { addUpEvidence } from "../../services/finalizer/add-up-evidence.ts"
@@ -115,7 +116,7 @@ async function judgeThousands(room: Room): Promise<GrowthFigures["finalizer"]> {
   await addShopTables(room.databaseUrl)
   await forgetRuns(room)
   const ranges = cutAt(...Array.from({ length: MANIFESTS - 1 }, (_, index) => BigInt(index) * 100n))
-  const run = await createRun(db, newRun())
+  const run = { ...(await createRun(db, newRun())), shop: plainShop }
   await openFirstDispatch(db, run, ranges)
   await room.query(`UPDATE shards SET state = 'done', epoch = 1, execution = 'bench', task_index = 0, attempt = 0,
     row_count = 0, purchases = 0, amount_cents = 0, checksum = 0, claimed_at = NOW(3), committed_at = NOW(3)`)
@@ -131,7 +132,7 @@ async function judgeThousands(room: Room): Promise<GrowthFigures["finalizer"]> {
   lap()
   const blocked = monitorEventLoopDelay({ resolution: 1 })
   blocked.enable()
-  const { evidence, seen } = addUpEvidence({ ...others, shards: looked })
+  const { evidence, seen } = addUpEvidence(plainShop, { ...others, shards: looked })
   const findings = await judgeRun(run, evidence)
   lap()
   composeVerdict(run, run, { findings, seen, changes: undefined, objections: [] }, new Date())

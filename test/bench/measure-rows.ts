@@ -65,7 +65,8 @@ export async function measureRows(room: Room, { history }: BenchOptions): Promis
 
 async function measureHistory(room: Room, spare: SpareDatabase, days: number): Promise<RowsFigures> {
   const day = newRun({ revenueDate: date })
-  const run = await createRun(spare.db, { ...day, ...(await chooseRead(spare.db, day)) })
+  const begun = await createRun(spare.db, { ...day, ...(await chooseRead(spare.db, day)) })
+  const run = { ...begun, shop: day.shop }
   const step = <T>(work: () => Promise<T>) => countRows(room, spare, work)
 
   const [ranges, plan] = await step(() =>

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from "vitest"
+import { plainShop } from "../../schemas/database/shop.ts"
 import { formatJson } from "../../schemas/json.ts"
 import { RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
 import { auditDay } from "../../services/finalizer/audit-day.ts"
@@ -39,7 +40,7 @@ async function carryOut(messageId: string): Promise<void> {
   await requestAudits(db(), messageId, [testDate], new Date())
   const audit = await findNextAudit(db(), [])
   if (!audit) throw new Error("no audit was asked for")
-  await auditDay({ db: db(), source: db() }, audit, false, () => true)
+  await auditDay({ db: db(), shopDb: db(), shop: plainShop }, audit, false, () => true)
 }
 
 test("audit publishes the date, or the first and the last, and says where the result will be", async () => {

@@ -4,14 +4,14 @@ import { InjectedError } from "../../services/emulators/faults.ts"
 import { computeShard } from "../../services/worker/compute-shards.ts"
 import { manifestPath, planPath } from "../../shared/documents/document-paths.ts"
 import { createDocument, readDocument } from "../../shared/documents/documents.ts"
-import type { Run } from "../../shared/ledger/find-runs.ts"
+import type { ShopRun } from "../../shared/ledger/find-runs.ts"
 import { claim, decide, fail, finish } from "../rooms/play-run.ts"
 import { type Cli, startCli } from "../rooms/start-cli.ts"
 import { insertPurchases, shopTables } from "../rooms/test-database.ts"
 import { beginRun, cutAt, testDate } from "../rooms/test-run.ts"
 
 let cli: Cli
-let run: Run
+let run: ShopRun
 const options = { log: pino({ level: "silent" }) }
 const db = () => cli.database.db
 

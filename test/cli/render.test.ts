@@ -28,12 +28,12 @@ const progressAt = (done: number, overrides: Partial<RunProgress> = {}): RunProg
 test("an amount of any size loses no digit, and has two decimals and a sign", () => {
   fc.assert(
     fc.property(fc.bigInt({ min: -(10n ** 30n), max: 10n ** 30n }), (amount) => {
-      const text = formatAmount(amount)
+      const text = formatAmount(amount, 2)
       expect(text).toMatch(/^-?\d{1,3}(,\d{3})*\.\d{2}$/)
       expect(BigInt(text.replace(/[,.]/g, ""))).toBe(amount)
     }),
   )
-  expect(formatAmount("-5")).toBe("-0.05")
+  expect(formatAmount("-5", 2)).toBe("-0.05")
   expect(formatCount(1_234_567)).toBe("1,234,567")
 })
 

@@ -1,4 +1,5 @@
 import { beforeEach, expect, test } from "vitest"
+import { plainShop } from "../../schemas/database/shop.ts"
 import { AuditSchema } from "../../schemas/documents/audit_pb.ts"
 import { parseDocument } from "../../schemas/json.ts"
 import { auditDay } from "../../services/finalizer/audit-day.ts"
@@ -9,7 +10,7 @@ import { createRun, type NewRun } from "../../shared/ledger/create-run.ts"
 import { listUnsentChanges } from "../../shared/ledger/day-changes.ts"
 import { decideRun } from "../../shared/ledger/decide-run.ts"
 import { type Audit, findNextAudit } from "../../shared/ledger/find-audits.ts"
-import type { Run } from "../../shared/ledger/find-runs.ts"
+import type { ShopRun } from "../../shared/ledger/find-runs.ts"
 import { listShards } from "../../shared/ledger/find-shards.ts"
 import { findPublishedDay } from "../../shared/ledger/published-days.ts"
 import { findDueRepair, markRepairAsked } from "../../shared/ledger/repair-day.ts"
@@ -32,7 +33,7 @@ beforeEach(async () => {
 })
 
 /** Computes and publishes the date as the shop has it now, in twenty shards. */
-async function publish(overrides: Partial<NewRun> = {}): Promise<Run> {
+async function publish(overrides: Partial<NewRun> = {}): Promise<ShopRun> {
   const { db } = database
   const run = await beginRun(
     db,
@@ -55,7 +56,7 @@ const ask = async () => {
   return (await findNextAudit(database.db, [])) as Audit
 }
 const audit = (of: Audit, mayGoOn = () => true, isRepaired = true) =>
-  auditDay({ db: database.db, source: database.db }, of, isRepaired, mayGoOn)
+  auditDay({ db: database.db, shopDb: database.db, shop: plainShop }, of, isRepaired, mayGoOn)
 const reread = async ({ auditId }: Audit) =>
   (
     await database.query<{ state: string; document: string; next_shard: number; repair: string }>(

@@ -5,13 +5,13 @@ import { type Manifest, ManifestSchema } from "../../schemas/documents/manifest_
 import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import type { Evidence, ShardEvidence } from "../../services/finalizer/gather-evidence.ts"
 import { type Finding, judgeRun } from "../../services/finalizer/judge-run.ts"
-import type { Run } from "../../shared/ledger/find-runs.ts"
+import type { ShopRun } from "../../shared/ledger/find-runs.ts"
 import type { Shard } from "../../shared/ledger/find-shards.ts"
 import { rangeColumns } from "../../shared/ledger/shard-range.ts"
 import { rangeFields } from "../../shared/range.ts"
 import { cutAt, newRun } from "../rooms/test-run.ts"
 
-const run = { ...newRun({ requestId: "1" }), runId: "2026-11-22-1", version: 1, state: "verifying" } as Run
+const run = { ...newRun({ requestId: "1" }), runId: "2026-11-22-1", version: 1, state: "verifying" } as ShopRun
 
 /** A run of three shards about which everything is right. */
 function soundEvidence() {

@@ -2,12 +2,12 @@ import { afterAll, beforeAll, expect, test } from "vitest"
 import type { Finding } from "../../services/finalizer/judge-run.ts"
 import { nameUsers } from "../../services/finalizer/name-users.ts"
 import { insertTotals } from "../../shared/day/revenue-rows.ts"
-import type { Run } from "../../shared/ledger/find-runs.ts"
+import type { ShopRun } from "../../shared/ledger/find-runs.ts"
 import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../rooms/test-database.ts"
 import { newRun } from "../rooms/test-run.ts"
 
 const at = "2026-11-22 10:00:00"
-const run = { ...newRun({ requestId: "1" }), version: 1 } as Run
+const run = { ...newRun({ requestId: "1" }), version: 1 } as ShopRun
 const ranges = [{ to: 100n }, { from: 100n }]
 const drifted = (index: number): Finding => ({ index, kind: "drifted", reason: "the sums differ" })
 let database: TestDatabase

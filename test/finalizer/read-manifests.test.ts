@@ -4,6 +4,7 @@ import { join } from "node:path"
 import type { Bucket } from "@google-cloud/storage"
 import { pino } from "pino"
 import { afterAll, beforeAll, expect, test } from "vitest"
+import { plainShop } from "../../schemas/database/shop.ts"
 import { type StorageServer, startStorage } from "../../services/emulators/storage/server.ts"
 import { listManifests, readManifests } from "../../services/finalizer/read-manifests.ts"
 import { composeManifest, formatManifest } from "../../shared/documents/compose-manifest.ts"
@@ -48,7 +49,7 @@ test("a manifest that is what it must be is known by its hash; only what differs
     before: (call) => void read.push(call.resource),
   })
   const listed = await listManifests(bucket, run, options)
-  const manifests = await readManifests(bucket, run, shards, listed, options)
+  const manifests = await readManifests(bucket, { ...run, shop: plainShop }, shards, listed, options)
   stop()
 
   expect(manifests.get(0)).toEqual(right)

@@ -233,7 +233,7 @@ describe.skipIf(browserPath === "")("on the local cloud", () => {
       log: await createLog("page", "silent"),
       port: Number(new URL(page?.url ?? "").port),
       host: "127.0.0.1",
-      settings: { timeZone: "UTC", firstDate: undefined, deadline: undefined },
+      settings: { timeZone: "UTC", firstDate: undefined, deadline: undefined, scale: 2 },
       project: "local",
       databaseUrl: pipeline.databaseUrl,
     })

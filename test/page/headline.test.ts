@@ -25,6 +25,7 @@ const at = (
     timeZone: more.timeZone ?? "UTC",
     deadline: more.deadline,
     before: more.before,
+    scale: 2,
   })
 
 const morning = "2026-11-25T05:00:00Z"

@@ -83,7 +83,7 @@ try {
     await fillLedger(database, [...ledger])
     if (name === "troubled") await addLate(database, yesterday)
     if (name === "running-dark") await addBackfill(database, ["2026-10-01", "2026-10-02", "2026-10-03"])
-    const settings = { timeZone: "Europe/Berlin", firstDate: undefined, deadline: "06:00" }
+    const settings = { timeZone: "Europe/Berlin", firstDate: undefined, deadline: "06:00", scale: 2 }
     const page = await startPage({ ...database, url }, { settings })
     const tab = await browser.newPage({
       viewport: { width: 1_000, height: 800 },

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
+import { plainShop } from "../../schemas/database/shop.ts"
+import { integerUsers } from "../../schemas/database/user-type.ts"
 import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { parseDocument } from "../../schemas/json.ts"
 import { InjectedError } from "../../services/emulators/faults.ts"
@@ -11,7 +13,7 @@ import { closeRun } from "../../shared/ledger/close-run.ts"
 import { failShard } from "../../shared/ledger/fail-shard.ts"
 import { findDispatch } from "../../shared/ledger/find-dispatches.ts"
 import { findRun, type Run } from "../../shared/ledger/find-runs.ts"
-import { listShards } from "../../shared/ledger/find-shards.ts"
+import { listShards, type Shard } from "../../shared/ledger/find-shards.ts"
 import { offerShards } from "../../shared/ledger/offer-shards.ts"
 import { openRun } from "../../shared/ledger/open-run.ts"
 import { shardRange } from "../../shared/ledger/shard-range.ts"
@@ -40,6 +42,7 @@ beforeEach(async () => {
 
 const again = async () => (await findRun(room.database.db, run.runId)) as Run
 const shards = () => listShards(room.database.db, run.runId)
+const rangesOf = (rows: Shard[]) => rows.map((row) => shardRange(integerUsers, row))
 const executionsOf = async () =>
   (await room.executions()).filter((execution) =>
     execution.template?.containers?.[0]?.env?.some((entry) => entry.value === run.runId),
@@ -48,14 +51,14 @@ const executionsOf = async () =>
 /** The ledger, plan.json and work items say the same, and each shard was cut once. */
 async function expectWhole(): Promise<void> {
   const rows = await shards()
-  const ranges = rows.map(shardRange)
+  const ranges = rangesOf(rows)
   expect(findGap(ranges)).toBeUndefined()
   expect(rows).toHaveLength(SHARDS)
   expect(await again()).toMatchObject({ state: "running", shardCount: SHARDS })
   expect((await findDispatch(room.database.db, run.runId, 0))?.shardCount).toBe(SHARDS)
   const [text] = await room.context.bucket.file(planPath(run.runId)).download()
   const plan = parseDocument(PlanSchema, text.toString())
-  expect(plan.shards.map(parseRange)).toEqual(ranges)
+  expect(plan.shards.map((fields) => parseRange(integerUsers, fields))).toEqual(ranges)
   const items = room.workItems().filter((item) => item.attributes["runId"] === run.runId)
   const sent = new Set(items.map((item) => Number(item.attributes["index"])))
   const unclaimed = rows.filter((row) => row.state === "offered")
@@ -104,7 +107,7 @@ test.each([
   const claimed = await claimShard(room.database.db, { runId: run.runId, shardIndex: 1, dispatch: 0 }, task)
   expect(claimed).toBeDefined()
   await planRun(room.context, await again())
-  expect((await shards()).slice(0, before.length).map(shardRange)).toEqual(before.map(shardRange))
+  expect(rangesOf((await shards()).slice(0, before.length))).toEqual(rangesOf(before))
   await expectWhole()
 })
 
@@ -116,7 +119,7 @@ test("of two planners of one run, one goes on and the other gives up", async () 
       expect(String(outcome.reason)).toContain("has changed while it was being planned")
   }
   if ((await again()).state === "planning") await planRun(room.context, await again())
-  expect(findGap((await shards()).map(shardRange))).toBeUndefined()
+  expect(findGap(rangesOf(await shards()))).toBeUndefined()
   await expect(again()).resolves.toMatchObject({ state: "running", shardCount: SHARDS })
 })
 
@@ -166,7 +169,7 @@ test("a run is taken back only while nobody can be at work for it", async () => 
 test("without a size that is set, shards grow with the day, so that each task has about twenty", async () => {
   const size = (rows: number, tasks: number, shardPurchases: number | "auto" = "auto") => {
     const execute = async () => [[{ rows: String(rows) }]]
-    return sizeShards({ execute } as never, run, tasks, { shardPurchases, shardsMax: 1_000 })
+    return sizeShards({ execute } as never, { ...run, shop: plainShop }, tasks, { shardPurchases, shardsMax: 1_000 })
   }
   expect(await size(0, 2)).toBe(50_000)
   expect(await size(1_000_000, 2)).toBe(50_000)

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
+import { plainShop } from "../../schemas/database/shop.ts"
 import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { parseJson } from "../../schemas/json.ts"
 import { failAfter, failBefore, InjectedError } from "../../services/emulators/faults.ts"
@@ -263,7 +264,7 @@ describe("what a server refuses again and again", () => {
     const run = await runOf(message.id)
     expect(run).toMatchObject({ state: "verifying", dispatchError: expect.stringContaining("no role") as string })
     const evidence = { plan: "", shards: [], strangers: [], guests: { purchases: 0n, amountCents: 0n, parts: [] } }
-    const [finding] = await judgeRun(run, evidence)
+    const [finding] = await judgeRun({ ...run, shop: plainShop }, evidence)
     expect(finding).toMatchObject({
       kind: "failed",
       reason: expect.stringMatching(/not be started: .*no role/) as string,
@@ -273,7 +274,7 @@ describe("what a server refuses again and again", () => {
   test("rejects a request that is no run yet", async () => {
     const message = pushed({ date: "2026-11-22" })
     const execute = () => room.database.db.execute("SELECT no_such_function()")
-    const context = { ...room.context, source: { execute } as unknown as Database }
+    const context = { ...room.context, shopDb: { execute } as unknown as Database }
     await expect(request({ ...message, deliveryAttempt: 5 }, context)).rejects.toThrow("shop cannot be read")
     await request({ ...message, deliveryAttempt: 6 }, context)
     expect(await lastRejection(message.id)).toMatch(/^tried again and again since .*no_such_function/)

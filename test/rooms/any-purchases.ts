@@ -1,8 +1,15 @@
 import * as fc from "fast-check"
+import { plainShop } from "../../schemas/database/shop.ts"
 
 /** The test date in UTC, and in Berlin, where it lies on two UTC dates. */
-export const utc = { fromAt: new Date("2026-11-22T00:00:00Z"), toAt: new Date("2026-11-23T00:00:00Z"), timeZone: "UTC" }
+export const utc = {
+  shop: plainShop,
+  fromAt: new Date("2026-11-22T00:00:00Z"),
+  toAt: new Date("2026-11-23T00:00:00Z"),
+  timeZone: "UTC",
+}
 export const berlin = {
+  shop: plainShop,
   fromAt: new Date("2026-11-21T23:00:00Z"),
   toAt: new Date("2026-11-22T23:00:00Z"),
   timeZone: "Europe/Berlin",

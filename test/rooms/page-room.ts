@@ -30,7 +30,7 @@ export async function startPage(
     log: await createLog("page", "silent"),
     port: 0,
     host: "127.0.0.1",
-    settings: { timeZone: "UTC", firstDate: undefined, deadline: undefined },
+    settings: { timeZone: "UTC", firstDate: undefined, deadline: undefined, scale: 2 },
     project: "shop",
     databaseUrl: database.url,
     now: () => new Date("2026-11-25T05:00:00Z"),

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { pino } from "pino"
+import { plainShop } from "../../schemas/database/shop.ts"
 import { parseJson } from "../../schemas/json.ts"
 import { type RunVerdict, RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
 import { startPubSub } from "../../services/emulators/pubsub/server.ts"
@@ -47,7 +48,8 @@ export async function openPlannerRoom() {
 
   const context: RunContext = {
     db: database.db,
-    source: database.db,
+    shopDb: database.db,
+    shop: plainShop,
     pubsub,
     bucket,
     jobs,

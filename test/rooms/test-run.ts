@@ -1,18 +1,20 @@
 import { randomBytes } from "node:crypto"
+import { plainShop } from "../../schemas/database/shop.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { admitRun } from "../../shared/ledger/admit-run.ts"
 import { createRun, type NewRun } from "../../shared/ledger/create-run.ts"
-import { findRun, type Run } from "../../shared/ledger/find-runs.ts"
+import { findRun, type Run, type ShopRun } from "../../shared/ledger/find-runs.ts"
 import { offerShards } from "../../shared/ledger/offer-shards.ts"
 import { openRun } from "../../shared/ledger/open-run.ts"
 import type { Range } from "../../shared/range.ts"
 
 export const testDate = "2026-11-22"
 
-/** A run that could be begun on the test date in UTC. */
-export function newRun(overrides: Partial<NewRun> = {}): NewRun {
+/** A run that could be begun on the test date in UTC, of a shop that declares nothing. */
+export function newRun(overrides: Partial<NewRun> = {}): NewRun & Pick<ShopRun, "shop"> {
   const requestId = randomBytes(4).toString("hex")
   return {
+    shop: plainShop,
     runId: `${overrides.revenueDate ?? testDate}-${requestId}`,
     revenueDate: testDate,
     requestId,
@@ -33,9 +35,9 @@ export function cutAt(...ids: bigint[]): Range[] {
 }
 
 /** A run whose turn has come. */
-export async function admitNewRun(db: Database, overrides: Partial<NewRun> = {}): Promise<Run> {
+export async function admitNewRun(db: Database, overrides: Partial<NewRun> = {}): Promise<ShopRun> {
   const { runId } = await createRun(db, newRun(overrides))
-  return (await admitRun(db, runId, Number.MAX_SAFE_INTEGER)) as Run
+  return { ...((await admitRun(db, runId, Number.MAX_SAFE_INTEGER)) as Run), shop: plainShop }
 }
 
 /** Offers all shards of a run whose turn has come, or comes now. */
@@ -46,8 +48,8 @@ export async function openFirstDispatch(db: Database, run: Run, ranges: Range[])
 }
 
 /** A run whose dispatch 0 is open. */
-export async function beginRun(db: Database, ranges: Range[], overrides: Partial<NewRun> = {}): Promise<Run> {
+export async function beginRun(db: Database, ranges: Range[], overrides: Partial<NewRun> = {}): Promise<ShopRun> {
   const run = await createRun(db, newRun(overrides))
   await openFirstDispatch(db, run, ranges)
-  return (await findRun(db, run.runId)) as Run
+  return { ...((await findRun(db, run.runId)) as Run), shop: plainShop }
 }

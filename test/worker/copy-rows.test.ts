@@ -7,7 +7,7 @@ import { type DatabaseConnection, openDatabase } from "../../shared/database/ope
 import { StaleEpochError } from "../../shared/errors.ts"
 import type { Claim } from "../../shared/ledger/claim-shards.ts"
 import type { NewRun } from "../../shared/ledger/create-run.ts"
-import type { Run } from "../../shared/ledger/find-runs.ts"
+import type { ShopRun } from "../../shared/ledger/find-runs.ts"
 import { findShard, listShards } from "../../shared/ledger/find-shards.ts"
 import type { Range } from "../../shared/range.ts"
 import { retryTransient } from "../../shared/retry.ts"
@@ -37,14 +37,14 @@ afterAll(async () => {
 })
 beforeEach(() => shop.query("DELETE FROM purchases"))
 
-async function begin(ranges: Range[], overrides: Partial<NewRun> = {}): Promise<Run> {
+async function begin(ranges: Range[], overrides: Partial<NewRun> = {}): Promise<ShopRun> {
   await database.forgetRuns()
   return beginRun(database.db, ranges, overrides)
 }
 
-const claim = (run: Run, index: number, attempt = 0) => claimAsTask(database.db, run, index, index, attempt)
+const claim = (run: ShopRun, index: number, attempt = 0) => claimAsTask(database.db, run, index, index, attempt)
 
-const compute = (run: Run, claimed: Claim, options?: CopyOptions, db = database.db) =>
+const compute = (run: ShopRun, claimed: Claim, options?: CopyOptions, db = database.db) =>
   computeShard(db, run, claimed, source.pool, options)
 
 const written = async () =>

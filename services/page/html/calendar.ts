@@ -19,7 +19,7 @@ export function renderCalendar(view: View): Html {
 </section>`
 }
 
-function renderCell(day: Day, { begun, chosen }: View): Html {
+function renderCell(day: Day, { begun, chosen, scale }: View): Html {
   const { date, shown, newest } = day
   if (begun === undefined || date < begun) {
     return html`<td class="none"><span class="date">${dayOfMonth(date)}</span></td>`
@@ -28,7 +28,7 @@ function renderCell(day: Day, { begun, chosen }: View): Html {
   return html`<td class="state-${day.state}${current ? " chosen" : ""}"><a href="/?day=${date}#day"${current ? html` aria-current="date"` : ""}>
 <span class="date">${renderDate(date)}</span>
 <span class="state">${describeState(day)}</span>
-<span class="amount">${shown?.totals ? formatTotals(shown.totals) : ""}</span>
+<span class="amount">${shown?.totals ? formatTotals(shown.totals, scale) : ""}</span>
 ${shown && newest && newest.version !== shown.version ? html`<span class="mark">version ${newest.version} ${newest.state}</span>` : ""}
 </a></td>`
 }

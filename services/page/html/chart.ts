@@ -12,14 +12,14 @@ const TOP = 14
 const BASE = 140
 
 /** Revenue day by day as bars, and the same weekday before as a line. Amounts of several currencies are not one: then purchases. */
-export function renderChart({ days, before, begun }: View): Html | string {
+export function renderChart({ days, before, begun, scale }: View): Html | string {
   const dates = days.toReversed().filter(({ date }) => begun !== undefined && date >= begun)
   const shown = dates.flatMap(({ shown: { totals } = { totals: undefined } }) => (totals ? [totals] : []))
   if (shown.length < 2) return ""
   const isAmount = shown.every(({ amountCents }) => amountCents !== undefined)
   const valueOf = (totals: DayTotals | undefined) =>
     totals && (isAmount ? BigInt(totals.amountCents ?? 0) : totals.purchases)
-  const format = (value: bigint) => (isAmount ? formatAmount(value) : formatCount(value))
+  const format = (value: bigint) => (isAmount ? formatAmount(value, scale) : formatCount(value))
   const values = dates.map(({ date, shown: seen }) => ({
     date,
     value: valueOf(seen?.totals),

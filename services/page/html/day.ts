@@ -20,8 +20,8 @@ export function renderDay(detail: DayDetail, view: View, place: Place): Html {
 ${
   version
     ? html`${renderVersions(versions, version, date, view)}
-${typeof verdict === "string" ? html`<p>${verdict}</p>` : verdict ? renderProof(detail, verdict) : ""}
-${renderShards(detail, version, place)}
+${typeof verdict === "string" ? html`<p>${verdict}</p>` : verdict ? renderProof(detail, verdict, view) : ""}
+${renderShards(detail, version, view, place)}
 ${renderDocuments(version, place)}`
     : html`<p>Nobody has asked for it yet.</p>`
 }
@@ -57,7 +57,7 @@ function renderActions({ day, version }: DayDetail, view: View, place: Place): (
   ]
 }
 
-function renderVersions(versions: Version[], chosen: Version, date: string, { timeZone }: View): Html {
+function renderVersions(versions: Version[], chosen: Version, date: string, { timeZone, scale }: View): Html {
   return html`<h3 id="versions">Versions</h3>
 <div class="scroll" tabindex="0" role="region" aria-labelledby="versions"><table>
 <thead><tr><th scope="col" class="number">Version</th><th scope="col">State</th><th scope="col" class="number">Users</th><th scope="col" class="number">Purchases</th><th scope="col" class="number">Amount</th><th scope="col">Asked</th><th scope="col" class="number">Took</th><th scope="col">What changed</th><th scope="col">Note</th></tr></thead>
@@ -66,7 +66,7 @@ function renderVersions(versions: Version[], chosen: Version, date: string, { ti
     const who = [askedBy, via === null ? null : `via ${via}`].filter((part) => part !== null).join(" ")
     return html`<tr${version === chosen ? html` class="chosen"` : ""}><td class="number"><a href="/?day=${date}&amp;version=${version.version}#day">${version.version}</a></td>
 <td>${state}${isShown ? html`, <strong>shown</strong>` : ""}</td>
-<td class="number">${formatNumber(version.users)}</td><td class="number">${formatNumber(version.purchases)}</td><td class="number">${version.users === undefined ? "" : formatAmount(version.amountCents)}</td>
+<td class="number">${formatNumber(version.users)}</td><td class="number">${formatNumber(version.purchases)}</td><td class="number">${version.users === undefined ? "" : formatAmount(version.amountCents, scale)}</td>
 <td>${formatInstant(requestedAt, timeZone)}${who === "" ? "" : html`<br>${who}`}</td>
 <td class="number">${decidedAt ? formatDuration(decidedAt.getTime() - requestedAt.getTime()) : ""}</td>
 <td>${changes ? `of version ${changes.fromVersion}: ${formatNumber(changes.added)} users added, ${formatNumber(changes.changed)} changed, ${formatNumber(changes.removed)} removed` : ""}</td>
@@ -80,7 +80,7 @@ const formatNumber = (text: string | undefined) => (text === undefined ? "" : fo
 const FAULTS_SHOWN_MAX = 20
 
 /** What each part of the evidence adds up to: all the same is the proof. */
-function renderProof({ version, strip }: DayDetail, verdict: Verdict): Html {
+function renderProof({ version, strip }: DayDetail, verdict: Verdict, { scale }: View): Html {
   const shards = strip.reduce((sum, cell) => sum + cell.shards, 0)
   const done = strip.reduce((sum, { states }) => sum + (states.done ?? 0), 0)
   const sides = [
@@ -96,7 +96,7 @@ function renderProof({ version, strip }: DayDetail, verdict: Verdict): Html {
       shards: count,
       rows: totals?.rows,
       purchases: totals?.purchases,
-      amount: totals && formatAmount(totals.amountCents),
+      amount: totals && formatAmount(totals.amountCents, scale),
     },
     ...(totals?.parts ?? [])
       .filter(({ currency }) => currency !== undefined)
@@ -105,7 +105,7 @@ function renderProof({ version, strip }: DayDetail, verdict: Verdict): Html {
         shards: undefined,
         rows: part.rows,
         purchases: part.purchases,
-        amount: formatAmount(part.amountCents),
+        amount: formatAmount(part.amountCents, scale),
       })),
   ])
   return html`<h3 id="proof">The proof: ${verdict.verdict}${verdict.reason === undefined ? "" : html`, ${verdict.reason}`}</h3>

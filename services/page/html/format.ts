@@ -54,8 +54,8 @@ export function formatShare(after: bigint, before: bigint): string | undefined {
 }
 
 /** `1,234.05`, or where there are currencies `1,234.05 EUR and 20.00 USD`. */
-export function formatTotals({ amountCents, parts }: Pick<DayTotals, "amountCents" | "parts">): string {
-  if (amountCents !== undefined) return formatAmount(amountCents)
-  const amounts = parts.map((part) => `${formatAmount(part.amountCents)} ${part.currency || "without currency"}`)
+export function formatTotals({ amountCents, parts }: Pick<DayTotals, "amountCents" | "parts">, scale: number): string {
+  if (amountCents !== undefined) return formatAmount(amountCents, scale)
+  const amounts = parts.map((part) => `${formatAmount(part.amountCents, scale)} ${part.currency || "without currency"}`)
   return amounts.length === 0 ? "nothing" : amounts.join(" and ")
 }

@@ -3,6 +3,7 @@ import { type ShardState, shardStates } from "../../../schemas/database/ledger.t
 import { formatAmount } from "../../../shared/terminal/render-amount.ts"
 import { formatCount, formatDuration } from "../../../shared/terminal/render-numbers.ts"
 import type { DayDetail, ShardLine, StripCell, Version } from "../read-day.ts"
+import type { View } from "../read-view.ts"
 import type { Html, Place } from "./document.ts"
 
 const CELL_WIDTH = 5
@@ -10,7 +11,7 @@ const HEIGHT = 18
 // What a cell of several shards is coloured by: the first of these that one of them is in.
 const worstFirst: ShardState[] = ["failed", "missing", "claimed", "offered", "done"]
 
-export function renderShards(detail: DayDetail, version: Version, place: Place): Html | string {
+export function renderShards(detail: DayDetail, version: Version, { scale }: View, place: Place): Html | string {
   const { strip, shards, shardPage, shardPages, day } = detail
   if (strip.length === 0) return ""
   const counts = shardStates.flatMap((state) => {
@@ -23,7 +24,7 @@ export function renderShards(detail: DayDetail, version: Version, place: Place):
 ${renderStrip(strip, counts.join(", "))}
 <div class="scroll" tabindex="0" role="region" aria-labelledby="shards"><table>
 <thead><tr><th scope="col" class="number">Shard</th><th scope="col">State</th><th scope="col" class="number">Users</th><th scope="col" class="number">Purchases</th><th scope="col" class="number">Amount</th><th scope="col" class="number">Took</th><th scope="col">Task.attempt</th><th scope="col">Error</th></tr></thead>
-<tbody>${shards.map((shard) => renderShard(shard, place))}</tbody>
+<tbody>${shards.map((shard) => renderShard(shard, scale, place))}</tbody>
 </table></div>
 ${
   shardPages > 1
@@ -42,9 +43,9 @@ ${strip.map(({ from, shards, states }, at) => {
 })}</svg>`
 }
 
-function renderShard(shard: ShardLine, place: Place): Html {
+function renderShard(shard: ShardLine, scale: number, place: Place): Html {
   const { index, state, users, purchases, amountCents, tookMs, error } = shard
-  return html`<tr><td class="number">${index}</td><td>${state}</td><td class="number">${users === null ? "" : formatCount(users)}</td><td class="number">${purchases === null ? "" : formatCount(purchases)}</td><td class="number">${users === null ? "" : formatAmount(amountCents ?? undefined)}</td><td class="number">${tookMs === undefined ? "" : formatDuration(tookMs)}</td><td>${renderTask(shard, place)}</td><td class="note">${error ?? ""}</td></tr>`
+  return html`<tr><td class="number">${index}</td><td>${state}</td><td class="number">${users === null ? "" : formatCount(users)}</td><td class="number">${purchases === null ? "" : formatCount(purchases)}</td><td class="number">${users === null ? "" : formatAmount(amountCents ?? undefined, scale)}</td><td class="number">${tookMs === undefined ? "" : formatDuration(tookMs)}</td><td>${renderTask(shard, place)}</td><td class="note">${error ?? ""}</td></tr>`
 }
 
 /** With a link to its log, or where the local cloud keeps it. */

@@ -1,5 +1,7 @@
 import { expect, test } from "vitest"
+import { plainLayout } from "../../../schemas/database/shop-layout.ts"
 import { readFinalizerConfig } from "../../../services/finalizer/config.ts"
+import { readPageConfig } from "../../../services/page/config.ts"
 import { readPlannerConfig } from "../../../services/planner/config.ts"
 import { readWorkerConfig } from "../../../services/worker/config.ts"
 import { ConfigurationError } from "../../../shared/errors.ts"
@@ -82,4 +84,25 @@ test.each(["DATABASE_URL", "BUCKET", "REVENUE_TIME_ZONE", "SHARD_PURCHASES", "LO
 test("a worker outside Cloud Run says what it misses", () => {
   const problems = listProblems(() => readWorkerConfig(sound)).map((line) => line.trim().split(" ")[0])
   expect(problems.toSorted()).toEqual(Object.keys(task).toSorted())
+})
+
+test.each([
+  ["planner", () => readPlannerConfig({ ...sound, BUCKET: "", SHOP_FILE: "no.yaml" })],
+  ["worker", () => readWorkerConfig({ ...sound, ...task, BUCKET: "", SHOP_FILE: "no.yaml" })],
+  ["finalizer", () => readFinalizerConfig({ ...sound, BUCKET: "", SHOP_FILE: "no.yaml" })],
+  ["page", () => readPageConfig({ ...sound, IAP_AUDIENCE: "/projects/1", BUCKET: "", SHOP_FILE: "no.yaml" })],
+])("a declaration that cannot be read is one of the problems that the %s reports", (_name, read) => {
+  const problems = listProblems(read)
+  expect(problems).toHaveLength(2)
+  expect(problems).toContainEqual(
+    expect.stringMatching(/^ {2}SHOP_FILE no\.yaml is no declaration of a shop: ENOENT.* \(the file that declares/),
+  )
+  expect(problems).toContainEqual(expect.stringMatching(/^ {2}BUCKET is set to nothing/))
+})
+
+test("without a declaration the shop is read as the demo makes it", () => {
+  expect(readPlannerConfig(sound).SHOP_FILE).toBe(plainLayout)
+  expect(listProblems(() => readPlannerConfig({ ...sound, SHOP_FILE: "" }))).toEqual([
+    "  SHOP_FILE is set to nothing (the file that declares the shop's tables)",
+  ])
 })

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest"
 import { openDatabase } from "../../../shared/database/open-database.ts"
 import { chooseRead } from "../../../shared/day/choose-read.ts"
 import { PermanentError } from "../../../shared/errors.ts"
+import { utc as day } from "../../rooms/any-purchases.ts"
 import {
   createTestDatabase,
   insertPurchases,
@@ -18,7 +19,6 @@ beforeEach(async () => {
 })
 afterEach(() => database.drop())
 
-const day = { fromAt: new Date("2026-11-22T00:00:00Z"), toAt: new Date("2026-11-23T00:00:00Z"), timeZone: "UTC" }
 const find = () => chooseRead(database.db, day)
 
 test("the index of the day's slices is found, on a table with rows and on an empty one", async () => {

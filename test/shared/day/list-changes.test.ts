@@ -1,5 +1,6 @@
 import * as fc from "fast-check"
 import { expect, test } from "vitest"
+import { plainShop } from "../../../schemas/database/shop.ts"
 import { compareTotals, type ReadPage, type UserChange, type UserSpent } from "../../../shared/day/compare-totals.ts"
 import { formatChange, listChanges } from "../../../shared/day/list-changes.ts"
 import { createTally } from "../../../shared/day/tally-changes.ts"
@@ -87,9 +88,11 @@ test("two versions in the database differ in just the users whose rows differ, i
           if (rows.length > 0) await database.query(`INSERT INTO revenue_versions VALUES ${rows.join(",")}`)
         }
         const ranges = cutAt(...cuts.toSorted((a, b) => (a < b ? -1 : 1)))
-        const changes = await Array.fromAsync(listChanges(database.db, testDate, { before: 1, after: 2 }, ranges))
+        const changes = await Array.fromAsync(
+          listChanges(database.db, plainShop, testDate, { before: 1, after: 2 }, ranges),
+        )
         expect(changes.map(({ userId }) => userId)).toEqual(expected(users))
-        const backwards = await Array.fromAsync(listChanges(database.db, testDate, { before: 2, after: 1 }))
+        const backwards = await Array.fromAsync(listChanges(database.db, plainShop, testDate, { before: 2, after: 1 }))
         expect(backwards.map(({ userId }) => userId)).toEqual(expected(users))
       },
     ),

@@ -1,11 +1,11 @@
 import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { type ShopSource, shopSources } from "../../../schemas/database/shop.ts"
+import { plainShop } from "../../../schemas/database/shop.ts"
 import { resolveRevenueDay } from "../../../shared/day/revenue-day.ts"
 import { shopDates } from "../../../shared/day/shop-day.ts"
 import { PermanentError } from "../../../shared/errors.ts"
 
-const [source] = shopSources as [ShopSource]
+const [source] = plainShop.sources
 const now = new Date("2026-11-23T12:00:00Z")
 
 const resolve = (date: string, timeZone = "UTC", publishedAt = now, at = now) =>

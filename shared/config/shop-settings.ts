@@ -1,0 +1,22 @@
+import * as v from "valibot"
+import { readShopFile } from "../../schemas/database/read-shop-file.ts"
+import { describeError } from "../errors.ts"
+
+/** How the shop is read, for those who read it or show its amounts: the layout that comes of the file, or of none. */
+export const shopSettings = {
+  SHOP_FILE: v.optional(
+    v.pipe(
+      v.string(),
+      v.description("the file that declares the shop's tables"),
+      v.rawTransform(({ dataset, addIssue, NEVER }) => {
+        try {
+          return readShopFile(dataset.value)
+        } catch (error) {
+          addIssue({ message: `${dataset.value} is no declaration of a shop: ${describeError(error)}` })
+          return NEVER
+        }
+      }),
+    ),
+    "",
+  ),
+}
