@@ -148,7 +148,9 @@ function passOver({ log }: RunContext, message: PushMessage, run: Run): undefine
 /** Takes a run as far as its execution, from wherever it stands, if its turn has come; does nothing if it is further. */
 async function startRun(context: RunContext, { runId }: Run): Promise<void> {
   const waiting = await findRun(context.db, runId)
-  if (waiting?.state === "waiting" && (await isOfCancelledBackfill(context.db, waiting))) {
+  // A rerun is a request of its own, made after the cancellation.
+  const isFirst = waiting?.state === "waiting" && waiting.dispatch === 0
+  if (isFirst && (await isOfCancelledBackfill(context.db, waiting))) {
     // The request was on its way when the backfill was cancelled.
     await abandonRun(context.db, runId)
     context.log.info({ runId }, "a run of a cancelled backfill is not begun")

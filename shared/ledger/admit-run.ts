@@ -1,29 +1,16 @@
-import { and, eq, inArray, ne, sql } from "drizzle-orm"
+import { and, eq, sql } from "drizzle-orm"
 import { controls, runs } from "../../schemas/database/ledger.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
 import { inTransaction } from "../database/transaction.ts"
-import { isOfBackfill, type Run } from "./find-runs.ts"
+import type { Run } from "./find-runs.ts"
 import { findPause } from "./pause.ts"
-
-type Other = Pick<Run, "state" | "cause">
-
-/** Any other run goes before those of backfills; of several slots these always have one, so that they come to an end. */
-function hasRoom(run: Run, others: Other[], runsMax: number): boolean {
-  const atWork = others.filter(({ state }) => state !== "waiting")
-  const waiting = others.filter(({ state }) => state === "waiting")
-  const isBackfillAtWork = atWork.some(isOfBackfill)
-  if (isOfBackfill(run)) {
-    const isFirst = waiting.every(isOfBackfill)
-    return atWork.length < runsMax && (isFirst || (!isBackfillAtWork && runsMax > 1))
-  }
-  const isSlotKept = runsMax > 1 && !isBackfillAtWork && waiting.some(isOfBackfill)
-  return atWork.length < (isSlotKept ? runsMax - 1 : runsMax)
-}
+import { listQueue, pickNextRuns } from "./run-queue.ts"
 
 /**
- * Lets a waiting run go to work, if fewer than `runsMax` are at it and nothing is paused: to planning, or with its next dispatch to running. Returns
- * the run as it is then: it still waits if it has to, and one that waited no more is as it was. One run is admitted at a
- * time, whoever asks.
+ * Gives a waiting run its slot, if one of `runsMax` is free for it and nothing is paused: it goes to planning, or with its
+ * next dispatch to running. Returns the run as it is then: it still waits if it has to, and one that waited no more is as it
+ * was. One run is admitted at a time. A run that has to wait is not forgotten: the finalizer notifies the planner of waiting
+ * runs whenever a slot becomes free, and every sweep does so again.
  */
 export async function admitRun(db: Database, runId: string, runsMax: number): Promise<Run | undefined> {
   return inTransaction(db, async (tx) => {
@@ -31,11 +18,9 @@ export async function admitRun(db: Database, runId: string, runsMax: number): Pr
     const isHalted = (await findPause(tx)) !== undefined
     const [run] = await tx.select().from(runs).where(eq(runs.runId, runId)).for("update")
     if (run?.state !== "waiting") return run
-    const others = await tx
-      .select({ state: runs.state, cause: runs.cause })
-      .from(runs)
-      .where(and(inArray(runs.state, ["waiting", "planning", "running"]), ne(runs.runId, runId)))
-    if (isHalted || !hasRoom(run, others, runsMax)) return run
+    if (isHalted) return run
+    const next = pickNextRuns(await listQueue(tx), runsMax)
+    if (!next.some((chosen) => chosen.runId === runId)) return run
     const state = run.dispatch === 0 ? ("planning" as const) : ("running" as const)
     const admitted = await tx
       .update(runs)

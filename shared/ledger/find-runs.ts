@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, inArray, isNull, max, sql } from "drizzle-orm"
+import { and, desc, eq, inArray, isNull, max, sql } from "drizzle-orm"
 import { type RunState, runs } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Shop } from "../../schemas/database/shop.ts"
@@ -58,16 +58,6 @@ export async function listCancelledRuns(db: Database, date: string): Promise<Run
 /** Whether a run is one of a backfill's. */
 export function isOfBackfill({ cause }: Pick<Run, "cause">): boolean {
   return cause?.includes(" backfill ") ?? false
-}
-
-/** Runs that wait for their turn, in their order: those of backfills last, the one that was asked for first first. */
-export async function listWaitingRuns(db: Database, limit: number): Promise<Pick<Run, "runId">[]> {
-  return db
-    .select({ runId: runs.runId })
-    .from(runs)
-    .where(eq(runs.state, "waiting"))
-    .orderBy(sql`COALESCE(${runs.cause}, '') LIKE '% backfill %'`, asc(runs.requestedAt), asc(runs.runId))
-    .limit(limit)
 }
 
 /** The newest version of each date, to be joined by `revenueDate`. */

@@ -19,13 +19,17 @@ export async function listRunTimes(db: Database): Promise<number[]> {
   return rows.map(({ us }) => Number(us) / 1_000).toSorted((a, b) => a - b)
 }
 
-/** How long so many runs may take, so many at once, by the newest: between the shorter and the longer half of them. */
+/**
+ * How long so many runs may take, so many at once, by the newest: between the shorter and the longer half of them. They go in
+ * rounds, and the last one takes as long as any other, however few runs are left for it.
+ */
 export function estimateTime(
   times: number[],
   { runs: count, atOnce }: { runs: number; atOnce: number },
 ): { fromMs: number; toMs: number } | undefined {
   if (times.length === 0) return undefined
-  const total = (share: number) => Math.round(((times[Math.floor(times.length * share)] ?? 0) * count) / atOnce)
+  const rounds = Math.ceil(count / atOnce)
+  const total = (share: number) => Math.round((times[Math.floor(times.length * share)] ?? 0) * rounds)
   return { fromMs: total(0.25), toMs: total(0.75) }
 }
 

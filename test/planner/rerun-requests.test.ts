@@ -2,10 +2,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { formatJson } from "../../schemas/json.ts"
 import { takeRerunRequest } from "../../services/planner/rerun-shards.ts"
+import { takeRunStart } from "../../services/planner/start-run.ts"
 import { rejectionPath } from "../../shared/documents/document-paths.ts"
 import { markAnnounced } from "../../shared/ledger/announce-run.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
 import { decideRun } from "../../shared/ledger/decide-run.ts"
+import { findDispatch } from "../../shared/ledger/find-dispatches.ts"
 import { findRun, type Run } from "../../shared/ledger/find-runs.ts"
 import { listShards } from "../../shared/ledger/find-shards.ts"
 import { openPlannerRoom, type PlannerRoom, pushed } from "../rooms/planner-room.ts"
@@ -75,6 +77,22 @@ test("a rerun without shards offers all that the verdict found wanting, as the n
     ["1", "1"],
     ["1", "3"],
   ])
+})
+
+test("a rerun of a run whose backfill was cancelled waits for its slot, and gets it", async () => {
+  const { db, query } = room.database
+  await query(
+    "INSERT INTO backfills (backfill_id, from_date, to_date, which, runs_at_once, state, requested_at) VALUES ('b', '2026-11-22', '2026-11-22', 'all', 1, 'cancelled', NOW(3))",
+    `UPDATE runs SET cause = '${run.revenueDate} backfill b' WHERE run_id = '${run.runId}'`,
+  )
+  await conclude("incomplete", [1])
+  await query("UPDATE controls SET paused = 1")
+  await request({ runId: run.runId })
+  expect(await current()).toMatchObject({ state: "waiting", dispatch: 1 })
+  await query("UPDATE controls SET paused = 0")
+  await takeRunStart(room.context, pushed({ runId: run.runId }))
+  expect(await current()).toMatchObject({ state: "running", dispatch: 1 })
+  expect(await findDispatch(db, run.runId, 1)).toMatchObject({ execution: expect.any(String) as string })
 })
 
 test("a rerun of named shards of the date's newest run offers those, each once", async () => {

@@ -1,7 +1,8 @@
 import { beforeEach, expect, test } from "vitest"
 import { admitRun } from "../../../shared/ledger/admit-run.ts"
+import { closeRun } from "../../../shared/ledger/close-run.ts"
 import { createRun } from "../../../shared/ledger/create-run.ts"
-import { listWaitingRuns } from "../../../shared/ledger/find-runs.ts"
+import { listWaitingRuns } from "../../../shared/ledger/run-queue.ts"
 import { useTestDatabase } from "../../rooms/test-database.ts"
 import { newRun } from "../../rooms/test-run.ts"
 
@@ -10,11 +11,12 @@ beforeEach(() => database.forgetRuns())
 
 let days = 1
 
-/** A run that waits, of a date of its own. */
+/** A run that waits, of a date of its own, requested after those before it. */
 async function ask(backfillId?: string): Promise<string> {
+  const requestedAt = new Date(Date.UTC(2026, 9, 1, 0, 0, days))
   const revenueDate = `2026-09-${String((days++ % 28) + 1).padStart(2, "0")}`
   const cause = backfillId === undefined ? {} : { cause: `${revenueDate} backfill ${backfillId}` }
-  return (await createRun(database.db, newRun({ revenueDate, ...cause }))).runId
+  return (await createRun(database.db, newRun({ revenueDate, requestedAt, ...cause }))).runId
 }
 
 const admit = async (runId: string, runsMax: number) => (await admitRun(database.db, runId, runsMax))?.state
@@ -48,4 +50,20 @@ test("others do not take a backfill's last slot; a single slot is theirs", async
   const [behind, before] = [await ask("1"), await ask()]
   expect(await admit(behind, 1)).toBe("waiting")
   expect(await admit(before, 1)).toBe("planning")
+})
+
+test("a run that is requested just as a slot becomes free does not overtake the one that waits", async () => {
+  const [first, second] = [await ask(), await ask()]
+  expect(await admit(first, 1)).toBe("planning")
+  expect(await admit(second, 1)).toBe("waiting")
+  await closeRun(database.db, { runId: first, dispatch: 0 })
+  const third = await ask()
+  expect(await admit(third, 1)).toBe("waiting")
+  expect(await admit(second, 1)).toBe("planning")
+})
+
+test("the reserved slot of backfills is offered however many other runs wait", async () => {
+  for (let others = 0; others < 12; others++) await ask()
+  const backfill = await ask("1")
+  expect((await listWaitingRuns(database.db, 10)).map(({ runId }) => runId)).toContain(backfill)
 })
