@@ -2,7 +2,12 @@ import { createSign, generateKeyPair } from "node:crypto"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { promisify } from "node:util"
-import type { PushClaims } from "./pubsub/store.ts"
+
+/** What a push must carry to prove who sent it: the claims of its OpenID Connect token. */
+export interface PushClaims {
+  audience: string
+  serviceAccountEmail: string
+}
 
 /**
  * Signs tokens as Google does for pushes, with a key of its own, and serves the key where services can be told to look
