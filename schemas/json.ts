@@ -54,6 +54,18 @@ export function formatJson<Desc extends DescMessage>(schema: Desc, init: Message
   return JSON.stringify(json, (key, value: unknown) => (isLeftOut(key, value) ? undefined : value), indent)
 }
 
+/**
+ * The message of another contract with what both have by the same names. Contracts share no types, as each is a file of
+ * its own. Throws where a value of the one is none of the other.
+ */
+export function convertMessage<From extends DescMessage, To extends DescMessage>(
+  from: From,
+  message: MessageShape<From>,
+  to: To,
+): MessageShape<To> {
+  return fromJson(to, toJson(from, message, { alwaysEmitImplicit: true }), { ignoreUnknownFields: true })
+}
+
 /** What was added later, and only some shops need, is not written where it is empty: other shops have what they had. */
 function isLeftOut(key: string, value: unknown): boolean {
   return (key === "parts" || key === "measures" || key === "checks") && Object.keys(value as object).length === 0

@@ -1,5 +1,5 @@
 import { userInfo } from "node:os"
-import type { Asker } from "../../shared/messages/asker.ts"
+import type { Asker } from "../../shared/asker.ts"
 
 /** The person at the terminal, as the system knows them; nobody proves it. */
 export function whoAsks(note: string | undefined, env: NodeJS.ProcessEnv): Asker {

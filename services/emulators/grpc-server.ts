@@ -3,54 +3,17 @@ import { createRequire } from "node:module"
 import * as grpc from "@grpc/grpc-js"
 import { fromJSON } from "@grpc/proto-loader"
 import protobuf from "protobufjs"
-import { type Call, type Faults, InjectedError } from "./faults.ts"
+import { type Faults, InjectedError } from "./faults.ts"
 import { createRestServer, type RestOptions } from "./rest-server.ts"
+import { type CallServer, resourceOf, type ServiceMethods, type UnaryMethods } from "./service-methods.ts"
 import { sharePort } from "./shared-port.ts"
+import { type ErrorInfo, StatusError } from "./status-error.ts"
 
 const require = createRequire(import.meta.url)
 
 // Requests and answers of Pub/Sub may reach 10 MB plus framing; the default of 4 MB makes a bigger publish hang in
 // the client's retries.
 const MESSAGE_BYTES_MAX = 20 * 1024 * 1024
-
-/** What a client's program can go by: https://cloud.google.com/apis/design/errors#error_info */
-export interface ErrorInfo {
-  reason: string
-  domain: string
-  metadata: Record<string, string>
-}
-
-/** An error with a gRPC status, as a handler throws it. */
-export class StatusError extends Error {
-  override readonly name = "StatusError"
-  readonly code: grpc.status
-  readonly info: ErrorInfo | undefined
-
-  constructor(code: grpc.status, message: string, info?: ErrorInfo) {
-    super(message)
-    this.code = code
-    this.info = info
-  }
-}
-
-// Requests and streams are `any` here: each handler names the type, from the package's own `protos.…I*` interfaces.
-export type UnaryMethods = Record<string, (request: any, call: UnaryCall) => unknown>
-type StreamMethods = Record<string, (stream: grpc.ServerDuplexStream<any, any>) => void>
-
-/** What a handler may want to know of the call it serves. */
-export interface UnaryCall {
-  /** Calls back once, when the answer has left or the client has gone: whichever it was, nobody waits any more. */
-  onEnd(callback: () => void): void
-}
-
-/** One gRPC service: its full name and the methods that are served; every other method answers UNIMPLEMENTED. */
-export interface ServiceMethods {
-  name: string
-  unary: UnaryMethods
-  streams?: StreamMethods
-}
-
-export type CallServer = Call["server"]
 
 export interface GrpcServerOptions {
   server: CallServer
@@ -128,15 +91,6 @@ function serveUnary(options: GrpcServerOptions, method: string, serve: UnaryMeth
         (error: unknown) => answer(toServiceError(error)),
       )
   }
-}
-
-/** What a request is about. */
-export function resourceOf(request: Record<string, unknown>): string {
-  for (const field of ["topic", "subscription", "name", "parent", "project"]) {
-    const value = request[field]
-    if (typeof value === "string" && value !== "") return value
-  }
-  return ""
 }
 
 // https://github.com/googleapis/googleapis/blob/master/google/rpc/status.proto, and error_details.proto beside it

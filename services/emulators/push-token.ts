@@ -1,13 +1,18 @@
-import { createSign, generateKeyPair } from "node:crypto"
+import { createSign, generateKeyPair, type KeyObject } from "node:crypto"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { promisify } from "node:util"
-import type { PushClaims } from "./pubsub/store.ts"
+
+/** What a push must carry to prove who sent it: the claims of its OpenID Connect token. */
+export interface PushClaims {
+  audience: string
+  serviceAccountEmail: string
+}
 
 /**
  * Signs tokens as Google does for pushes, with a key of its own, and serves the key where services can be told to look
  * (`PUSH_CERTS_URL`): so what checks tokens is the code that checks Google's. Google has several keys and changes
- * them; this has one, for as long as it runs, and serves it as a bare public key instead of a certificate.
+ * them; this has one, for as long as it runs.
  */
 export interface PushSigner {
   certsUrl: string
@@ -22,15 +27,11 @@ const TOKEN_SECONDS = 3600
 const REUSE_MS_MAX = 10 * 60_000
 
 export async function startPushSigner(): Promise<PushSigner> {
-  const { publicKey, privateKey } = await promisify(generateKeyPair)("rsa", {
-    modulusLength: RSA_BITS,
-    publicKeyEncoding: { type: "spki", format: "pem" },
-    privateKeyEncoding: { type: "pkcs8", format: "pem" },
-  })
+  const { publicKey, privateKey } = await promisify(generateKeyPair)("rsa", { modulusLength: RSA_BITS })
+  const key = { ...publicKey.export({ format: "jwk" }), kid: KEY_ID, alg: "RS256", use: "sig" }
   const server = createServer((_request, response) => {
     response.setHeader("content-type", "application/json")
-    response.setHeader("cache-control", "max-age=3600")
-    response.end(JSON.stringify({ [KEY_ID]: publicKey }))
+    response.end(JSON.stringify({ keys: [key] }))
   })
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject)
@@ -70,8 +71,8 @@ function tokenClaims({ audience, serviceAccountEmail }: PushClaims, atMs: number
 }
 
 /** A JSON Web Token, RS256. Exported for tests that forge one. */
-export function signToken(privateKeyPem: string, claims: Record<string, unknown>, header = {}): string {
+export function signToken(privateKey: KeyObject, claims: Record<string, unknown>, header = {}): string {
   const encode = (part: unknown) => Buffer.from(JSON.stringify(part)).toString("base64url")
   const signed = `${encode({ alg: "RS256", kid: KEY_ID, typ: "JWT", ...header })}.${encode(claims)}`
-  return `${signed}.${createSign("RSA-SHA256").update(signed).sign(privateKeyPem, "base64url")}`
+  return `${signed}.${createSign("RSA-SHA256").update(signed).sign(privateKey, "base64url")}`
 }

@@ -4,9 +4,10 @@ import { fromProto3JSON, type JSONValue, toProto3JSON } from "proto3-json-serial
 import protobuf from "protobufjs"
 import type { Faults } from "./faults.ts"
 import { InjectedError } from "./faults.ts"
-import { type CallServer, resourceOf, type ServiceMethods, StatusError, type UnaryMethods } from "./grpc-server.ts"
 import { type HttpRoute, readHttpRoutes } from "./http-rules.ts"
 import { CONNECTIONS_MAX, findStranger, slownessLimits } from "./local-callers.ts"
+import { type CallServer, resourceOf, type ServiceMethods, type UnaryMethods } from "./service-methods.ts"
+import { StatusError } from "./status-error.ts"
 
 /*
  * The same methods as JSON over HTTP/1.1, at the addresses that their descriptors name: what gcloud, clients with

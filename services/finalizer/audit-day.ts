@@ -11,7 +11,7 @@ import {
 } from "../../schemas/documents/audit_pb.ts"
 import { formatJson, parseDocument } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database/open-database.ts"
-import { readSource } from "../../shared/day/read-source.ts"
+import { readSource } from "../../shared/database/read-source.ts"
 import { sumRows } from "../../shared/day/revenue-rows.ts"
 import {
   addTotals,

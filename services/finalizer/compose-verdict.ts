@@ -2,19 +2,25 @@ import type { MessageInitShape } from "@bufbuild/protobuf"
 import type { Shop } from "../../schemas/database/shop.ts"
 import {
   type Verdict,
-  type Verdict_Amount,
   type Verdict_Changes,
+  Verdict_ChangesSchema,
   Verdict_FaultSchema,
-  type Verdict_Part,
+  Verdict_PartSchema,
+  Verdict_UserChangeSchema,
   VerdictSchema,
 } from "../../schemas/documents/verdict_pb.ts"
-import { formatJson } from "../../schemas/json.ts"
+import { convertMessage, formatJson } from "../../schemas/json.ts"
 import { RerunRequestSchema } from "../../schemas/messages/rerun_request_pb.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
-import type { RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
+import {
+  RunVerdict_ChangesSchema,
+  RunVerdict_PartSchema,
+  RunVerdict_UserChangeSchema,
+  RunVerdictSchema,
+} from "../../schemas/messages/run_verdict_pb.ts"
+import { type Asker, askerFields } from "../../shared/asker.ts"
 import { changeFields, noTotals, totalsFields } from "../../shared/day/totals.ts"
 import type { Run, ShopRun } from "../../shared/ledger/find-runs.ts"
-import { type Asker, askerFields } from "../../shared/messages/asker.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import type { Seen } from "./add-up-evidence.ts"
 import type { VersionChanges } from "./compare-versions.ts"
@@ -48,13 +54,7 @@ export function composeVerdict(
     VerdictSchema,
     {
       verdict: state,
-      runId: run.runId,
-      date: run.revenueDate,
-      version: run.version,
-      dispatch: run.dispatch,
-      requestId: request.requestId,
-      ...askerFields(request),
-      decidedAt: decidedAt.toISOString(),
+      ...decisionFields(run, request, decidedAt),
       ...(state === "incomplete" ? { reason: describeFindings(findings), retry: composeRetry(run, findings) } : {}),
       ...(state === "held" ? { reason: describeObjections(objections) } : {}),
       checks: objections,
@@ -76,19 +76,26 @@ export function composeCancelled(run: ShopRun, request: Asker & { requestId: str
     VerdictSchema,
     {
       verdict: "cancelled",
-      runId: run.runId,
-      date: run.revenueDate,
-      version: run.version,
-      dispatch: run.dispatch,
-      requestId: request.requestId,
-      ...askerFields(request),
-      decidedAt: decidedAt.toISOString(),
+      ...decisionFields(run, request, decidedAt),
       reason: `cancelled while it was ${run.state}${who}${why}`,
       ...nothingSeen(run.shop),
       shards: run.shardCount ?? 0,
     },
     2,
   )
+}
+
+/** On what was decided, for whom, and when. */
+function decisionFields(run: Run, request: Asker & { requestId: string }, decidedAt: Date) {
+  return {
+    runId: run.runId,
+    date: run.revenueDate,
+    version: run.version,
+    dispatch: run.dispatch,
+    requestId: request.requestId,
+    ...askerFields(request),
+    decidedAt: decidedAt.toISOString(),
+  }
 }
 
 /** Of a run that was not verified: whoever reads a verdict, also an older version, wants its totals. */
@@ -114,34 +121,23 @@ export function composeMessage(
   verdict: Verdict,
   document: string | undefined,
 ): MessageInitShape<typeof RunVerdictSchema> {
+  const { changes, ...decision } = verdict
+  const { revenue, guests, faults } = verdict
   const indexesOf = (kind: Finding["kind"]) =>
-    verdict.faults.filter(({ fault }) => fault === kind).flatMap(({ index }) => index ?? [])
+    faults.filter(({ fault }) => fault === kind).flatMap(({ index }) => index ?? [])
   return {
-    verdict: verdict.verdict,
-    requestId: verdict.requestId,
-    decidedAt: verdict.decidedAt,
-    runId: verdict.runId,
-    date: verdict.date,
-    version: verdict.version,
-    dispatch: verdict.dispatch,
-    ...(verdict.reason === undefined ? {} : { reason: verdict.reason }),
-    shards: verdict.shards,
-    rows: verdict.revenue?.rows ?? 0n,
-    purchases: verdict.revenue?.purchases ?? 0n,
-    ...(verdict.revenue?.amountCents === undefined ? {} : { amountCents: verdict.revenue.amountCents }),
-    parts: verdict.revenue?.parts.map(toPart) ?? [],
-    guestPurchases: verdict.guests?.purchases ?? 0n,
-    ...(verdict.guests?.amountCents === undefined ? {} : { guestAmountCents: verdict.guests.amountCents }),
+    ...convertMessage(VerdictSchema, decision, RunVerdictSchema),
+    ...(changes ? { changes: toMessageChanges(shop, changes) } : {}),
+    rows: revenue?.rows ?? 0n,
+    purchases: revenue?.purchases ?? 0n,
+    ...(revenue?.amountCents === undefined ? {} : { amountCents: revenue.amountCents }),
+    parts: revenue?.parts.map((part) => convertMessage(Verdict_PartSchema, part, RunVerdict_PartSchema)) ?? [],
+    guestPurchases: guests?.purchases ?? 0n,
+    ...(guests?.amountCents === undefined ? {} : { guestAmountCents: guests.amountCents }),
     missing: indexesOf("missing"),
     failed: indexesOf("failed"),
     corrupt: indexesOf("corrupt"),
     drifted: indexesOf("drifted"),
-    ...(verdict.retry ? { retry: { topic: verdict.retry.topic, data: verdict.retry.data } } : {}),
-    ...(verdict.changes ? { changes: toMessageChanges(shop, verdict.changes) } : {}),
-    ...(verdict.verifyingAt === undefined ? {} : { verifyingAt: verdict.verifyingAt }),
-    ...(verdict.askedBy === undefined ? {} : { askedBy: verdict.askedBy }),
-    ...(verdict.via === undefined ? {} : { via: verdict.via }),
-    ...(verdict.note === undefined ? {} : { note: verdict.note }),
     ...(document === undefined ? {} : { document }),
   }
 }
@@ -175,46 +171,14 @@ function userFields({ layout }: Shop, userId: string) {
   return isInt64 ? { userId: BigInt(userId) } : { userKey: userId }
 }
 
-/** The same fields; of another type, as each contract is a file of its own. */
-function toMessageChanges(shop: Shop, changes: Verdict_Changes) {
-  const {
-    fromVersion,
-    added,
-    changed,
-    removed,
-    amountCentsBefore = "",
-    amountCentsAfter = "",
-    largest,
-    document,
-  } = changes
+function toMessageChanges(shop: Shop, { largest, ...changes }: Verdict_Changes) {
   return {
-    fromVersion,
-    added,
-    changed,
-    removed,
-    amountCentsBefore,
-    amountCentsAfter,
-    largest: largest.map(({ userId, currency, before, after }) => ({
-      ...userFields(shop, userId),
-      ...(currency === undefined ? {} : { currency }),
-      ...(before ? { before: toAmount(before) } : {}),
-      ...(after ? { after: toAmount(after) } : {}),
+    ...convertMessage(Verdict_ChangesSchema, { ...changes, largest: [] }, RunVerdict_ChangesSchema),
+    largest: largest.map((user) => ({
+      // Without its id, which may be no number.
+      ...convertMessage(Verdict_UserChangeSchema, { ...user, userId: "0" }, RunVerdict_UserChangeSchema),
+      ...userFields(shop, user.userId),
     })),
-    ...(document === undefined ? {} : { document }),
-  }
-}
-
-function toAmount({ amountCents, purchases, measures }: Verdict_Amount) {
-  return { amountCents, purchases, measures }
-}
-
-function toPart({ currency, rows, purchases, amountCents, measures }: Verdict_Part) {
-  return {
-    ...(currency === undefined ? {} : { currency }),
-    ...(rows === undefined ? {} : { rows }),
-    purchases,
-    amountCents,
-    measures,
   }
 }
 

@@ -4,12 +4,14 @@ import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { formatJson, parseDocument, parseJson } from "../../schemas/json.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
 import { RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
+import { askerFields } from "../../shared/asker.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { rejectionPath } from "../../shared/documents/document-paths.ts"
 import { readDocument } from "../../shared/documents/documents.ts"
 import {
   type Backfill,
   type BackfillDay,
+  backfillCause,
   countBackfillDays,
   endBackfill,
   findRunOfDay,
@@ -20,8 +22,7 @@ import {
   moveBackfillDay,
 } from "../../shared/ledger/backfills.ts"
 import { isUnfinished } from "../../shared/ledger/find-runs.ts"
-import { askerFields } from "../../shared/messages/asker.ts"
-import { backfillCause, CAUSE_ATTRIBUTE, topics } from "../../shared/messages/topics.ts"
+import { CAUSE_ATTRIBUTE, topics } from "../../shared/messages/topics.ts"
 import type { Log } from "../../shared/telemetry/log.ts"
 
 export interface BackfillContext {

@@ -1,6 +1,6 @@
 import type { Database } from "../../shared/database/open-database.ts"
+import { readSource } from "../../shared/database/read-source.ts"
 import { compareTotals, type UserChange } from "../../shared/day/compare-totals.ts"
-import { readSource } from "../../shared/day/read-source.ts"
 import { readRowTotals, readShopTotals } from "../../shared/day/read-totals.ts"
 import type { RevenueVersion } from "../../shared/day/revenue-rows.ts"
 import type { ShopDay } from "../../shared/day/shop-day.ts"

@@ -1,6 +1,7 @@
 import type { Topic } from "@google-cloud/pubsub"
 import { formatJson } from "../../schemas/json.ts"
 import { DayChangeSchema } from "../../schemas/messages/day_change_pb.ts"
+import { askerFields } from "../../shared/asker.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import {
   type DayTotals,
@@ -8,7 +9,6 @@ import {
   markChangeSent,
   type StoredDayChange,
 } from "../../shared/ledger/day-changes.ts"
-import { askerFields } from "../../shared/messages/asker.ts"
 
 const CHANGES_AT_ONCE_MAX = 100
 

@@ -28,7 +28,7 @@ export function readPageConfig(env: NodeJS.ProcessEnv) {
       ...deadlineSettings,
       PAGE_ACTIONS: v.optional(v.picklist(["none", "publish"], "is not none or publish"), "none"),
       IAP_AUDIENCE: env["PUBSUB_EMULATOR_HOST"] === undefined ? audience : v.optional(audience),
-      IAP_KEYS_URL: v.optional(text("where the keys of IAP are, instead of Google's")),
+      IAP_KEYS_URL: v.optional(text("where the keys of IAP are, as a JSON Web Key Set, instead of Google's")),
       LOCAL_FOLDER: v.optional(text("the data folder of a local cloud, to say where its files are")),
     },
     env,

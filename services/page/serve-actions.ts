@@ -1,6 +1,6 @@
 import type { FastifyInstance } from "fastify"
+import type { Asker } from "../../shared/asker.ts"
 import { PermanentError } from "../../shared/errors.ts"
-import type { Asker } from "../../shared/messages/asker.ts"
 import type { Log } from "../../shared/telemetry/log.ts"
 import { type Request, readAction, toRequest } from "./actions.ts"
 import { isSameOrigin } from "./guard-page.ts"

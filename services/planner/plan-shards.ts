@@ -1,7 +1,7 @@
 import { type Plan, PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { formatJson, parseDocument } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database/open-database.ts"
-import { readSource } from "../../shared/day/read-source.ts"
+import { readSource } from "../../shared/database/read-source.ts"
 import { planPath } from "../../shared/documents/document-paths.ts"
 import { createDocument, readDocument } from "../../shared/documents/documents.ts"
 import { setMultipliers } from "../../shared/ledger/create-run.ts"

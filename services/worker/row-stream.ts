@@ -2,7 +2,7 @@ import type { SQL } from "drizzle-orm"
 import { MySqlDialect } from "drizzle-orm/mysql-core"
 import type { Pool, PoolConnection } from "mysql2"
 import { discardConnection } from "../../shared/database/discard-connection.ts"
-import { SourceError } from "../../shared/day/read-source.ts"
+import { SourceError } from "../../shared/database/read-source.ts"
 
 const dialect = new MySqlDialect()
 

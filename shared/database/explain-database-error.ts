@@ -1,5 +1,5 @@
-import { isOfSource } from "../day/read-source.ts"
 import { describeError, listCauses } from "../errors.ts"
+import { isOfSource } from "./read-source.ts"
 
 /**
  * One sentence for the person who set DATABASE_URL, or SOURCE_DATABASE_URL where it came from there: what is wrong and

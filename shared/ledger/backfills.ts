@@ -7,11 +7,10 @@ import {
   backfills,
   runs,
 } from "../../schemas/database/ledger.ts"
+import type { Asker } from "../asker.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
 import { inTransaction } from "../database/transaction.ts"
 import { listDates } from "../day/revenue-day.ts"
-import type { Asker } from "../messages/asker.ts"
-import { backfillCause } from "../messages/topics.ts"
 import type { Run } from "./find-runs.ts"
 import { type Day, listDays } from "./list-days.ts"
 
@@ -27,6 +26,9 @@ const kinds: Record<BackfillKind, (day: Day | undefined) => boolean> = {
   drifted: (day) => day?.state === "drifted",
   all: () => true,
 }
+
+/** The cause of a run that is one of a backfill's. */
+export const backfillCause = (date: string, backfillId: string) => `${date} backfill ${backfillId}`
 
 /** More days are never asked for at once. */
 export const BACKFILL_DAYS_MAX = 3_660

@@ -1,9 +1,9 @@
 import { setTimeout as wait } from "node:timers/promises"
 import { eq, max } from "drizzle-orm"
 import { runs } from "../../schemas/database/ledger.ts"
+import type { Asker } from "../asker.ts"
 import { type Database, isDuplicateKey } from "../database/open-database.ts"
 import { findErrno } from "../errors.ts"
-import type { Asker } from "../messages/asker.ts"
 import { findRepair, findRun, type Run } from "./find-runs.ts"
 
 export type NewRun = Pick<

@@ -1,8 +1,8 @@
 import { and, eq, sql } from "drizzle-orm"
 import { dispatches, runs } from "../../schemas/database/ledger.ts"
+import { type Asker, nobody } from "../asker.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
 import { inTransaction } from "../database/transaction.ts"
-import { type Asker, nobody } from "../messages/asker.ts"
 import type { Run } from "./find-runs.ts"
 import { reofferShard } from "./reoffer-shard.ts"
 

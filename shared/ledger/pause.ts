@@ -1,7 +1,7 @@
 import { and, countDistinct, eq, gt, inArray, isNotNull, isNull, lte, or, sql } from "drizzle-orm"
 import { backfills, controls, runs, shards } from "../../schemas/database/ledger.ts"
+import type { Asker } from "../asker.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
-import type { Asker } from "../messages/asker.ts"
 import { openStates } from "./backfills.ts"
 import type { Run } from "./find-runs.ts"
 

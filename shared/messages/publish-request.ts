@@ -1,5 +1,5 @@
 import type { PubSub } from "@google-cloud/pubsub"
-import { type Asker, askerFields, nobody } from "./asker.ts"
+import { type Asker, askerFields, nobody } from "../asker.ts"
 
 // A person waits for the answer: say soon that nobody answers. The client alone would try for ten minutes.
 const PUBLISH_TOTAL_MS = 15_000

@@ -48,7 +48,6 @@ const CONNECTIONS_MAX = 1_000
 
 /** Serves push deliveries. This is the one place that decides whether a message is acknowledged, and logs why not. */
 export async function startPushServer(options: PushServerOptions): Promise<{ url: string; close(): Promise<void> }> {
-  const { log } = options
   const server: FastifyInstance = fastify({
     bodyLimit: BODY_BYTES_MAX,
     forceCloseConnections: "idle",
@@ -57,20 +56,43 @@ export async function startPushServer(options: PushServerOptions): Promise<{ url
   })
   server.server.maxConnections = CONNECTIONS_MAX
   server.get("/healthz", () => ({ status: "ok" }))
-  // The connection of a delivery that is answered after the closing began would be kept alive for 72 s, and with it
-  // this process, until it is killed.
-  let closing = false
+  const connections = endConnections(server)
+  guardCalls(server, options)
+  refuseUnreadable(server, options.log)
+  for (const [path, take] of Object.entries(options.messages)) serveMessages(server, path, take, options)
+  for (const [path, run] of Object.entries(options.calls ?? {})) serveCall(server, path, run, options)
+  await server.listen({ port: options.port, host: options.host })
+  const address = server.server.address()
+  const port = typeof address === "object" && address ? address.port : options.port
+  return {
+    url: `http://127.0.0.1:${port}`,
+    close: async () => {
+      connections.areEnding = true
+      await server.close()
+    },
+  }
+}
+
+/**
+ * The connection of a delivery that is answered after the closing began would be kept alive for 72 s, and with it this
+ * process, until it is killed.
+ */
+function endConnections(server: FastifyInstance): { areEnding: boolean } {
+  const connections = { areEnding: false }
   server.addHook("onSend", async (_request, reply) => {
-    if (closing) void reply.header("connection", "close")
+    if (connections.areEnding) void reply.header("connection", "close")
   })
-  // Cloud Scheduler sends no body, as application/octet-stream: https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs#HttpTarget
-  server.addContentTypeParser("*", { parseAs: "buffer" }, (_request, _body, done) => done(null, undefined))
-  // Before the body is read: who may not call may not make us read 15 MB either.
+  return connections
+}
+
+/** Before the body is read: who may not call may not make us read 15 MB either. */
+function guardCalls(server: FastifyInstance, { verify, log }: PushServerOptions): void {
+  if (!verify) return
   server.addHook("onRequest", async (request, reply) => {
-    if (!options.verify || request.routeOptions.url === "/healthz") return
     const path = request.routeOptions.url
+    if (path === "/healthz") return
     try {
-      const verdict = await options.verify(request.headers.authorization)
+      const verdict = await verify(request.headers.authorization)
       if ("account" in verdict) return
       log.warn({ path, reason: verdict.refused }, "a call is refused: it does not prove who it comes from")
       await reply.code(request.headers.authorization ? 403 : 401).send({ error: "not for you" })
@@ -79,77 +101,82 @@ export async function startPushServer(options: PushServerOptions): Promise<{ url
       await reply.code(503).send({ error: "not checked; repeat it" })
     }
   })
+}
 
-  // What cannot be read as JSON, or is too long.
+/** What cannot be read as JSON, or is too long. */
+function refuseUnreadable(server: FastifyInstance, log: Log): void {
+  // Cloud Scheduler sends no body, as application/octet-stream: https://cloud.google.com/scheduler/docs/reference/rest/v1/projects.locations.jobs#HttpTarget
+  server.addContentTypeParser("*", { parseAs: "buffer" }, (_request, _body, done) => done(null, undefined))
   server.setErrorHandler(async (error: Error & { statusCode?: number }, request, reply) => {
     const { statusCode = 500 } = error
     log.warn({ path: request.routeOptions.url, statusCode, reason: error.message }, "a call is refused")
     return reply.code(statusCode).send({ error: error.message })
   })
+}
 
-  for (const [path, take] of Object.entries(options.messages)) {
-    server.post(path, async (request, reply) => {
-      const message = readPush(request.body)
-      if (typeof message === "string") {
-        log.warn({ path, reason: message }, "what is no push delivery is refused")
-        return reply.code(400).send({ error: message })
-      }
-      const { id, subscription, deliveryAttempt } = message
-      const handle = async () => {
-        try {
-          await take(message)
-        } catch (error) {
-          log.error(
-            { path, messageId: id, subscription, deliveryAttempt, ...errorFields(error, options.explain) },
-            "a message could not be handled and is left to be delivered again",
-          )
-          throw error
-        }
-      }
-      const attributes = {
-        "messaging.system": "gcp_pubsub",
-        "messaging.operation.type": "process",
-        "messaging.destination.subscription.name": subscription,
-        "messaging.message.id": id,
-      }
-      const isHandled = await continueTrace(findTraceParent(message.attributes, request.headers), () =>
-        inSpan(`process ${path.slice(1)}`, {}, handle, { kind: "consumer", attributes }),
-      ).then(
-        () => true,
-        () => false,
+function serveMessages(server: FastifyInstance, path: string, take: TakeMessage, options: PushServerOptions): void {
+  server.post(path, async (request, reply) => {
+    const message = readPush(request.body)
+    if (typeof message === "string") {
+      options.log.warn({ path, reason: message }, "what is no push delivery is refused")
+      return reply.code(400).send({ error: message })
+    }
+    const isHandled = await continueTrace(findTraceParent(message.attributes, request.headers), () =>
+      handle(path, message, take, options),
+    ).then(
+      () => true,
+      () => false,
+    )
+    await options.flush?.()
+    if (isHandled) return reply.code(204).send()
+    return reply.code(503).send({ error: "not handled; deliver it again" })
+  })
+}
+
+/** In a span that ends with the error, which is logged here and thrown again. */
+function handle(
+  path: string,
+  message: PushMessage,
+  take: TakeMessage,
+  { log, explain }: PushServerOptions,
+): Promise<void> {
+  const { id, subscription, deliveryAttempt } = message
+  const attributes = {
+    "messaging.system": "gcp_pubsub",
+    "messaging.operation.type": "process",
+    "messaging.destination.subscription.name": subscription,
+    "messaging.message.id": id,
+  }
+  const taken = async () => {
+    try {
+      await take(message)
+    } catch (error) {
+      log.error(
+        { path, messageId: id, subscription, deliveryAttempt, ...errorFields(error, explain) },
+        "a message could not be handled and is left to be delivered again",
       )
-      await options.flush?.()
-      if (isHandled) return reply.code(204).send()
-      return reply.code(503).send({ error: "not handled; deliver it again" })
+      throw error
+    }
+  }
+  return inSpan(`process ${path.slice(1)}`, {}, taken, { kind: "consumer", attributes })
+}
+
+function serveCall(server: FastifyInstance, path: string, run: () => Promise<void>, options: PushServerOptions): void {
+  server.post(path, async (request, reply) => {
+    // No span: most calls find nothing to do.
+    const isDone = await continueTrace(findTraceParent({}, request.headers), async () => {
+      try {
+        await run()
+        return true
+      } catch (error) {
+        options.log.error({ path, ...errorFields(error, options.explain) }, "a call failed and is left to be repeated")
+        return false
+      }
     })
-  }
-  for (const [path, run] of Object.entries(options.calls ?? {})) {
-    server.post(path, async (request, reply) => {
-      // No span: most calls find nothing to do.
-      const done = await continueTrace(findTraceParent({}, request.headers), async () => {
-        try {
-          await run()
-          return true
-        } catch (error) {
-          log.error({ path, ...errorFields(error, options.explain) }, "a call failed and is left to be repeated")
-          return false
-        }
-      })
-      await options.flush?.()
-      if (done) return reply.code(204).send()
-      return reply.code(503).send({ error: "failed; repeat it" })
-    })
-  }
-  await server.listen({ port: options.port, host: options.host })
-  const address = server.server.address()
-  const port = typeof address === "object" && address ? address.port : options.port
-  return {
-    url: `http://127.0.0.1:${port}`,
-    close: async () => {
-      closing = true
-      await server.close()
-    },
-  }
+    await options.flush?.()
+    if (isDone) return reply.code(204).send()
+    return reply.code(503).send({ error: "failed; repeat it" })
+  })
 }
 
 /** https://cloud.google.com/pubsub/docs/push#receive_push; returns what is wrong if it is no push delivery. */

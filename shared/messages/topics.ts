@@ -1,9 +1,6 @@
 /** The attribute of a run request that names the audit whose finding the run is to repair. */
 export const REPAIR_ATTRIBUTE = "repairOf"
 
-/** The cause of a run that is one of a backfill's. */
-export const backfillCause = (date: string, backfillId: string) => `${date} backfill ${backfillId}`
-
 /** The attribute of a run request that names the need of Daybook's own that it is for; one run for each. */
 export const CAUSE_ATTRIBUTE = "cause"
 

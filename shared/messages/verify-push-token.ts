@@ -1,6 +1,6 @@
-import { OAuth2Client } from "google-auth-library"
 import { ConfigurationError } from "../errors.ts"
-import { readTokenPart } from "../google/read-token-part.ts"
+import { openKeySet } from "../google/key-set.ts"
+import { checkSignature, findWrongClaim, readToken, type SentToken } from "../google/signed-token.ts"
 
 // Pub/Sub and Cloud Scheduler prove who calls with an OpenID Connect token:
 // https://cloud.google.com/pubsub/docs/authenticate-push-subscriptions#validate_tokens
@@ -16,7 +16,7 @@ export interface TokenVerifierOptions {
    * believes the claims of such a token too. Anybody could write one: only for a service that Cloud Run locks.
    */
   mode: "verify" | "trust-cloud-run"
-  /** Where the signers' certificates are, as a JSON object of PEM by key id; Google's unless given. */
+  /** Where the signers' keys are, as a JSON Web Key Set; Google's unless given. */
   certsUrl?: string | undefined
 }
 
@@ -26,6 +26,9 @@ type TokenVerdict = { account: string } | { refused: string }
 export type VerifyToken = (authorization: string | undefined) => Promise<TokenVerdict>
 
 const ISSUER = "https://accounts.google.com"
+// https://accounts.google.com/.well-known/openid-configuration names it.
+const GOOGLE_KEYS_URL = "https://www.googleapis.com/oauth2/v3/certs"
+const ALGORITHM = "RS256"
 const SIGNATURE_REMOVED = "SIGNATURE_REMOVED_BY_GOOGLE"
 // Google's tokens have about 1,000 characters.
 const TOKEN_LENGTH_MAX = 8_192
@@ -57,24 +60,22 @@ export function openTokenVerifier(settings: PushSettings): VerifyToken | undefin
   })
 }
 
-/** Makes the check of an `Authorization` header. It throws only if the certificates cannot be had: try again later. */
+/** Makes the check of an `Authorization` header. It throws only if the keys cannot be had: try again later. */
 export function createTokenVerifier(options: TokenVerifierOptions): VerifyToken {
-  const client = new OAuth2Client(
-    options.certsUrl ? { endpoints: { oauth2FederatedSignonPemCertsUrl: options.certsUrl } } : {},
-  )
+  const keys = openKeySet(options.certsUrl ?? GOOGLE_KEYS_URL)
   // The last ones that were good, the newest at the end: what else a token says is looked at each time.
   const signed = new Set<string>()
   return async (authorization) => {
     if (!authorization) return { refused: "no token" }
-    const token = /^Bearer ([\w-]+\.[\w-]+\.[\w-]*)$/i.exec(authorization)?.[1]
-    if (!token || token.length > TOKEN_LENGTH_MAX) return { refused: "not a bearer token" }
-    const [header, claims] = token.split(".", 2).map(readTokenPart)
-    if (header?.alg !== "RS256" || !claims) return { refused: "not a token that Google signs" }
-    const trusted = options.mode === "trust-cloud-run" && token.endsWith(`.${SIGNATURE_REMOVED}`)
-    if (trusted || signed.has(token)) return checkClaims(claims, options)
-    if (!(await isSigned(client, token))) return { refused: "the signature is not good" }
-    const verdict = checkClaims(claims, options)
-    if ("account" in verdict) remember(signed, token)
+    const text = /^Bearer ([\w-]+\.[\w-]+\.[\w-]*)$/i.exec(authorization)?.[1]
+    if (!text || text.length > TOKEN_LENGTH_MAX) return { refused: "not a bearer token" }
+    const token = readToken(text, ALGORITHM)
+    if (!token) return { refused: "not a token that Google signs" }
+    const trusted = options.mode === "trust-cloud-run" && text.endsWith(`.${SIGNATURE_REMOVED}`)
+    if (trusted || signed.has(text)) return checkClaims(token, options)
+    if ((await checkSignature(token, ALGORITHM, keys)) !== "good") return { refused: "the signature is not good" }
+    const verdict = checkClaims(token, options)
+    if ("account" in verdict) remember(signed, text)
     return verdict
   }
 }
@@ -85,26 +86,12 @@ function remember(signed: Set<string>, token: string): void {
   if (signed.size > SIGNED_MAX && oldest !== undefined) signed.delete(oldest)
 }
 
-async function isSigned(client: OAuth2Client, token: string): Promise<boolean> {
-  const { certs } = await client.getFederatedSignonCertsAsync()
-  try {
-    await client.verifySignedJwtWithCertsAsync(token, certs)
-    return true
-  } catch {
-    // The library's message holds the whole token.
-    return false
-  }
-}
-
-/** The library leaves it to its user to ask whose token it is. */
-function checkClaims(claims: Record<string, unknown>, options: TokenVerifierOptions): TokenVerdict {
-  const { iss, aud, exp, iat, email, email_verified: verified } = claims
-  const now = Date.now() / 1000
-  if (iss !== ISSUER) return { refused: "another issuer" }
-  if (aud !== options.audience) return { refused: "for another audience" }
-  if (typeof exp !== "number" || exp < now - CLOCK_SKEW_SECONDS) return { refused: "expired" }
-  if (typeof iat !== "number" || iat > now + CLOCK_SKEW_SECONDS) return { refused: "not valid yet" }
+/** A good signature is Google's for anybody: whose token it is, and for whom, is asked here. */
+function checkClaims({ claims }: SentToken, { audience, accounts }: TokenVerifierOptions): TokenVerdict {
+  const wrong = findWrongClaim(claims, { issuer: ISSUER, audience, skewSeconds: CLOCK_SKEW_SECONDS })
+  if (wrong !== undefined) return { refused: wrong }
+  const { email, email_verified: verified } = claims
   if (verified !== true || typeof email !== "string") return { refused: "without a verified account" }
-  if (!options.accounts.includes(email)) return { refused: "from another account" }
+  if (!accounts.includes(email)) return { refused: "from another account" }
   return { account: email }
 }

@@ -1,8 +1,7 @@
 import { metrics } from "@opentelemetry/api"
 import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-proto"
 import { ConsoleMetricExporter, MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics"
-import type { Exporting } from "./open-telemetry.ts"
-import { describeProcess, inTime, logFailures, openHeaders, type SdkOptions } from "./sdk-options.ts"
+import { describeProcess, type Exporting, inTime, logFailures, openHeaders, type SdkOptions } from "./sdk-options.ts"
 
 // Cloud Monitoring refuses points of one series that come within five seconds of each other:
 // https://cloud.google.com/monitoring/quotas#custom_metrics_quotas. A sweep comes every minute.

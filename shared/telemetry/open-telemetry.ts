@@ -1,4 +1,5 @@
 import type { Log } from "./log.ts"
+import type { Exporting } from "./sdk-options.ts"
 
 export interface TelemetrySettings {
   GOOGLE_CLOUD_PROJECT: string
@@ -7,14 +8,6 @@ export interface TelemetrySettings {
   /** Where metrics go; nowhere by default. */
   OTEL_METRICS_EXPORTER?: "none" | "otlp" | "console" | undefined
   OTEL_SERVICE_NAME?: string | undefined
-}
-
-/** What exports spans or metrics. Neither of the two ever fails, and each gives up soon. */
-export interface Exporting {
-  /** Sends what there is by now. */
-  flush: () => Promise<void>
-  /** The same for the last time. */
-  close: () => Promise<void>
 }
 
 /**

@@ -15,6 +15,14 @@ export interface SdkOptions {
   log: Log
 }
 
+/** What exports spans or metrics. Neither of the two ever fails, and each gives up soon. */
+export interface Exporting {
+  /** Sends what there is by now. */
+  flush: () => Promise<void>
+  /** The same for the last time. */
+  close: () => Promise<void>
+}
+
 // A day is worth more than its telemetry: a collector that is away must not keep deliveries and tasks waiting.
 export const FLUSH_MS_MAX = 2_000
 

@@ -1,8 +1,15 @@
 import { trace } from "@opentelemetry/api"
 import { OTLPTraceExporter } from "@opentelemetry/exporter-trace-otlp-proto"
 import { AlwaysOnSampler, BatchSpanProcessor, ConsoleSpanExporter, TracerProvider } from "@opentelemetry/sdk-trace"
-import type { Exporting } from "./open-telemetry.ts"
-import { describeProcess, FLUSH_MS_MAX, inTime, logFailures, openHeaders, type SdkOptions } from "./sdk-options.ts"
+import {
+  describeProcess,
+  type Exporting,
+  FLUSH_MS_MAX,
+  inTime,
+  logFailures,
+  openHeaders,
+  type SdkOptions,
+} from "./sdk-options.ts"
 
 /** Starts what collects and exports spans. */
 export function startTraces(options: SdkOptions): Exporting {

@@ -3,8 +3,8 @@ import { backfillDays, backfills, days, runs, shards } from "../../schemas/datab
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Request } from "../../services/page/actions.ts"
 import { type PageOptions, servePage } from "../../services/page/serve-page.ts"
+import type { Asker } from "../../shared/asker.ts"
 import { addDays } from "../../shared/day/revenue-day.ts"
-import type { Asker } from "../../shared/messages/asker.ts"
 import { createLog } from "../../shared/telemetry/log.ts"
 import type { TestDatabase } from "./test-database.ts"
 

@@ -3,7 +3,7 @@ import * as fc from "fast-check"
 import { afterAll, afterEach, beforeAll, expect, test, vi } from "vitest"
 import { RowStream } from "../../services/worker/row-stream.ts"
 import { allRows, type DatabaseConnection, openDatabase } from "../../shared/database/open-database.ts"
-import { isOfSource } from "../../shared/day/read-source.ts"
+import { isOfSource } from "../../shared/database/read-source.ts"
 import { isTransient } from "../../shared/transient.ts"
 import { createTestDatabase, type TestDatabase } from "../rooms/test-database.ts"
 

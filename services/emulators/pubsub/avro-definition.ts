@@ -1,5 +1,5 @@
 import avro from "avsc"
-import type { CheckMessage } from "./schema-store.ts"
+import type { CheckMessage } from "./schema-definition.ts"
 
 // https://cloud.google.com/pubsub/docs/schemas#schema_quotas_and_limits
 const DEFINITION_BYTES_MAX = 300 * 1024

@@ -1,5 +1,5 @@
 import { status } from "@grpc/grpc-js"
-import { StatusError } from "../grpc-server.ts"
+import { StatusError } from "../status-error.ts"
 import { refuse } from "./refusals.ts"
 
 export type Collection = "topics" | "subscriptions" | "schemas" | "snapshots"

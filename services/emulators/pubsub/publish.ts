@@ -1,12 +1,11 @@
 import type { protos } from "@google-cloud/pubsub"
-import type { UnaryCall } from "../grpc-server.ts"
+import type { UnaryCall } from "../service-methods.ts"
 import { matchesFilter } from "./filter.ts"
 import { countBytes, type NewMessage, type PublishedMessage } from "./messages.ts"
 import { checkName, notFound } from "./names.ts"
 import { refuse } from "./refusals.ts"
 import { keepYounger } from "./retention.ts"
-import { topicSnapshots } from "./snapshots.ts"
-import type { Store, Topic } from "./store.ts"
+import { type Store, type Topic, topicSnapshots } from "./store.ts"
 import { checkAgainstSchema } from "./topic-schema.ts"
 
 // https://cloud.google.com/pubsub/quotas#resource_limits

@@ -1,6 +1,7 @@
 import type { protos } from "@google-cloud/pubsub"
 import { status } from "@grpc/grpc-js"
-import { StatusError, type UnaryCall, type UnaryMethods } from "../grpc-server.ts"
+import type { UnaryCall, UnaryMethods } from "../service-methods.ts"
+import { StatusError } from "../status-error.ts"
 import type { Consumer, Delivery } from "./backlog.ts"
 import { toPubsubMessage } from "./messages.ts"
 import { refuse } from "./refusals.ts"

@@ -1,5 +1,5 @@
 import { status } from "@grpc/grpc-js"
-import { StatusError } from "../grpc-server.ts"
+import { StatusError } from "../status-error.ts"
 
 /** The caller's request is wrong, whatever the state of the server. */
 export function refuse(message: string): StatusError {

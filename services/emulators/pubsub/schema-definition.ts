@@ -6,6 +6,9 @@ import descriptor from "protobufjs/ext/descriptor/index.js"
 // https://cloud.google.com/pubsub/docs/schemas#schema_quotas_and_limits
 const DEFINITION_BYTES_MAX = 300 * 1024
 
+/** Throws unless the data is a message of the schema. */
+export type CheckMessage = (encoding: "JSON" | "BINARY", data: Uint8Array) => void
+
 /** Reads a `.proto` text as a schema of Pub/Sub, or throws a sentence that says why it is none. */
 export function readDefinition(definition: string): DescMessage {
   if (Buffer.byteLength(definition) > DEFINITION_BYTES_MAX) throw new Error("The definition is longer than 300 KB.")

@@ -2,15 +2,12 @@ import { randomBytes } from "node:crypto"
 import { readAvro } from "./avro-definition.ts"
 import { checkName, notFound } from "./names.ts"
 import { exhausted, refuse } from "./refusals.ts"
-import { checkMessage, readDefinition } from "./schema-definition.ts"
+import { type CheckMessage, checkMessage, readDefinition } from "./schema-definition.ts"
 
 // https://cloud.google.com/pubsub/docs/schemas#schema_quotas_and_limits
 const REVISIONS_MAX = 20
 
 type SchemaType = "PROTOCOL_BUFFER" | "AVRO"
-
-/** Throws unless the data is a message of the schema. */
-export type CheckMessage = (encoding: "JSON" | "BINARY", data: Uint8Array) => void
 
 export interface Revision {
   id: string

@@ -1,5 +1,5 @@
 import type { protos } from "@google-cloud/pubsub"
-import type { ServiceMethods } from "../grpc-server.ts"
+import type { ServiceMethods } from "../service-methods.ts"
 import { alreadyExists, checkName, checkProject, idOf } from "./names.ts"
 import { pageOf } from "./pages.ts"
 import { failedPrecondition, refuse } from "./refusals.ts"

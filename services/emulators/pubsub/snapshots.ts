@@ -1,5 +1,5 @@
 import type { protos } from "@google-cloud/pubsub"
-import type { UnaryMethods } from "../grpc-server.ts"
+import type { UnaryMethods } from "../service-methods.ts"
 import { readFieldMask } from "./field-mask.ts"
 import { matchesFilter } from "./filter.ts"
 import type { PublishedMessage } from "./messages.ts"
@@ -50,11 +50,6 @@ export function snapshotMethods(store: Store): UnaryMethods {
       return {}
     },
   }
-}
-
-/** The snapshots of a topic, which have what is published later too. */
-export function topicSnapshots(store: Store, topic: string): Snapshot[] {
-  return [...store.snapshots.values()].filter(({ resource }) => resource.topic === topic)
 }
 
 function createSnapshot(store: Store, request: protos.google.pubsub.v1.ICreateSnapshotRequest): ISnapshot {

@@ -1,6 +1,7 @@
 import type { protos } from "@google-cloud/pubsub"
 import type { Clock } from "../clock.ts"
 import type { Faults } from "../faults.ts"
+import type { PushClaims } from "../push-token.ts"
 import type { Backlog } from "./backlog.ts"
 import type { Filter } from "./filter.ts"
 import type { PublishedMessage } from "./messages.ts"
@@ -17,12 +18,6 @@ export interface Push {
 
 /** One line of the server's log: a constant message, and fields. */
 export type Log = (message: string, fields: Record<string, unknown>) => void
-
-/** What a push must carry to prove who sent it: the claims of its OpenID Connect token. */
-export interface PushClaims {
-  audience: string
-  serviceAccountEmail: string
-}
 
 export interface Topic {
   resource: protos.google.pubsub.v1.ITopic & { name: string }
@@ -70,3 +65,8 @@ export interface Store {
 
 /** What a subscription's `topic` says once the topic is gone. */
 export const DELETED_TOPIC = "_deleted-topic_"
+
+/** The snapshots of a topic, which have what is published later too. */
+export function topicSnapshots(store: Store, topic: string): Snapshot[] {
+  return [...store.snapshots.values()].filter(({ resource }) => resource.topic === topic)
+}

@@ -1,7 +1,7 @@
 import type { protos } from "@google-cloud/pubsub"
 import { type ServerDuplexStream, status } from "@grpc/grpc-js"
 import { InjectedError } from "../faults.ts"
-import { StatusError } from "../grpc-server.ts"
+import { StatusError } from "../status-error.ts"
 import type { Consumer, Delivery } from "./backlog.ts"
 import { checkAckIds, checkExtension, PULL_BYTES_MAX, PULL_MESSAGES_MAX, toReceivedMessage } from "./pull.ts"
 import { refuse } from "./refusals.ts"

@@ -1,5 +1,5 @@
 import type { protos } from "@google-cloud/pubsub"
-import type { UnaryMethods } from "../grpc-server.ts"
+import type { UnaryMethods } from "../service-methods.ts"
 import { Backlog, type DeliveryPolicy } from "./backlog.ts"
 import { forwardDeadLetter } from "./dead-letter.ts"
 import { readFieldMask } from "./field-mask.ts"

@@ -1,5 +1,5 @@
 import { status } from "@grpc/grpc-js"
-import { StatusError } from "../grpc-server.ts"
+import { StatusError } from "../status-error.ts"
 
 /** The fingerprint of one version of a resource. */
 export function etagOf(uid: string, version: number): string {

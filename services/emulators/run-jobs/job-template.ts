@@ -1,6 +1,6 @@
 import type { protos } from "@google-cloud/run"
 import { status } from "@grpc/grpc-js"
-import { StatusError } from "../grpc-server.ts"
+import { StatusError } from "../status-error.ts"
 import { durationMs } from "./timestamps.ts"
 
 type ExecutionTemplate = protos.google.cloud.run.v2.IExecutionTemplate

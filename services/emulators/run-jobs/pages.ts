@@ -1,5 +1,5 @@
 import { status } from "@grpc/grpc-js"
-import { StatusError } from "../grpc-server.ts"
+import { StatusError } from "../status-error.ts"
 
 // The API documents no numbers. These keep an answer of 10,000 tasks within a few pages of less than a megabyte.
 const PAGE_SIZE_DEFAULT = 100

@@ -1,5 +1,5 @@
 import { status } from "@grpc/grpc-js"
-import { StatusError } from "../grpc-server.ts"
+import { StatusError } from "../status-error.ts"
 
 const LOCATION = "projects/[^/]+/locations/[^/]+"
 

@@ -1,6 +1,7 @@
 import type { protos } from "@google-cloud/run"
 import { status } from "@grpc/grpc-js"
-import { StatusError, type UnaryMethods } from "../grpc-server.ts"
+import type { UnaryMethods } from "../service-methods.ts"
+import { StatusError } from "../status-error.ts"
 import type { ExecutionRun, Task } from "./execution-run.ts"
 import { taskResource } from "./execution-status.ts"
 import type { Executions } from "./executions.ts"

@@ -1,6 +1,6 @@
 import { status } from "@grpc/grpc-js"
-import { StatusError } from "../grpc-server.ts"
 import type { Invoke, RestRequest } from "../rest-server.ts"
+import { StatusError } from "../status-error.ts"
 import { lastSegment } from "./resource-names.ts"
 
 /*

@@ -1,7 +1,7 @@
 import { html } from "hono/html"
 import { formatCount } from "../../../shared/terminal/render-numbers.ts"
 import type { Preview } from "../preview-action.ts"
-import { type Html, toFields } from "./document.ts"
+import { type Html, toFields } from "./place.ts"
 
 /** What an action would do, and the button that does it. */
 export function renderActionForm(preview: Preview, day: string | undefined, form: string): Html {

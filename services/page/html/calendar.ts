@@ -2,8 +2,8 @@ import { html } from "hono/html"
 import { addDays } from "../../../shared/day/revenue-day.ts"
 import type { Day } from "../../../shared/ledger/list-days.ts"
 import { listWeeks, type View } from "../read-view.ts"
-import type { Html } from "./document.ts"
 import { formatDate, formatTotals } from "./format.ts"
+import type { Html } from "./place.ts"
 
 /** The last five weeks: what each day is in words, and the amount as readers see it. */
 export function renderCalendar(view: View): Html {

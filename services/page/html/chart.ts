@@ -3,8 +3,8 @@ import type { DayTotals } from "../../../shared/ledger/day-changes.ts"
 import { formatAmount } from "../../../shared/terminal/render-amount.ts"
 import { formatCount } from "../../../shared/terminal/render-numbers.ts"
 import type { View } from "../read-view.ts"
-import type { Html } from "./document.ts"
 import { formatDate } from "./format.ts"
+import type { Html } from "./place.ts"
 
 const WIDTH = 700
 const HEIGHT = 160

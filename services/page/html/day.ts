@@ -6,8 +6,8 @@ import { formatAmount } from "../../../shared/terminal/render-amount.ts"
 import { formatCount, formatDuration } from "../../../shared/terminal/render-numbers.ts"
 import type { DayDetail, Version } from "../read-day.ts"
 import type { View } from "../read-view.ts"
-import { actionLink, type Html, type Place } from "./document.ts"
 import { formatDate, formatInstant } from "./format.ts"
+import { actionLink, type Html, type Place } from "./place.ts"
 import { renderShards } from "./shards.ts"
 
 /** All that is known of one day. */

@@ -1,53 +1,13 @@
 import { html } from "hono/html"
-import type { HtmlEscapedString } from "hono/utils/html"
 import type { Action } from "../actions.ts"
-import type { Preview } from "../preview-action.ts"
 import type { View } from "../read-view.ts"
 import { renderActionForm } from "./action.ts"
 import { renderCalendar } from "./calendar.ts"
 import { renderChart } from "./chart.ts"
 import { renderDay } from "./day.ts"
 import { formatDate, formatInstant } from "./format.ts"
+import { type Asked, actionLink, type Html, type Place } from "./place.ts"
 import { renderWork } from "./work.ts"
-
-export type Html = HtmlEscapedString | Promise<HtmlEscapedString>
-
-/** What is known of a request that was just sent. */
-export interface Asked {
-  messageId: string
-  /** Why it was not taken; undefined: it was, or it is on its way. */
-  rejection: string | undefined
-}
-
-export interface Place {
-  /** Who looks; undefined where nobody is asked. */
-  viewer: string | undefined
-  canAct: boolean
-  /** Which form is open. */
-  preview: Preview | undefined
-  /** Of the open form. */
-  form: string
-  /** The date that was asked for; undefined: that of the headline is meant. */
-  day: string | undefined
-  asked: Asked | undefined
-  /** Milliseconds until the page asks again. */
-  pollMs: number
-  etag: string
-  bucket: string
-  project: string
-  /** The data folder of a local cloud. */
-  localFolder: string | undefined
-}
-
-/** A link, or nothing where nothing may be done. */
-export function actionLink(place: Place, day: string | undefined, action: Action, label: string): Html | string {
-  if (!place.canAct) return ""
-  const query = new URLSearchParams({ ...(day === undefined ? {} : { day }), ...toFields(action) })
-  return html`<a class="action" href="/?${query.toString()}#do">${label}</a>`
-}
-
-export const toFields = (action: Action): Record<string, string> =>
-  Object.fromEntries(Object.entries(action).map(([name, value]) => [name, String(value)]))
 
 export function renderDocument(view: View, place: Place): Html {
   const title = view.headline ? `${view.headline.sentence} · Daybook` : "Daybook"

@@ -4,7 +4,7 @@ import { formatAmount } from "../../../shared/terminal/render-amount.ts"
 import { formatCount, formatDuration } from "../../../shared/terminal/render-numbers.ts"
 import type { DayDetail, ShardLine, StripCell, Version } from "../read-day.ts"
 import type { View } from "../read-view.ts"
-import type { Html, Place } from "./document.ts"
+import type { Html, Place } from "./place.ts"
 
 const CELL_WIDTH = 5
 const HEIGHT = 18

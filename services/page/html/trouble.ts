@@ -1,5 +1,5 @@
 import { html } from "hono/html"
-import type { Html } from "./document.ts"
+import type { Html } from "./place.ts"
 
 /** A page that says why there is no other. */
 export function renderTrouble(sentence: string): Html {

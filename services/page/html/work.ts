@@ -2,8 +2,8 @@ import { html } from "hono/html"
 import { purchasesPerSecond } from "../../../shared/ledger/run-progress.ts"
 import { formatCount, formatDuration, formatNumberOf } from "../../../shared/terminal/render-numbers.ts"
 import type { BackfillAtWork, RunAtWork, View } from "../read-view.ts"
-import { actionLink, type Html, type Place } from "./document.ts"
 import { formatDate, formatInstant } from "./format.ts"
+import { actionLink, type Html, type Place } from "./place.ts"
 
 /** What runs, what waits, and what everything waits for. */
 export function renderWork(view: View, place: Place): Html | string {

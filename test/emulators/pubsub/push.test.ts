@@ -2,7 +2,7 @@ import { createServer, type IncomingHttpHeaders, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterEach, describe, expect, it } from "vitest"
 import { failAfter, failBefore } from "../../../services/emulators/faults.ts"
-import type { PushClaims } from "../../../services/emulators/pubsub/store.ts"
+import type { PushClaims } from "../../../services/emulators/push-token.ts"
 import { until, useLocalPubSub } from "./local-pubsub.ts"
 
 const claims: PushClaims[] = []

@@ -25,11 +25,7 @@ const good = {
   iat: now,
   exp: now + 3600,
 }
-const strangers = generateKeyPairSync("rsa", {
-  modulusLength: 2048,
-  publicKeyEncoding: { type: "spki", format: "pem" },
-  privateKeyEncoding: { type: "pkcs8", format: "pem" },
-})
+const strangers = generateKeyPairSync("rsa", { modulusLength: 2048 })
 
 let signer: PushSigner
 beforeAll(async () => {
@@ -124,7 +120,7 @@ describe("a push token", () => {
 
   it("that expired is refused though it is signed", async () => {
     const local = await localKey({ ...good, iat: now - 7200, exp: now - 3600 })
-    expect(await verifier({ certsUrl: local.certsUrl })(local.token)).toEqual({ refused: "the signature is not good" })
+    expect(await verifier({ certsUrl: local.certsUrl })(local.token)).toEqual({ refused: "expired" })
     await local.stop()
   })
 
@@ -140,12 +136,12 @@ describe("a push token", () => {
     expect(await verifier({ mode: "trust-cloud-run" })(forged)).toEqual({ refused: "the signature is not good" })
   })
 
-  it("cannot be checked without the certificates, and that is no refusal", async () => {
+  it("cannot be checked without the keys, and that is no refusal", async () => {
     const token = await signer.sign({ audience, serviceAccountEmail: account })
     const gone = createServer((_request, response) => response.writeHead(404).end())
     await new Promise<void>((resolve) => gone.listen(0, "127.0.0.1", resolve))
     const certsUrl = `http://127.0.0.1:${(gone.address() as AddressInfo).port}/`
-    await expect(verifier({ certsUrl })(token)).rejects.toThrow(/certificates/)
+    await expect(verifier({ certsUrl })(token)).rejects.toThrow(/^the keys at .* cannot be read/)
     gone.closeAllConnections()
     gone.close()
   })
@@ -267,7 +263,8 @@ describe("a service that asks who calls", () => {
 
 /** A signer whose token says what is given. */
 async function localKey(claims: object): Promise<{ certsUrl: string; token: string; stop(): Promise<void> }> {
-  const keys = createServer((_request, response) => response.end(JSON.stringify({ local: strangers.publicKey })))
+  const key = { ...strangers.publicKey.export({ format: "jwk" }), kid: "local" }
+  const keys = createServer((_request, response) => response.end(JSON.stringify({ keys: [key] })))
   await new Promise<void>((resolve) => keys.listen(0, "127.0.0.1", resolve))
   return {
     certsUrl: `http://127.0.0.1:${(keys.address() as AddressInfo).port}/`,

@@ -2,9 +2,9 @@ import { create } from "@bufbuild/protobuf"
 import { type Manifest, Manifest_PartSchema, ManifestSchema } from "../../schemas/documents/manifest_pb.ts"
 import { formatJson } from "../../schemas/json.ts"
 import { parseParts } from "../day/totals.ts"
-import type { Run } from "../ledger/find-runs.ts"
-import type { Shard } from "../ledger/find-shards.ts"
-import { boundsOf } from "../ledger/shard-range.ts"
+import type { Run } from "./find-runs.ts"
+import type { Shard } from "./find-shards.ts"
+import { boundsOf } from "./shard-range.ts"
 
 /** What the commit of a shard that is done wrote, from its ledger row alone: whoever composes it, it is the same. */
 export function composeManifest(run: Run, shard: Shard): Manifest {
