@@ -21,7 +21,7 @@ import { mediumtext, text, words } from "./text-columns.ts"
  * as may be at once. Shards are offered, and computed, while the rest of the plan is still being cut. A run is unfinished
  * until it has its verdict.
  */
-const runStates = [
+export const runStates = [
   "waiting",
   "planning",
   "running",

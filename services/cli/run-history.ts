@@ -3,7 +3,7 @@ import { dispatches, type RunState, runs, shards } from "../../schemas/database/
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import type { Dispatch } from "../../shared/ledger/find-dispatches.ts"
-import { decidedStates } from "../../shared/ledger/find-runs.ts"
+import { decidedStates, inStates } from "../../shared/ledger/runs/run-transitions.ts"
 
 /** A run as a line of a list. */
 export interface RunSummary {
@@ -70,7 +70,7 @@ export async function listVersions(db: Database, date: string): Promise<number[]
   const rows = await db
     .select({ version: runs.version })
     .from(runs)
-    .where(and(eq(runs.revenueDate, date), inArray(runs.state, decidedStates), isNull(runs.prunedAt)))
+    .where(and(eq(runs.revenueDate, date), inStates(decidedStates), isNull(runs.prunedAt)))
     .orderBy(asc(runs.version))
   return rows.map(({ version }) => version)
 }

@@ -21,7 +21,7 @@ import {
   listOpenBackfills,
   moveBackfillDay,
 } from "../../shared/ledger/backfills.ts"
-import { isUnfinished } from "../../shared/ledger/find-runs.ts"
+import { isUnfinished } from "../../shared/ledger/runs/run-transitions.ts"
 import { CAUSE_ATTRIBUTE, topics } from "../../shared/messages/topics.ts"
 import type { Log } from "../../shared/telemetry/log.ts"
 

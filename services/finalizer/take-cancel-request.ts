@@ -12,9 +12,10 @@ import {
   listAskedDays,
   moveBackfillDay,
 } from "../../shared/ledger/backfills.ts"
-import { cancellableStates, cancelRun } from "../../shared/ledger/cancel-run.ts"
+import { cancelRun } from "../../shared/ledger/cancel-run.ts"
 import { listExecutions } from "../../shared/ledger/find-dispatches.ts"
 import { listCancelledRuns, type Run } from "../../shared/ledger/find-runs.ts"
+import { cancellableStates } from "../../shared/ledger/runs/run-transitions.ts"
 import { findRequestedRun } from "../../shared/messages/find-requested-run.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
 import { type RejectionContext, refuseAgain, rejectOrThrow } from "../../shared/messages/reject-request.ts"

@@ -3,14 +3,14 @@ import { backfillDays, backfills, controls, days, runs, shards } from "../../sch
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { openStates } from "../../shared/ledger/backfills.ts"
-import { unfinishedStates } from "../../shared/ledger/find-runs.ts"
+import { inStates, unfinishedStates } from "../../shared/ledger/runs/run-transitions.ts"
 
 /**
  * A text that is another one whenever anything that the page shows has changed: one statement, of which the runs are read
  * from an index, shards only of runs that have no verdict, and nothing else has more rows than there are days.
  */
 export async function readMark(db: Database): Promise<string> {
-  const isUnfinished = inArray(runs.state, unfinishedStates)
+  const isUnfinished = inStates(unfinishedStates)
   const one = (expression: ReturnType<typeof sql>, from: ReturnType<typeof sql>) =>
     sql`(SELECT ${expression} FROM ${from})`
   const [row] = allRows<Record<string, unknown>>(

@@ -1,15 +1,15 @@
-import { inArray } from "drizzle-orm"
+import {} from "drizzle-orm"
 import { runs } from "../../schemas/database/ledger.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { addDays, checkDate, findYesterday, listDates } from "../../shared/day/revenue-day.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import { type Backfill, countBackfillDays, listOpenBackfills } from "../../shared/ledger/backfills.ts"
 import type { DayTotals } from "../../shared/ledger/day-changes.ts"
-import { unfinishedStates } from "../../shared/ledger/find-runs.ts"
 import { type Day, findWant, listDays, listWindow, type Want } from "../../shared/ledger/list-days.ts"
 import { countTasksAtWork, findPause, type Pause } from "../../shared/ledger/pause.ts"
 import { type RunProgress, readRunProgress } from "../../shared/ledger/run-progress.ts"
 import { estimateTime, listRunTimes } from "../../shared/ledger/run-times.ts"
+import { inStates, unfinishedStates } from "../../shared/ledger/runs/run-transitions.ts"
 import { describeHeadline, type Headline } from "./describe-headline.ts"
 import { type DayDetail, readDayDetail } from "./read-day.ts"
 
@@ -88,7 +88,7 @@ export async function readView(db: Database, settings: PageSettings, chosen: Cho
     db
       .select({ runId: runs.runId, state: runs.state, throttled: runs.throttled, pausedAt: runs.pausedAt })
       .from(runs)
-      .where(inArray(runs.state, unfinishedStates)),
+      .where(inStates(unfinishedStates)),
     listOpenBackfills(db),
     findPause(db),
   ])

@@ -1,10 +1,11 @@
-import { and, eq, sql } from "drizzle-orm"
+import { eq, sql } from "drizzle-orm"
 import { controls, runs } from "../../schemas/database/ledger.ts"
-import { type Database, matchedRows } from "../database/open-database.ts"
+import type { Database } from "../database/open-database.ts"
 import { inTransaction } from "../database/transaction.ts"
 import type { Run } from "./find-runs.ts"
 import { findPause } from "./pause.ts"
 import { listQueue, pickNextRuns } from "./run-queue.ts"
+import { moveRun, runTransitions } from "./runs/run-transitions.ts"
 
 /**
  * Gives a waiting run its slot, if one of `runsMax` is free for it and nothing is paused: it goes to planning, or with its
@@ -21,11 +22,8 @@ export async function admitRun(db: Database, runId: string, runsMax: number): Pr
     if (isHalted) return run
     const next = pickNextRuns(await listQueue(tx), runsMax)
     if (!next.some((chosen) => chosen.runId === runId)) return run
-    const state = run.dispatch === 0 ? ("planning" as const) : ("running" as const)
-    const admitted = await tx
-      .update(runs)
-      .set({ state, ...(run.dispatch === 0 ? { begunAt: sql`NOW(3)` } : {}) })
-      .where(and(eq(runs.runId, runId), eq(runs.state, "waiting")))
-    return matchedRows(admitted) === 0 ? run : { ...run, state }
+    const transition = run.dispatch === 0 ? "plan" : "resume"
+    const isAdmitted = await moveRun(tx, run, transition, run.dispatch === 0 ? { begunAt: sql`NOW(3)` } : {})
+    return isAdmitted ? { ...run, state: runTransitions[transition].to } : run
   })
 }

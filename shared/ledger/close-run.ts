@@ -1,12 +1,14 @@
 import { and, eq, inArray, sql } from "drizzle-orm"
-import { runs, shards } from "../../schemas/database/ledger.ts"
-import { type Database, matchedRows } from "../database/open-database.ts"
+import { shards } from "../../schemas/database/ledger.ts"
+import type { Database } from "../database/open-database.ts"
 import { inTransaction } from "../database/transaction.ts"
 import type { Run } from "./find-runs.ts"
+import { moveRun } from "./runs/run-transitions.ts"
 
 /**
  * Takes a run whose dispatch is over from running (or from where it never got out of) to verifying, and fences
- * every shard that nobody finished. With an error it is one that cannot be planned or started. From here on nothing is written under the run's version until a rerun.
+ * every shard that nobody finished. With an error it is one that cannot be planned or started. From here on nothing is
+ * written under the run's version until a rerun.
  */
 export async function closeRun(
   db: Database,
@@ -14,17 +16,8 @@ export async function closeRun(
   dispatchError: string | null = null,
 ): Promise<void> {
   await inTransaction(db, async (tx) => {
-    const closed = await tx
-      .update(runs)
-      .set({ state: "verifying", verifyingAt: sql`NOW(3)`, dispatchError })
-      .where(
-        and(
-          eq(runs.runId, run.runId),
-          eq(runs.dispatch, run.dispatch),
-          inArray(runs.state, ["waiting", "planning", "running"]),
-        ),
-      )
-    if (matchedRows(closed) > 0) await closeShards(tx, run.runId)
+    const isClosed = await moveRun(tx, run, "close", { verifyingAt: sql`NOW(3)`, dispatchError })
+    if (isClosed) await closeShards(tx, run.runId)
   })
 }
 

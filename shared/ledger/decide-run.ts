@@ -1,14 +1,14 @@
-import { and, eq, sql } from "drizzle-orm"
-import { runs } from "../../schemas/database/ledger.ts"
+import { eq, sql } from "drizzle-orm"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import { askerFields } from "../asker.ts"
-import { type Database, matchedRows } from "../database/open-database.ts"
+import type { Database } from "../database/open-database.ts"
 import { inTransaction } from "../database/transaction.ts"
 import { formatParts } from "../day/totals.ts"
 import { verdictPath } from "../documents/document-paths.ts"
 import { type DayTotals, recordDayChange } from "./day-changes.ts"
 import type { Run } from "./find-runs.ts"
 import { toTotals } from "./published-days.ts"
+import { decided, moveRun } from "./runs/run-transitions.ts"
 
 export interface Decision {
   state: "complete" | "incomplete" | "held"
@@ -18,17 +18,15 @@ export interface Decision {
   totals?: DayTotals | undefined
 }
 
+const transitionTo = { complete: "complete", incomplete: "fault", held: "hold" } as const
+
 /**
  * Gives a run its verdict, once per dispatch, and with a complete one publishes the day in the same transaction; the
  * published version never goes back. Returns false if another finalizer has decided.
  */
 export async function decideRun(db: Database, run: Run, decision: Decision): Promise<boolean> {
   return inTransaction(db, async (tx) => {
-    const decided = await tx
-      .update(runs)
-      .set({ state: decision.state, verdict: decision.verdict, decidedAt: sql`NOW(3)`, announcedAt: null })
-      .where(and(eq(runs.runId, run.runId), eq(runs.dispatch, run.dispatch), eq(runs.state, "verifying")))
-    if (matchedRows(decided) === 0) return false
+    if (!(await moveRun(tx, run, transitionTo[decision.state], decided(decision.verdict)))) return false
     if (decision.state === "complete") await publishDay(tx, run, decision.totals)
     return true
   })

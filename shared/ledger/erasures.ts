@@ -10,8 +10,8 @@ import { inRange, type RevenueVersion } from "../day/revenue-rows.ts"
 import { formatParts, parseTotals, subtractSpent, totalsFields } from "../day/totals.ts"
 import { ofUser } from "../range.ts"
 import { recordDayChange } from "./day-changes.ts"
-import { isUnfinished } from "./find-runs.ts"
 import { type PublishedDay, toTotals } from "./published-days.ts"
+import { isUnfinished } from "./runs/run-transitions.ts"
 
 /** Records that somebody is to be forgotten, and not who. */
 export async function beginErasure(db: Database, erasureId: string, asker: Asker): Promise<void> {

@@ -2,7 +2,8 @@ import { and, eq, inArray, isNotNull, lt, max, ne } from "drizzle-orm"
 import { audits, dayChanges, runs } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../database/open-database.ts"
-import { decidedStates, isNotShown, newestVersions } from "./find-runs.ts"
+import { isNotShown, newestVersions } from "./find-runs.ts"
+import { decidedStates, inStates } from "./runs/run-transitions.ts"
 
 /** A run of which nothing is needed any more. */
 export interface ExpiredRun {
@@ -32,7 +33,7 @@ export async function findExpiredRuns(db: Database, before: Date, limit: number)
     .leftJoin(publishedDays, eq(publishedDays.revenueDate, runs.revenueDate))
     .where(
       and(
-        inArray(runs.state, decidedStates),
+        inStates(decidedStates),
         lt(runs.decidedAt, before),
         isNotNull(runs.announcedAt),
         isNotNull(runs.prunedAt),

@@ -1,25 +1,17 @@
-import { and, desc, eq, inArray, isNull, max, sql } from "drizzle-orm"
-import { type RunState, runs } from "../../schemas/database/ledger.ts"
+import { and, desc, eq, isNull, max, sql } from "drizzle-orm"
+import { runs } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Shop } from "../../schemas/database/shop.ts"
 import type { Database } from "../database/open-database.ts"
+import { decidedStates, inStates, unfinishedStates } from "./runs/run-transitions.ts"
 
 export type Run = typeof runs.$inferSelect
 
 /** A run with the shop that its day is read from: what a day's numbers are computed, proven and compared by. */
 export type ShopRun = Run & { shop: Shop }
 
-export const unfinishedStates: RunState[] = ["waiting", "planning", "running", "verifying"]
-
-/** Those that have their verdict. */
-export const decidedStates: RunState[] = ["complete", "incomplete", "held", "cancelled"]
-
-export function isUnfinished(state: RunState): boolean {
-  return unfinishedStates.includes(state)
-}
-
 export async function countUnfinishedRuns(db: Database): Promise<number> {
-  return db.$count(runs, inArray(runs.state, unfinishedStates))
+  return db.$count(runs, inStates(unfinishedStates))
 }
 
 export async function findRun(db: Database, runId: string): Promise<Run | undefined> {
@@ -40,11 +32,11 @@ export async function findRepair(db: Database, auditId: string): Promise<Run | u
 
 /** Runs without a verdict, or whose verdict has not been announced: what a sweep looks after. */
 export async function listOpenRuns(db: Database): Promise<Run[]> {
-  const unfinished = await db.select().from(runs).where(inArray(runs.state, unfinishedStates))
+  const unfinished = await db.select().from(runs).where(inStates(unfinishedStates))
   const unannounced = await db
     .select()
     .from(runs)
-    .where(and(inArray(runs.state, decidedStates), isNull(runs.announcedAt)))
+    .where(and(inStates(decidedStates), isNull(runs.announcedAt)))
   return [...unfinished, ...unannounced]
 }
 

@@ -4,8 +4,8 @@ import { type DayState, publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../database/open-database.ts"
 import { addDays, findYesterday, listDates } from "../day/revenue-day.ts"
 import type { DayTotals } from "./day-changes.ts"
-import { isUnfinished } from "./find-runs.ts"
 import { toTotals } from "./published-days.ts"
+import { isUnfinished } from "./runs/run-transitions.ts"
 
 /** A revenue date as people who live with it see it. */
 export interface Day {

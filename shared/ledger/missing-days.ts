@@ -3,7 +3,7 @@ import { days, runs } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../database/open-database.ts"
 import { listDates } from "../day/revenue-day.ts"
-import { unfinishedStates } from "./find-runs.ts"
+import { unfinishedStates } from "./runs/run-transitions.ts"
 
 /** A date that readers do not see. */
 export interface MissingDay {

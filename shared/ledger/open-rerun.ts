@@ -1,10 +1,11 @@
-import { and, eq, sql } from "drizzle-orm"
+import { isNotNull, sql } from "drizzle-orm"
 import { dispatches, runs } from "../../schemas/database/ledger.ts"
 import { type Asker, nobody } from "../asker.ts"
-import { type Database, matchedRows } from "../database/open-database.ts"
+import type { Database } from "../database/open-database.ts"
 import { inTransaction } from "../database/transaction.ts"
 import type { Run } from "./find-runs.ts"
 import { reofferShard } from "./reoffer-shard.ts"
+import { moveRun } from "./runs/run-transitions.ts"
 
 /**
  * Opens the next dispatch of an incomplete run, which waits for its turn. Returns false, having changed nothing,
@@ -19,18 +20,9 @@ export async function openNextDispatch(
 ): Promise<boolean> {
   const dispatch = run.dispatch + 1
   return inTransaction(db, async (tx) => {
-    const reopened = await tx
-      .update(runs)
-      .set({ state: "waiting", dispatch, decidedAt: null, verdict: null, announcedAt: null, dispatchError: null })
-      .where(
-        and(
-          eq(runs.runId, run.runId),
-          eq(runs.dispatch, run.dispatch),
-          eq(runs.state, "incomplete"),
-          sql`${runs.announcedAt} IS NOT NULL`,
-        ),
-      )
-    if (matchedRows(reopened) === 0) return false
+    const undecided = { decidedAt: null, verdict: null, announcedAt: null, dispatchError: null }
+    const isAnnounced = isNotNull(runs.announcedAt)
+    if (!(await moveRun(tx, run, "rerun", { ...undecided, dispatch }, isAnnounced))) return false
     await tx.insert(dispatches).values({
       runId: run.runId,
       dispatch,

@@ -1,10 +1,11 @@
 import { and, eq, sql } from "drizzle-orm"
 import { dispatches, runs, shards } from "../../schemas/database/ledger.ts"
-import { type Database, matchedRows } from "../database/open-database.ts"
+import type { Database } from "../database/open-database.ts"
 import { inTransaction } from "../database/transaction.ts"
 import type { Range } from "../range.ts"
 import type { Run } from "./find-runs.ts"
 import { offeredShard } from "./offer-shards.ts"
+import { moveRun } from "./runs/run-transitions.ts"
 
 /**
  * Takes a run whose plan is whole from planning to running: offers its last shard, and says in the same transaction how
@@ -14,11 +15,8 @@ import { offeredShard } from "./offer-shards.ts"
 export async function openRun(db: Database, run: Run, shardCount: number, last: Range): Promise<boolean> {
   const { runId } = run
   return inTransaction(db, async (tx) => {
-    const opened = await tx
-      .update(runs)
-      .set({ state: "running", plannedAt: sql`NOW(3)` })
-      .where(and(eq(runs.runId, runId), eq(runs.state, "planning"), eq(runs.shardCount, shardCount)))
-    if (matchedRows(opened) === 0) return false
+    const isSame = eq(runs.shardCount, shardCount)
+    if (!(await moveRun(tx, run, "open", { plannedAt: sql`NOW(3)` }, isSame))) return false
     await tx.insert(shards).values(offeredShard(runId, shardCount - 1, last))
     await tx
       .update(dispatches)

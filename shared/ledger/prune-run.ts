@@ -1,8 +1,9 @@
-import { and, eq, inArray, isNull, sql } from "drizzle-orm"
+import { and, eq, isNull, sql } from "drizzle-orm"
 import { runs } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../database/open-database.ts"
-import { decidedStates, isNotShown, newestVersions, type Run } from "./find-runs.ts"
+import { isNotShown, newestVersions, type Run } from "./find-runs.ts"
+import { decidedStates, inStates } from "./runs/run-transitions.ts"
 
 /**
  * Finished runs whose rows are not needed any more: not shown, and not among the newest versions of their date, of which
@@ -17,7 +18,7 @@ export async function listPrunableRuns(db: Database, versionsKept: number): Prom
     .leftJoin(publishedDays, eq(publishedDays.revenueDate, runs.revenueDate))
     .where(
       and(
-        inArray(runs.state, decidedStates),
+        inStates(decidedStates),
         isNull(runs.prunedAt),
         sql`${runs.version} <= ${newest.version} - ${versionsKept}`,
         isNotShown,

@@ -1,9 +1,9 @@
-import { and, asc, eq, inArray, sql } from "drizzle-orm"
+import { and, asc, eq, sql } from "drizzle-orm"
 import { audits, runs } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../database/open-database.ts"
 import { type Audit, findNewestAudit } from "./find-audits.ts"
-import { isUnfinished, unfinishedStates } from "./find-runs.ts"
+import { inStates, isUnfinished, unfinishedStates } from "./runs/run-transitions.ts"
 
 /**
  * Finds the audit whose day is to be started anew next. None while a repair is under way, or was asked for after
@@ -35,10 +35,7 @@ async function isRepairUnderWay(db: Database, askedSince: Date): Promise<boolean
     .from(audits)
     .leftJoin(runs, eq(runs.repairOf, audits.auditId))
     .where(eq(audits.repair, "asked"))
-  const unfinished = await db.$count(
-    runs,
-    and(inArray(runs.state, unfinishedStates), sql`${runs.repairOf} IS NOT NULL`),
-  )
+  const unfinished = await db.$count(runs, and(inStates(unfinishedStates), sql`${runs.repairOf} IS NOT NULL`))
   return (
     unfinished > 0 ||
     asked.some(({ askedAt, runState }) =>

@@ -3,7 +3,7 @@ import { eq, sql } from "drizzle-orm"
 import { dispatches, type RunState, runs, type ShardState, shards } from "../../schemas/database/ledger.ts"
 import type { Database } from "../database/open-database.ts"
 import { type RetryOptions, retryTransient } from "../retry.ts"
-import { decidedStates } from "./find-runs.ts"
+import { decidedStates } from "./runs/run-transitions.ts"
 
 /** How far a run is, by the ledger. */
 export interface RunProgress {

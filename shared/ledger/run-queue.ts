@@ -1,7 +1,8 @@
-import { and, asc, eq, inArray, sql } from "drizzle-orm"
+import { and, asc, eq, sql } from "drizzle-orm"
 import { dispatches, runs } from "../../schemas/database/ledger.ts"
 import type { Database } from "../database/open-database.ts"
 import { isOfBackfill, type Run } from "./find-runs.ts"
+import { inStates, queuedStates } from "./runs/run-transitions.ts"
 
 /** A run that has a slot, or waits for one. */
 export type QueuedRun = Pick<Run, "runId" | "state" | "cause">
@@ -12,7 +13,7 @@ export async function listQueue(db: Database): Promise<QueuedRun[]> {
     .select({ runId: runs.runId, state: runs.state, cause: runs.cause })
     .from(runs)
     .leftJoin(dispatches, and(eq(dispatches.runId, runs.runId), eq(dispatches.dispatch, runs.dispatch)))
-    .where(inArray(runs.state, ["waiting", "planning", "running"]))
+    .where(inStates(queuedStates))
     .orderBy(asc(sql`COALESCE(${dispatches.openedAt}, ${runs.requestedAt})`), asc(runs.runId))
 }
 

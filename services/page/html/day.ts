@@ -1,7 +1,7 @@
 import { html } from "hono/html"
 import type { Verdict } from "../../../schemas/documents/verdict_pb.ts"
 import { manifestFolder, planPath, verdictPath } from "../../../shared/documents/document-paths.ts"
-import { isUnfinished } from "../../../shared/ledger/find-runs.ts"
+import { isUnfinished } from "../../../shared/ledger/runs/run-transitions.ts"
 import { formatAmount } from "../../../shared/terminal/render-amount.ts"
 import { formatCount, formatDuration } from "../../../shared/terminal/render-numbers.ts"
 import type { DayDetail, Version } from "../read-day.ts"
