@@ -3,7 +3,7 @@ import { dispatches, runs } from "../../schemas/database/ledger.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
 import { type Asker, nobody } from "../messages/asker.ts"
 import type { Run } from "./find-runs.ts"
-import { reofferShard } from "./reoffer-shard.ts"
+import { reofferShards } from "./reoffer-shards.ts"
 
 /**
  * Opens the next dispatch of an incomplete run, which waits for its turn. Returns false, having changed nothing,
@@ -38,7 +38,7 @@ export async function openNextDispatch(
       ...asker,
       openedAt: sql`NOW(3)`,
     })
-    for (const [position, index] of indexes.entries()) await reofferShard(tx, run.runId, index, dispatch, position)
+    await reofferShards(tx, run.runId, indexes, dispatch)
     return true
   })
 }
