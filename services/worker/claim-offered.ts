@@ -29,25 +29,34 @@ export async function* claimOffered(context: ClaimContext, queue: ItemQueue): As
     }
     const items = await queue.take()
     if (items.length > 0) queue.fetch()
-    for await (const work of items.length > 0 ? claimPulled(context, items) : claimFromLedger(context)) {
+    for await (const work of items.length > 0 ? claimPulled(context, queue, items) : claimFromLedger(context)) {
       yield work
       claimedAt = performance.now()
     }
-    // Not before their claims are decided: an item that is acknowledged and not claimed would be offered to nobody.
     if (signal.aborted || context.gate.isClosed) return
-    queue.acknowledge(items)
     if (items.length === 0 && !isWhole) await awaitPlanner(context, claimedAt)
   }
   await queue.drain()
 }
 
-async function* claimPulled(context: ClaimContext, items: PulledItem[]): AsyncGenerator<Work> {
+/**
+ * An item is acknowledged as soon as the ledger has decided on its claim, before its shard is computed: from then on the
+ * ledger alone says whose the shard is, and the next attempt of this task takes it up from there. An item on which nothing
+ * was decided is not acknowledged, and comes again.
+ */
+async function* claimPulled(context: ClaimContext, queue: ItemQueue, items: PulledItem[]): AsyncGenerator<Work> {
   // An item of an older dispatch finds no shard to claim: what it offered was finished, or is offered anew.
   for (const [dispatch, offered] of Map.groupBy(items, (item) => item.dispatch)) {
-    const indexes = offered.map(({ index }) => index)
-    while (indexes.length > 0) {
+    const rest = [...offered]
+    while (rest.length > 0) {
       if (context.signal.aborted || context.gate.isClosed) return
-      yield* await claimNew(context, dispatch, indexes.splice(0, context.pace.shardsAtOnce))
+      const together = rest.splice(0, context.pace.shardsAtOnce)
+      const indexes = together.map(({ index }) => index)
+      const claimed = await claimNew(context, dispatch, indexes)
+      // The gate has closed just now, and nothing was asked of the ledger.
+      if (context.gate.isClosed) return
+      queue.acknowledge(together)
+      yield* claimed
     }
   }
 }

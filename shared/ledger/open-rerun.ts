@@ -4,7 +4,7 @@ import { type Asker, nobody } from "../asker.ts"
 import type { Database } from "../database/open-database.ts"
 import { inTransaction } from "../database/transaction.ts"
 import type { Run } from "./find-runs.ts"
-import { reofferShard } from "./reoffer-shard.ts"
+import { reofferShards } from "./reoffer-shards.ts"
 import { moveRun } from "./runs/run-transitions.ts"
 
 /**
@@ -31,7 +31,7 @@ export async function openNextDispatch(
       ...asker,
       openedAt: sql`NOW(3)`,
     })
-    for (const [position, index] of indexes.entries()) await reofferShard(tx, run.runId, index, dispatch, position)
+    await reofferShards(tx, run.runId, indexes, dispatch)
     return true
   })
 }

@@ -9,7 +9,7 @@ import { topics } from "./topics.ts"
 // complete verdict anyway.
 const SUBSCRIPTION_EXPIRES_SECONDS = 31 * 24 * 3600
 
-// A claim is decided within one statement; Pub/Sub's least is 10 s.
+// An item is acknowledged when its claim is decided, within one statement; Pub/Sub's least is 10 s.
 const ACK_DEADLINE_SECONDS = 10
 
 /** The pull subscription that belongs to one run. */

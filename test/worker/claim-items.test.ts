@@ -1,11 +1,13 @@
 import { setTimeout as wait } from "node:timers/promises"
 import { pino } from "pino"
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
+import type { ClaimGate } from "../../services/worker/claim-gate.ts"
 import { claimItems } from "../../services/worker/claim-items.ts"
 import type { PulledItem } from "../../services/worker/pull-item.ts"
 import { claimShard } from "../../shared/ledger/claim-shards.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
+import { listShards } from "../../shared/ledger/find-shards.ts"
 import { offerShards } from "../../shared/ledger/offer-shards.ts"
 import { openRun } from "../../shared/ledger/open-run.ts"
 import { createTestDatabase, type TestDatabase } from "../rooms/test-database.ts"
@@ -25,9 +27,23 @@ beforeEach(async () => {
   pulls = 0
 })
 
+interface TaskOptions {
+  shardsAtOnce?: number
+  attempt?: number
+  gate?: ClaimGate
+  /** Takes as long as the shards take to compute. */
+  compute?: (indexes: number[]) => Promise<void>
+}
+
+const openGate: ClaimGate = { pass: async () => true, isClosed: false }
+
 /** What a task claims; its subscription brings nothing but what is given. */
-function startTask(brought: PulledItem[] = [], shardsAtOnce = 1) {
+function startTask(
+  brought: PulledItem[] = [],
+  { shardsAtOnce = 1, attempt = 0, gate = openGate, compute }: TaskOptions = {},
+) {
   const claimed: number[] = []
+  const acknowledged: number[] = []
   const together: number[][] = []
   const pull = async () => {
     pulls++
@@ -35,8 +51,11 @@ function startTask(brought: PulledItem[] = [], shardsAtOnce = 1) {
     return brought.splice(0)
   }
   const ended = (async () => {
-    const task = { execution: "e", taskIndex: 0, attempt: 0 }
-    const items = { open: () => undefined, pull, acknowledge: () => Promise.resolve() }
+    const task = { execution: "e", taskIndex: 0, attempt }
+    const acknowledge = async (settled: PulledItem[]) => {
+      acknowledged.push(...settled.map(({ index }) => index))
+    }
+    const items = { open: () => undefined, pull, acknowledge }
     const log = pino({ level: "silent" })
     const context = {
       db: database.db,
@@ -45,7 +64,7 @@ function startTask(brought: PulledItem[] = [], shardsAtOnce = 1) {
       task,
       items,
       itemsMax: 1,
-      gate: { pass: async () => true, isClosed: false },
+      gate,
       pace: { shardsAtOnce, note: () => undefined },
       isShared: true,
     }
@@ -55,12 +74,14 @@ function startTask(brought: PulledItem[] = [], shardsAtOnce = 1) {
       const indexes = claims.map(({ shardIndex }) => shardIndex)
       claimed.push(...indexes)
       together.push(indexes)
+      await compute?.(indexes)
     }
     return claimed
   })()
-  return { claimed, together, ended }
+  return { claimed, together, acknowledged, ended }
 }
 
+const itemsOf = (...indexes: number[]) => indexes.map((index) => ({ index, dispatch: 0, ackId: "" }))
 const [first, second, third, last] = cutAt(10n, 20n, 30n) as [object, object, object, object]
 
 test("a task waits while its run is being planned, claims what is offered, and ends when the plan is whole", async () => {
@@ -85,8 +106,8 @@ test("as many small shards as go together are claimed together, but for those th
   await openRun(db, run, 6, { from: 50n })
   const another = { execution: "e", taskIndex: 1, attempt: 0 }
   await claimShard(db, { runId: run.runId, shardIndex: 2, dispatch: 0 }, another)
-  const items = [1, 2, 3, 4, 5].map((index) => ({ index, dispatch: 0, ackId: "" }))
-  const { together, ended } = startTask(items, 3)
+  const items = itemsOf(1, 2, 3, 4, 5)
+  const { together, ended } = startTask(items, { shardsAtOnce: 3 })
   await ended
   expect(together).toEqual([[0], [1, 3], [4, 5]])
 })
@@ -103,4 +124,49 @@ test("a task that waits for its planner ends when the run is closed or taken bac
   await expect.poll(() => pulls).toBeGreaterThan(3)
   await database.query("DELETE FROM runs")
   expect(await takenBack.ended).toEqual([])
+})
+
+test("an item is acknowledged while its shard is still being computed", async () => {
+  const { db } = database
+  await offerShards(db, run, 0, [first, second], 3)
+  await openRun(db, run, 3, third)
+  const computed = Promise.withResolvers<void>()
+  const compute = ([index]: number[]) => (index === 0 ? Promise.resolve() : computed.promise)
+  const { acknowledged, ended } = startTask(itemsOf(1, 2), { compute })
+  await expect.poll(() => acknowledged).toEqual([1])
+  expect((await listShards(db, run.runId)).map(({ state }) => state)).toEqual(["claimed", "claimed", "offered"])
+  computed.resolve()
+  expect(await ended).toEqual([0, 1, 2])
+  expect(acknowledged).toEqual([1, 2])
+})
+
+test("an item whose shard somebody else has is acknowledged; one for which the ledger was not asked is not", async () => {
+  const { db } = database
+  await offerShards(db, run, 0, [first, second, third], 4)
+  await openRun(db, run, 4, last)
+  await claimShard(db, { runId: run.runId, shardIndex: 1, dispatch: 0 }, { execution: "e", taskIndex: 1, attempt: 0 })
+  let passes = 0
+  const gate = {
+    // It closes before the last shard.
+    pass: async () => passes++ < 3,
+    get isClosed() {
+      return passes > 3
+    },
+  }
+  const { acknowledged, ended } = startTask(itemsOf(1, 2, 3), { gate })
+  expect(await ended).toEqual([0, 2])
+  expect(acknowledged).toEqual([1, 2])
+  expect((await listShards(db, run.runId))[3]).toMatchObject({ state: "offered" })
+})
+
+test("of a task that dies after an item is acknowledged the next attempt computes the shard", async () => {
+  const { db } = database
+  await offerShards(db, run, 0, [first], 2)
+  await openRun(db, run, 2, second)
+  const compute = ([index]: number[]) => (index === 0 ? Promise.resolve() : Promise.reject(new Error("it dies")))
+  const dying = startTask(itemsOf(1), { compute })
+  await expect(dying.ended).rejects.toThrow("it dies")
+  expect(dying.acknowledged).toEqual([1])
+  // Nothing but the ledger tells it.
+  expect(await startTask([], { attempt: 1 }).ended).toEqual([0, 1])
 })
