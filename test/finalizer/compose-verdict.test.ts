@@ -98,7 +98,11 @@ test("it has what the version changes, by numbers of users, and sums of each cur
     version: 2,
     parts: [{ currency: "EUR", rows: "1", purchases: "2", amountCents: "3", measures: { tax: "1" } }],
     changes: {
-      ...{ fromVersion: 1, added: "1", changed: "1", removed: "0", document: "gs://b/changes.jsonl" },
+      fromVersion: 1,
+      added: "1",
+      changed: "1",
+      removed: "0",
+      document: "gs://b/changes.jsonl",
       amountCentsBefore: "",
       amountCentsAfter: "",
       largest: [
