@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, inArray, isNull, max, sql } from "drizzle-orm"
+import { and, asc, desc, eq, inArray, isNull, max, type SQL, sql } from "drizzle-orm"
 import { type RunState, runs } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../database/open-database.ts"
@@ -56,23 +56,38 @@ export function isOfBackfill({ cause }: Pick<Run, "cause">): boolean {
   return cause?.includes(" backfill ") ?? false
 }
 
-/** Runs that wait for their turn, in their order: those of backfills last, the one that was asked for first first. */
-export async function listWaitingRuns(db: Database, limit: number): Promise<Pick<Run, "runId">[]> {
-  return db
-    .select({ runId: runs.runId })
-    .from(runs)
-    .where(eq(runs.state, "waiting"))
-    .orderBy(sql`COALESCE(${runs.cause}, '') LIKE '% backfill %'`, asc(runs.requestedAt), asc(runs.runId))
-    .limit(limit)
+/**
+ * The first runs that wait for a slot, the oldest request first, and behind them the first ones of backfills: the slot that
+ * is reserved for these may be free while none is for the others, however many there are.
+ */
+export async function listWaitingRuns(db: Database, limitOfEach: number): Promise<Pick<Run, "runId">[]> {
+  const ofBackfill = sql`COALESCE(${runs.cause}, '') LIKE '% backfill %'`
+  const list = (kind: SQL) =>
+    db
+      .select({ runId: runs.runId })
+      .from(runs)
+      .where(and(eq(runs.state, "waiting"), kind))
+      .orderBy(asc(runs.requestedAt), asc(runs.runId))
+      .limit(limitOfEach)
+  return [...(await list(sql`NOT ${ofBackfill}`)), ...(await list(ofBackfill))]
 }
 
-/** The newest version of each date, to be joined by `revenueDate`. */
-export function newestVersions(db: Database) {
-  return db
+/** A version of a date. */
+export type Version = Pick<Run, "runId" | "revenueDate" | "version">
+
+/** Selects runs beside the newest version of their date and, if there is any, the one that readers see. */
+export function selectVersions(db: Database) {
+  const newest = db
     .select({ revenueDate: runs.revenueDate, version: max(runs.version).as("newest_version") })
     .from(runs)
     .groupBy(runs.revenueDate)
     .as("newest")
+  const query = db
+    .select({ runId: runs.runId, revenueDate: runs.revenueDate, version: runs.version })
+    .from(runs)
+    .innerJoin(newest, eq(newest.revenueDate, runs.revenueDate))
+    .leftJoin(publishedDays, eq(publishedDays.revenueDate, runs.revenueDate))
+  return { newest, query }
 }
 
 /** Of a run whose `published_days` are joined, if there are any: that readers do not see it. */
