@@ -38,9 +38,13 @@ export function createDutyBook({ db, log }: { db: Database; log: Log }): (record
   return async (records) => {
     unwritten = addRecords(unwritten, records)
     const hasFailures = records.some(({ failures }) => failures > 0)
-    // A write that hangs may still succeed: a second one would count twice.
-    if (!writing || writing.outcome) writing = beginAttempt(write)
-    const error = await findFailure(writing)
+    // A write that hangs may still succeed, and a second one beside it would count twice.
+    if (writing) await awaitAttempt(writing, WRITE_MS_MAX)
+    if (!writing || writing.outcome) {
+      writing = beginAttempt(write)
+      await awaitAttempt(writing, WRITE_MS_MAX)
+    }
+    const error = findFailure(writing)
     if (error !== undefined) {
       log.error({ error }, "what became of duties cannot be written to the ledger, and is in this log alone")
       tellFailing([...unwritten.values()].filter(({ failures }) => failures > FAILURES_UNTOLD_MAX))
@@ -59,9 +63,7 @@ export function createDutyBook({ db, log }: { db: Database; log: Log }): (record
   }
 }
 
-async function findFailure(attempt: Attempt<void>): Promise<string | undefined> {
-  await awaitAttempt(attempt, WRITE_MS_MAX)
-  const { outcome } = attempt
+function findFailure({ outcome }: Attempt<void>): string | undefined {
   if (!outcome) return `it was not answered within ${WRITE_MS_MAX / 1_000} s`
   return "error" in outcome ? describeError(outcome.error) : undefined
 }

@@ -33,15 +33,18 @@ const AWAITED_MS = 30_000
  * never got out of planning, verdicts that are not decided or not sent. What fails or hangs with one run keeps no other
  * waiting. A run that is still being looked after is not looked after twice.
  */
-export function createRunCare(context: RunCareContext): () => Promise<void> {
+export function createRunCare(
+  context: RunCareContext,
+  { turnMs = RUN_TURN_MS, awaitedMs = AWAITED_MS } = {},
+): () => Promise<void> {
   const attempts = new Map<string, Attempt<void>>()
   return async () => {
-    const until = performance.now() + AWAITED_MS
+    const until = performance.now() + awaitedMs
     const awaited: [string, Attempt<void>][] = []
     for (const run of await listOpenRuns(context.db)) {
       const attempt = attempts.get(run.runId) ?? beginCare(context, run, attempts)
       awaited.push([run.runId, attempt])
-      await awaitAttempt(attempt, Math.min(RUN_TURN_MS, until - performance.now()))
+      await awaitAttempt(attempt, Math.min(turnMs, until - performance.now()))
     }
     await Promise.all(awaited.map(([, attempt]) => awaitAttempt(attempt, until - performance.now())))
     throwFailures(awaited.flatMap(([runId, attempt]) => findFailure(context, runId, attempt)))
