@@ -3,18 +3,13 @@ import type { Database } from "./database/open-database.ts"
 import { auditPath, runFolder } from "./documents/document-paths.ts"
 import { deleteDocument, deleteDocuments } from "./documents/documents.ts"
 import { deleteAudit, deleteExpiredChanges, deleteRun } from "./ledger/delete-expired.ts"
-import {
-  countExpiredChanges,
-  type ExpiredAudit,
-  type ExpiredRun,
-  findExpiredAudits,
-  findExpiredRuns,
-} from "./ledger/find-expired.ts"
+import { countExpiredChanges, type ExpiredAudit, findExpiredAudits, findExpiredRuns } from "./ledger/find-expired.ts"
+import type { Version } from "./ledger/find-runs.ts"
 import type { RetryOptions } from "./retry.ts"
 
 /** What is older than it has to be kept, and on which nothing rests that readers see. */
 export interface Expired {
-  runs: ExpiredRun[]
+  runs: Version[]
   audits: ExpiredAudit[]
   dayChanges: number
 }
@@ -40,7 +35,7 @@ export async function findExpired(
   limit: number,
 ): Promise<Expired> {
   if (days === 0) return nothing
-  const before = new Date(now.getTime() - days * DAY_MS)
+  const before = findExpiringBefore({ RETENTION_DAYS: days }, now)
   const [runs, audits, dayChanges] = await Promise.all([
     findExpiredRuns(db, before, limit),
     findExpiredAudits(db, before, limit),
@@ -49,27 +44,36 @@ export async function findExpired(
   return { runs, audits, dayChanges }
 }
 
-/**
- * Forgets it. The documents go first and the ledger's row last: whatever is cut short is found and finished by the next.
- */
-export async function deleteExpired(
+/** Rows and documents decided, audited or sent before this are forgotten. */
+export function findExpiringBefore({ RETENTION_DAYS: days }: RetentionSettings, now: Date): Date {
+  return new Date(now.getTime() - days * DAY_MS)
+}
+
+/** Forgets a run. The documents go first and the ledger's row last: whatever is cut short is found and finished by the next. */
+export async function deleteExpiredRun(
   db: Database,
   bucket: Bucket,
-  expired: Expired,
-  settings: RetentionSettings,
-  now: Date,
+  { runId }: Version,
   options: RetryOptions,
 ): Promise<void> {
-  for (const { runId } of expired.runs) {
-    await deleteDocuments(bucket, `${runFolder(runId)}/`, options)
-    await deleteRun(db, runId)
-  }
-  for (const { auditId, revenueDate, auditedAt, requestId } of expired.audits) {
-    if (auditedAt) await deleteDocument(bucket, auditPath(revenueDate, auditedAt, requestId), options)
-    await deleteAudit(db, auditId)
-  }
-  const before = new Date(now.getTime() - settings.RETENTION_DAYS * DAY_MS)
-  for (let left = expired.dayChanges; left > 0; ) {
+  await deleteDocuments(bucket, `${runFolder(runId)}/`, options)
+  await deleteRun(db, runId)
+}
+
+/** Forgets an audit, in the same order. */
+export async function deleteExpiredAudit(
+  db: Database,
+  bucket: Bucket,
+  { auditId, revenueDate, auditedAt, requestId }: ExpiredAudit,
+  options: RetryOptions,
+): Promise<void> {
+  if (auditedAt) await deleteDocument(bucket, auditPath(revenueDate, auditedAt, requestId), options)
+  await deleteAudit(db, auditId)
+}
+
+/** Forgets messages about days, in short transactions. */
+export async function deleteOldChanges(db: Database, before: Date): Promise<void> {
+  for (let left = await countExpiredChanges(db, before); left > 0; ) {
     const deleted = await deleteExpiredChanges(db, before)
     if (deleted === 0) return
     left -= deleted

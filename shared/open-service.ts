@@ -12,6 +12,10 @@ import { openTokenVerifier } from "./messages/verify-push-token.ts"
 import { createLog } from "./telemetry/log.ts"
 import { openTelemetry } from "./telemetry/open-telemetry.ts"
 
+// Some statements that wait for one table would take all connections, and nothing else could be done: they fail, and are
+// tried again with their message or duty.
+const TABLE_WAIT_SECONDS_MAX = 20
+
 /** What the environment says to a service that takes pushes. */
 type ServiceConfig = Parameters<typeof openTelemetry>[0] &
   Parameters<typeof routeDatabase>[0] &
@@ -31,11 +35,18 @@ type ServiceConfig = Parameters<typeof openTelemetry>[0] &
 export async function openService(name: string, config: ServiceConfig) {
   const log = await createLog(name, config.LOG_LEVEL, config.GOOGLE_CLOUD_PROJECT)
   const telemetry = await openTelemetry(config, name, log)
-  const database = openDatabase({ ...(await routeDatabase(config)), connectionsMax: config.DATABASE_CONNECTIONS })
+  const database = openDatabase({
+    ...(await routeDatabase(config)),
+    connectionsMax: config.DATABASE_CONNECTIONS,
+    tableWaitSecondsMax: TABLE_WAIT_SECONDS_MAX,
+  })
   const shopDatabase = await openSource(config, database, config.DATABASE_CONNECTIONS)
   const pubsub = openPubSub(config)
+  /** One sentence about an error for the person who runs the service; undefined if they cannot put it right. */
+  const explain = (error: unknown) => explainDatabaseError(error, config.DATABASE_URL, config.SOURCE_DATABASE_URL)
   return {
     log,
+    explain,
     db: database.db,
     shop: openShop(config.SHOP_FILE),
     shopDb: shopDatabase.db,
@@ -50,7 +61,7 @@ export async function openService(name: string, config: ServiceConfig) {
         log,
         flush: telemetry.flush,
         verify: openTokenVerifier(config),
-        explain: (error) => explainDatabaseError(error, config.DATABASE_URL, config.SOURCE_DATABASE_URL),
+        explain,
         ...routes,
       })
       log.info({ url: server.url }, "listening")

@@ -309,6 +309,19 @@ export const erasedRows = mysqlTable(
   ],
 )
 
+/** How the duties of the finalizer's sweep fare. The page and the command line, which show it, are other processes. */
+export const duties = mysqlTable("duties", {
+  name: id("name", 32).primaryKey(),
+  /** When the first of the failures in a row happened; null: the newest attempt succeeded. */
+  failingSince: at("failing_since"),
+  /** How often it failed in a row. */
+  failures: int("failures").notNull().default(0),
+  /** Why the newest attempt failed; null: it succeeded. */
+  lastError: text("last_error"),
+  /** Null: it has never succeeded. */
+  succeededAt: at("succeeded_at"),
+})
+
 /** The shards of every run with the claims that fence them. */
 export const shards = mysqlTable(
   "shards",

@@ -17,16 +17,18 @@ import { recordVerdict } from "../../shared/telemetry/metrics.ts"
 import { inSpan, noteFields } from "../../shared/telemetry/tracing.ts"
 import { isLasting } from "../../shared/transient.ts"
 import { composeMessage, composeVerdict, FAULTS_MAX, formatFault, stateOf } from "./compose-verdict.ts"
-import { type BackfillContext, driveBackfills } from "./drive-backfills.ts"
 import type { Finding } from "./judge-run.ts"
-import { startWaiting, type WaitingContext } from "./start-waiting.ts"
 import { asUnverified, LASTING_ERROR_MS_MAX, type Verification, type VerifyContext, verifyRun } from "./verify-run.ts"
 
-export interface FinalizeContext extends VerifyContext, WaitingContext, BackfillContext {
+export interface FinalizeContext extends VerifyContext {
   pubsub: PubSub
   verdicts: Topic
   /** Sends what has changed on published days. */
   sendDayChanges: () => Promise<void>
+  /** Tells the planner that there may be room for runs that wait. */
+  startWaiting: () => Promise<void>
+  /** Brings every backfill as far as it can go. */
+  driveBackfills: () => Promise<void>
   /** Runs that this process is finalizing: a delivery or sweep that comes meanwhile waits for the same outcome. */
   underWay: Map<string, Promise<void>>
 }
@@ -51,10 +53,10 @@ async function finalize(context: FinalizeContext, runId: string): Promise<void> 
   if (!run) return
   await closeRun(context.db, run)
   // From here on no task works for it: there is room for another.
-  await startWaiting(context)
+  await context.startWaiting()
   await decide(context, runId)
   await announceVerdict(context, runId)
-  if (isOfBackfill(run)) await driveBackfills(context)
+  if (isOfBackfill(run)) await context.driveBackfills()
 }
 
 async function decide(context: FinalizeContext, runId: string): Promise<void> {

@@ -4,10 +4,12 @@ import type { PushMessage } from "../../shared/messages/push-server.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { openService } from "../../shared/open-service.ts"
 import { readFinalizerConfig } from "./config.ts"
-import { lookAgain } from "./look-again.ts"
+import { driveBackfills } from "./duties/drive-backfills.ts"
+import { lookAgain } from "./duties/look-again.ts"
+import { createChangeSender } from "./duties/send-day-changes.ts"
+import { startWaiting } from "./duties/start-waiting.ts"
 import { readChecks } from "./run-checks.ts"
-import { createChangeSender } from "./send-day-changes.ts"
-import { type SweepContext, sweep } from "./sweep.ts"
+import { createSweep, type SweepContext } from "./sweep.ts"
 import { takeAuditRequest } from "./take-audit-request.ts"
 import { takeBackfillRequest } from "./take-backfill-request.ts"
 import { takeCancelRequest } from "./take-cancel-request.ts"
@@ -33,14 +35,15 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
     planningMsMax: config.PLANNING_MINUTES_MAX * 60_000,
     versionsKept: config.KEEP_VERSIONS,
     retention: config,
-    nextRetentionAt: new Date(0),
     hasMetrics: config.OTEL_METRICS_EXPORTER !== "none",
     runRequests: topic(topics.runRequests),
     runStarts: topic(topics.runStarts),
     sendDayChanges: createChangeSender(service.db, topic(topics.dayChanges), service.bucket.name),
+    startWaiting: () => startWaiting(context),
+    driveBackfills: () => driveBackfills(context),
     night: config,
     nightPlanned: undefined,
-    isAuditing: false,
+    auditingSinceMs: undefined,
     signal,
     now: () => new Date(),
   }
@@ -55,7 +58,7 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
       await lookAgain(context, AUDITS_PER_MESSAGE_MS)
     },
   }
-  await serve({ messages, calls: { "/sweep": () => sweep(context) } }, signal)
+  await serve({ messages, calls: { "/sweep": createSweep(context) } }, signal)
   return 0
 }
 

@@ -8,7 +8,7 @@ import type { PushMessage } from "../../shared/messages/push-server.ts"
 import { type RejectionContext, refuseAgain, rejectOrThrow } from "../../shared/messages/reject-request.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { noteFields } from "../../shared/telemetry/tracing.ts"
-import type { AuditsContext } from "./work-off-audits.ts"
+import type { AuditsContext } from "./duties/work-off-audits.ts"
 
 // Ten years: what a person means by "all" is less.
 const DAYS_MAX = 3_660

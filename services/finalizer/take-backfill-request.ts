@@ -8,7 +8,7 @@ import { BACKFILL_DAYS_MAX, createBackfill, findBackfill, listDatesToFill } from
 import type { PushMessage } from "../../shared/messages/push-server.ts"
 import { type RejectionContext, refuseAgain, rejectOrThrow } from "../../shared/messages/reject-request.ts"
 import { topics } from "../../shared/messages/topics.ts"
-import { type BackfillContext, driveBackfills } from "./drive-backfills.ts"
+import { type BackfillContext, driveBackfills } from "./duties/drive-backfills.ts"
 
 export interface BackfillRequestContext extends BackfillContext, RejectionContext {
   night: { REVENUE_TIME_ZONE: string }

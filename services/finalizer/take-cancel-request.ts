@@ -23,9 +23,7 @@ import { topics } from "../../shared/messages/topics.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import { noteFields } from "../../shared/telemetry/tracing.ts"
 import { composeCancelled } from "./compose-verdict.ts"
-import { driveBackfills } from "./drive-backfills.ts"
 import { announceVerdict, type FinalizeContext } from "./finalize-run.ts"
-import { startWaiting } from "./start-waiting.ts"
 
 export interface CancelContext extends FinalizeContext, RejectionContext {
   executions: ExecutionsClient
@@ -64,7 +62,7 @@ async function giveUp(context: CancelContext, run: Run, isCancelled: boolean, me
   if (!isCancelled) await cancel(context, run, message)
   await endExecutions(context, run)
   await announceVerdict(context, run.runId)
-  await startWaiting(context)
+  await context.startWaiting()
 }
 
 /** None of its days is asked for any more, and its runs are given up, but those that are being verified. */
@@ -82,7 +80,7 @@ async function cancelBackfill(context: CancelContext, backfillId: string, messag
     }
     await moveBackfillDay(db, day, { state: "cancelled" })
   }
-  await driveBackfills(context)
+  await context.driveBackfills()
 }
 
 function isCancelledBy({ verdict }: Run, { id }: PushMessage): boolean {

@@ -8,8 +8,8 @@ import { setBackfillPause, setPause } from "../../shared/ledger/pause.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
 import { type RejectionContext, rejectOrThrow } from "../../shared/messages/reject-request.ts"
 import { topics } from "../../shared/messages/topics.ts"
-import { type BackfillContext, driveBackfills } from "./drive-backfills.ts"
-import { startWaiting, type WaitingContext } from "./start-waiting.ts"
+import { type BackfillContext, driveBackfills } from "./duties/drive-backfills.ts"
+import { startWaiting, type WaitingContext } from "./duties/start-waiting.ts"
 
 export interface PauseContext extends BackfillContext, WaitingContext, RejectionContext {}
 

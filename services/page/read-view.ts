@@ -1,4 +1,3 @@
-import {} from "drizzle-orm"
 import { runs } from "../../schemas/database/ledger.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { addDays, checkDate, findYesterday, listDates } from "../../shared/day/revenue-day.ts"

@@ -32,6 +32,8 @@ export interface DatabaseOptions extends SilenceOptions {
   idleSecondsMax?: number
   /** Seconds that a statement waits for a row that somebody else has locked; the server's own setting by default. */
   lockWaitSecondsMax?: number
+  /** Seconds that a statement waits for a table that somebody else has locked or alters; by default the server's own, a day or a year. */
+  tableWaitSecondsMax?: number
   /** Every transaction is READ ONLY: the server itself refuses a write. */
   readOnly?: boolean
 }
@@ -70,7 +72,9 @@ export function openDatabase(options: DatabaseOptions): DatabaseConnection {
     supportBigNumbers: true,
     bigNumberStrings: true,
   })
-  const settings = [...sessionSettings, `SET SESSION wait_timeout = ${options.idleSecondsMax ?? 600}`]
+  const tableWait =
+    options.tableWaitSecondsMax === undefined ? "" : `, lock_wait_timeout = ${options.tableWaitSecondsMax}`
+  const settings = [...sessionSettings, `SET SESSION wait_timeout = ${options.idleSecondsMax ?? 600}${tableWait}`]
   if (options.lockWaitSecondsMax) settings.push(`SET SESSION innodb_lock_wait_timeout = ${options.lockWaitSecondsMax}`)
   if (options.readOnly) settings.push("SET SESSION TRANSACTION READ ONLY")
   pool.on("connection", (connection) => {

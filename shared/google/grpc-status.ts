@@ -3,6 +3,7 @@
  * https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
  */
 export const grpcStatus = {
+  invalidArgument: 3,
   deadlineExceeded: 4,
   notFound: 5,
   alreadyExists: 6,

@@ -1,4 +1,4 @@
-import { and, asc, count, eq, exists, inArray, sql } from "drizzle-orm"
+import { and, asc, count, eq, exists, inArray, notExists, type SQL, sql } from "drizzle-orm"
 import {
   type BackfillDayState,
   type BackfillKind,
@@ -110,11 +110,12 @@ export async function listBackfillDays(
   backfillId: string,
   state: BackfillDayState,
   limit: number,
+  further?: SQL,
 ): Promise<BackfillDay[]> {
   return db
     .select()
     .from(backfillDays)
-    .where(and(eq(backfillDays.backfillId, backfillId), eq(backfillDays.state, state)))
+    .where(and(eq(backfillDays.backfillId, backfillId), eq(backfillDays.state, state), further))
     .orderBy(asc(backfillDays.position))
     .limit(limit)
 }
@@ -125,6 +126,18 @@ const ASKED_MAX = 1_000
 /** Its days whose runs are asked for and not decided yet. */
 export const listAskedDays = (db: Database, backfillId: string): Promise<BackfillDay[]> =>
   listBackfillDays(db, backfillId, "asked", ASKED_MAX)
+
+/**
+ * Its next days to be requested. Days on which somebody else's run is at work are skipped until that has ended, however many
+ * of them are at the front.
+ */
+export async function listDaysToRequest(db: Database, backfillId: string, limit: number): Promise<BackfillDay[]> {
+  const unfinished = db
+    .select({ runId: runs.runId })
+    .from(runs)
+    .where(eq(runs.unfinishedDate, backfillDays.revenueDate))
+  return listBackfillDays(db, backfillId, "waiting", limit, notExists(unfinished))
+}
 
 /** The run that a day of a backfill became, if it did. */
 export async function findRunOfDay(db: Database, { revenueDate, backfillId }: BackfillDay): Promise<Run | undefined> {

@@ -1,4 +1,4 @@
-import { asc, eq, isNull, sql } from "drizzle-orm"
+import { and, asc, eq, gt, isNull, sql } from "drizzle-orm"
 import { dayChanges } from "../../schemas/database/ledger.ts"
 import type { Database } from "../database/open-database.ts"
 import { type PartFields, parseParts } from "../day/totals.ts"
@@ -44,12 +44,12 @@ export async function recordDayChange(tx: Database, change: DayChangeRecord): Pr
   await tx.insert(dayChanges).values({ revenueDate: change.date, message, changedAt: sql`NOW(3)` })
 }
 
-/** Changes that are still to be sent, in their order. */
-export async function listUnsentChanges(db: Database, limit: number): Promise<StoredDayChange[]> {
+/** Changes that are still to be sent, in their order, from behind one on. */
+export async function listUnsentChanges(db: Database, limit: number, after = 0n): Promise<StoredDayChange[]> {
   const rows = await db
     .select()
     .from(dayChanges)
-    .where(isNull(dayChanges.sentAt))
+    .where(and(isNull(dayChanges.sentAt), gt(dayChanges.changeId, after)))
     .orderBy(asc(dayChanges.changeId))
     .limit(limit)
   return rows.map(({ changeId, changedAt, message }) => {

@@ -1,16 +1,8 @@
-import { and, eq, inArray, isNotNull, lt, max, ne } from "drizzle-orm"
+import { and, asc, eq, gt, inArray, isNotNull, lt, max, ne } from "drizzle-orm"
 import { audits, dayChanges, runs } from "../../schemas/database/ledger.ts"
-import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../database/open-database.ts"
-import { isNotShown, newestVersions } from "./find-runs.ts"
+import { isNotShown, selectVersions, type Version } from "./find-runs.ts"
 import { decidedStates, inStates } from "./runs/run-transitions.ts"
-
-/** A run of which nothing is needed any more. */
-export interface ExpiredRun {
-  runId: string
-  revenueDate: string
-  version: number
-}
 
 /** An audit of which nothing is needed any more. */
 export interface ExpiredAudit {
@@ -21,16 +13,12 @@ export interface ExpiredAudit {
 }
 
 /**
- * Finds runs decided before a time whose rows are deleted already, the oldest first. Never the one that readers see, nor
- * the newest of its date, from which the numbers of versions go on.
+ * Finds runs decided before a time whose rows are deleted already, in the order of their ids, which begin with the date, from
+ * behind one on. Never the one that readers see, nor the newest of its date, from which the numbers of versions go on.
  */
-export async function findExpiredRuns(db: Database, before: Date, limit: number): Promise<ExpiredRun[]> {
-  const newest = newestVersions(db)
-  return db
-    .select({ runId: runs.runId, revenueDate: runs.revenueDate, version: runs.version })
-    .from(runs)
-    .innerJoin(newest, eq(newest.revenueDate, runs.revenueDate))
-    .leftJoin(publishedDays, eq(publishedDays.revenueDate, runs.revenueDate))
+export async function findExpiredRuns(db: Database, before: Date, limit: number, after?: string): Promise<Version[]> {
+  const { newest, query } = selectVersions(db)
+  return query
     .where(
       and(
         inStates(decidedStates),
@@ -39,14 +27,20 @@ export async function findExpiredRuns(db: Database, before: Date, limit: number)
         isNotNull(runs.prunedAt),
         ne(runs.version, newest.version),
         isNotShown,
+        after === undefined ? undefined : gt(runs.runId, after),
       ),
     )
-    .orderBy(runs.decidedAt)
+    .orderBy(asc(runs.runId))
     .limit(limit)
 }
 
-/** Finds audits that ended before a time, but the newest of their date. */
-export async function findExpiredAudits(db: Database, before: Date, limit: number): Promise<ExpiredAudit[]> {
+/** Finds audits that ended before a time, but the newest of their date, in the order of their ids, from behind one on. */
+export async function findExpiredAudits(
+  db: Database,
+  before: Date,
+  limit: number,
+  after?: string,
+): Promise<ExpiredAudit[]> {
   const newest = db
     .select({ revenueDate: audits.revenueDate, auditedAt: max(audits.auditedAt).as("newest_audit") })
     .from(audits)
@@ -64,9 +58,10 @@ export async function findExpiredAudits(db: Database, before: Date, limit: numbe
         isNotNull(audits.announcedAt),
         ne(audits.repair, "due"),
         ne(audits.auditedAt, newest.auditedAt),
+        after === undefined ? undefined : gt(audits.auditId, after),
       ),
     )
-    .orderBy(audits.auditedAt)
+    .orderBy(asc(audits.auditId))
     .limit(limit)
 }
 

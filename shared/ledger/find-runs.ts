@@ -52,13 +52,22 @@ export function isOfBackfill({ cause }: Pick<Run, "cause">): boolean {
   return cause?.includes(" backfill ") ?? false
 }
 
-/** The newest version of each date, to be joined by `revenueDate`. */
-export function newestVersions(db: Database) {
-  return db
+/** A version of a date. */
+export type Version = Pick<Run, "runId" | "revenueDate" | "version">
+
+/** Selects runs beside the newest version of their date and, if there is any, the one that readers see. */
+export function selectVersions(db: Database) {
+  const newest = db
     .select({ revenueDate: runs.revenueDate, version: max(runs.version).as("newest_version") })
     .from(runs)
     .groupBy(runs.revenueDate)
     .as("newest")
+  const query = db
+    .select({ runId: runs.runId, revenueDate: runs.revenueDate, version: runs.version })
+    .from(runs)
+    .innerJoin(newest, eq(newest.revenueDate, runs.revenueDate))
+    .leftJoin(publishedDays, eq(publishedDays.revenueDate, runs.revenueDate))
+  return { newest, query }
 }
 
 /** Of a run whose `published_days` are joined, if there are any: that readers do not see it. */

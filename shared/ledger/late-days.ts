@@ -1,23 +1,28 @@
-import { and, asc, eq, isNotNull, isNull, sql } from "drizzle-orm"
+import { and, desc, eq, isNotNull, isNull, sql } from "drizzle-orm"
 import { days } from "../../schemas/database/ledger.ts"
+import { publishedDays } from "../../schemas/database/revenue.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
 import { inTransaction } from "../database/transaction.ts"
 import { verdictPath } from "../documents/document-paths.ts"
 import { recordDayChange } from "./day-changes.ts"
 import { type PublishedDay, toTotals } from "./published-days.ts"
 
-// What was late and never came is a person's by then.
-const LATE_DAYS_LOOKED_AT_MAX = 100
+// Each is one short transaction, and is not in the list afterwards.
+const ARRIVED_DAYS_AT_ONCE_MAX = 100
 
-/** Dates that are late, the newest first. */
-export async function listLateDays(db: Database): Promise<string[]> {
+/**
+ * Late days that are published by now, the newest first, and whose arrival was not announced. Late days that never come
+ * are not among them, however many there are.
+ */
+export async function listArrivedDays(db: Database): Promise<PublishedDay[]> {
   const rows = await db
-    .select({ date: days.revenueDate })
+    .select({ day: publishedDays })
     .from(days)
+    .innerJoin(publishedDays, eq(publishedDays.revenueDate, days.revenueDate))
     .where(and(isNotNull(days.lateAt), isNull(days.arrivedAt)))
-    .orderBy(asc(days.lateAt))
-    .limit(LATE_DAYS_LOOKED_AT_MAX)
-  return rows.map(({ date }) => date)
+    .orderBy(desc(days.revenueDate))
+    .limit(ARRIVED_DAYS_AT_ONCE_MAX)
+  return rows.map(({ day }) => day)
 }
 
 /** Marks a date late and records that to be told, once. Returns false if it was before. */

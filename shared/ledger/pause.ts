@@ -73,13 +73,12 @@ export async function clearRunPaused(db: Database, { runId, pausedAt }: Run): Pr
     .where(and(eq(runs.runId, runId), eq(runs.pausedAt, pausedAt)))
 }
 
-/** Runs that stopped because of a pause, and are planned. */
-export async function listPausedRuns(db: Database, limit: number): Promise<Pick<Run, "runId">[]> {
+/** Runs that stopped because of a pause, and are planned: at most as many as were at work. */
+export async function listPausedRuns(db: Database): Promise<Pick<Run, "runId">[]> {
   return db
     .select({ runId: runs.runId })
     .from(runs)
     .where(and(eq(runs.state, "running"), isNotNull(runs.pausedAt)))
-    .limit(limit)
 }
 
 /** How many tasks have a shard at work. */

@@ -29,8 +29,8 @@ export interface PushServerOptions {
   log: Log
   /** By path, such as `/run-requests`. */
   messages: Record<string, TakeMessage>
-  /** Calls without a message, by path, such as `/sweep`. */
-  calls?: Record<string, () => Promise<void>>
+  /** Calls without a message, by path, such as `/sweep`. Each returns what failed, for its caller; undefined: nothing did. */
+  calls?: Record<string, () => Promise<string | undefined>>
   /** Says who calls; without it, anybody may. */
   verify?: VerifyToken | undefined
   /** Turns what people can put right into a sentence for them. */
@@ -161,21 +161,25 @@ function handle(
   return inSpan(`process ${path.slice(1)}`, {}, taken, { kind: "consumer", attributes })
 }
 
-function serveCall(server: FastifyInstance, path: string, run: () => Promise<void>, options: PushServerOptions): void {
+function serveCall(
+  server: FastifyInstance,
+  path: string,
+  run: () => Promise<string | undefined>,
+  options: PushServerOptions,
+): void {
   server.post(path, async (request, reply) => {
     // No span: most calls find nothing to do.
-    const isDone = await continueTrace(findTraceParent({}, request.headers), async () => {
+    const failure = await continueTrace(findTraceParent({}, request.headers), async () => {
       try {
-        await run()
-        return true
+        return await run()
       } catch (error) {
         options.log.error({ path, ...errorFields(error, options.explain) }, "a call failed and is left to be repeated")
-        return false
+        return "failed; repeat it"
       }
     })
     await options.flush?.()
-    if (isDone) return reply.code(204).send()
-    return reply.code(503).send({ error: "failed; repeat it" })
+    if (failure === undefined) return reply.code(204).send()
+    return reply.code(503).send({ error: failure })
   })
 }
 

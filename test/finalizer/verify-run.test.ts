@@ -9,7 +9,6 @@ import { readDocument } from "../../shared/documents/documents.ts"
 import { createRun } from "../../shared/ledger/create-run.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import { listShards } from "../../shared/ledger/find-shards.ts"
-import { topics } from "../../shared/messages/topics.ts"
 import { openPlannerRoom, type PlannerRoom, pushed } from "../rooms/planner-room.ts"
 import { compute, reread } from "../rooms/play-run.ts"
 import { insertPurchases, shopTables } from "../rooms/test-database.ts"
@@ -40,8 +39,8 @@ const context = (): FinalizeContext => ({
   ...room.context,
   sendDayChanges: async () => {},
   checks: [],
-  runRequests: room.context.pubsub.topic(topics.runRequests),
-  runStarts: room.context.pubsub.topic(topics.runStarts),
+  startWaiting: async () => {},
+  driveBackfills: async () => {},
   underWay: new Map(),
   verifyingMsMax: 60 * MINUTE_MS,
   now: () => new Date(Date.now() + elapsedMs),

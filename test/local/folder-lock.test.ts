@@ -14,7 +14,7 @@ const ROUNDS = 40
 interface Contender {
   process: ChildProcess
   /** Sends a line and returns the answer. */
-  ask(line: string): Promise<string>
+  ask: (line: string) => Promise<string>
 }
 
 let root: string

@@ -80,8 +80,8 @@ test("a migration that died half way is run again", async () => {
 
 test("a table that is in use all the time is told after a bounded wait, and the next migration does it", async () => {
   await migrateDatabase(url)
-  // The last but two alters shards, however often it is repeated.
-  await connection.query("DELETE FROM daybook_migrations ORDER BY id DESC LIMIT 3")
+  // The fifth alters shards, however often it is repeated.
+  await connection.query("DELETE FROM daybook_migrations WHERE id >= 5")
   const run = await createConnection({ uri: url })
   try {
     await run.query("START TRANSACTION")
@@ -90,7 +90,7 @@ test("a table that is in use all the time is told after a bounded wait, and the 
       /in use all the time .*: migrate again when no run is at work/,
     )
     await run.query("COMMIT")
-    expect(await migrateDatabase(url, {}, { tableWaitSeconds: 1 })).toHaveLength(3)
+    expect((await migrateDatabase(url, {}, { tableWaitSeconds: 1 }))[0]).toBe("0004_any_shop")
   } finally {
     await run.end()
   }

@@ -27,6 +27,7 @@ const runTables = [
   "backfill_days",
   "erasures",
   "erased_rows",
+  "duties",
 ]
 
 /** Connections that a test's own pool may open. */

@@ -84,7 +84,7 @@ export async function moveRun(
   const { from, to } = runTransitions[name]
   const moved = await db
     .update(runs)
-    .set({ ...set, state: to } as Partial<typeof runs.$inferInsert>)
+    .set({ ...set, state: to })
     .where(and(eq(runs.runId, runId), eq(runs.dispatch, dispatch), inStates(from), condition))
   return matchedRows(moved) > 0
 }

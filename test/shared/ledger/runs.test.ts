@@ -86,7 +86,7 @@ test("prunable are finished versions that readers do not see and that are not am
     runs.push(run)
   }
   const prunable = async (kept: number) =>
-    (await listPrunableRuns(database.db, kept)).map((run) => run.version).toSorted()
+    (await listPrunableRuns(database.db, kept, 100, undefined)).map((run) => run.version).toSorted()
   // Readers see the third.
   expect(await prunable(1)).toEqual([1, 2, 4])
   expect(await prunable(2)).toEqual([1, 2])

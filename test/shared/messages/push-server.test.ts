@@ -8,7 +8,7 @@ afterEach(() => close?.())
 async function serve(take: (message: PushMessage) => Promise<void>) {
   const lines: Record<string, unknown>[] = []
   const log = pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) })
-  const calls = { "/sweep": async () => {} }
+  const calls = { "/sweep": async () => undefined, "/failing": async () => "these duties failed: plan-night" }
   const server = await startPushServer({ port: 0, host: "127.0.0.1", log, messages: { "/run-requests": take }, calls })
   close = () => server.close()
   const post = (path: string, body: unknown) =>
@@ -84,6 +84,9 @@ test("health and calls are answered; other paths and methods are not", async () 
   const { url, post } = await serve(async () => {})
   expect((await fetch(`${url}/healthz`)).status).toBe(200)
   expect((await post("/sweep", {})).status).toBe(204)
+  const failing = await post("/failing", {})
+  expect(failing.status).toBe(503)
+  expect(await failing.json()).toEqual({ error: "these duties failed: plan-night" })
   expect((await fetch(`${url}/run-requests`)).status).toBe(404)
   expect((await post("/elsewhere", delivery)).status).toBe(404)
 })

@@ -35,14 +35,11 @@ test("no other statement changes the state of a run", () => {
   expect(others).toEqual([])
 })
 
-test("the ledger's key of unfinished dates knows the same states as the table", () => {
-  const generated = database.query(`SELECT GENERATION_EXPRESSION AS e FROM information_schema.COLUMNS
+test("the ledger's key of unfinished dates knows the same states as the table", async () => {
+  const [row] = await database.query<{ e: string }>(`SELECT GENERATION_EXPRESSION AS e FROM information_schema.COLUMNS
     WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'runs' AND COLUMN_NAME = 'unfinished_date'`)
-  return generated.then(([row]) => {
-    const known = runStates.filter((state) => String((row as { e: string }).e).includes(state))
-    expect(known).toEqual([...unfinishedStates])
-    expect(new Set([...unfinishedStates, ...decidedStates])).toEqual(new Set(runStates))
-  })
+  expect(runStates.filter((state) => row?.e.includes(state))).toEqual([...unfinishedStates])
+  expect(new Set([...unfinishedStates, ...decidedStates])).toEqual(new Set(runStates))
 })
 
 test("each transition moves a run from the states of its table, and from no other", async () => {

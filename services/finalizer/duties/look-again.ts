@@ -1,8 +1,9 @@
-import { describeError } from "../../shared/errors.ts"
+import { describeError } from "../../../shared/errors.ts"
+import { type AnnounceAuditsContext, createAuditAnnouncing } from "./announce-audits.ts"
 import { type RepairContext, repairDay } from "./repair-day.ts"
 import { type AuditsContext, workOffAudits } from "./work-off-audits.ts"
 
-export interface LookAgainContext extends AuditsContext, RepairContext {
+export interface LookAgainContext extends AuditsContext, AnnounceAuditsContext, RepairContext {
   /** Sends what has changed on published days. */
   sendDayChanges: () => Promise<void>
 }
@@ -13,7 +14,12 @@ export interface LookAgainContext extends AuditsContext, RepairContext {
  * ledger.
  */
 export async function lookAgain(context: LookAgainContext, budgetMs: number): Promise<void> {
-  const steps = [() => workOffAudits(context, budgetMs), context.sendDayChanges, () => repairDay(context)]
+  const steps = [
+    () => workOffAudits(context, budgetMs),
+    createAuditAnnouncing(context),
+    context.sendDayChanges,
+    () => repairDay(context),
+  ]
   for (const step of steps) {
     try {
       await step()

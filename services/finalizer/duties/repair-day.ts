@@ -1,10 +1,10 @@
 import type { Topic } from "@google-cloud/pubsub"
-import { formatJson } from "../../schemas/json.ts"
-import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
-import type { Database } from "../../shared/database/open-database.ts"
-import { findDueRepair, markRepairAsked } from "../../shared/ledger/repair-day.ts"
-import { REPAIR_ATTRIBUTE } from "../../shared/messages/topics.ts"
-import type { Log } from "../../shared/telemetry/log.ts"
+import { formatJson } from "../../../schemas/json.ts"
+import { RunRequestSchema } from "../../../schemas/messages/run_request_pb.ts"
+import type { Database } from "../../../shared/database/open-database.ts"
+import { findDueRepair, markRepairAsked } from "../../../shared/ledger/repair-day.ts"
+import { REPAIR_ATTRIBUTE } from "../../../shared/messages/topics.ts"
+import type { Log } from "../../../shared/telemetry/log.ts"
 
 export interface RepairContext {
   db: Database

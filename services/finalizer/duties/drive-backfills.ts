@@ -1,13 +1,13 @@
 import type { Topic } from "@google-cloud/pubsub"
 import type { Bucket } from "@google-cloud/storage"
-import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
-import { formatJson, parseDocument, parseJson } from "../../schemas/json.ts"
-import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
-import { RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
-import { askerFields } from "../../shared/asker.ts"
-import type { Database } from "../../shared/database/open-database.ts"
-import { rejectionPath } from "../../shared/documents/document-paths.ts"
-import { readDocument } from "../../shared/documents/documents.ts"
+import { VerdictSchema } from "../../../schemas/documents/verdict_pb.ts"
+import { formatJson, parseDocument, parseJson } from "../../../schemas/json.ts"
+import { RunRequestSchema } from "../../../schemas/messages/run_request_pb.ts"
+import { RunVerdictSchema } from "../../../schemas/messages/run_verdict_pb.ts"
+import { askerFields } from "../../../shared/asker.ts"
+import type { Database } from "../../../shared/database/open-database.ts"
+import { rejectionPath } from "../../../shared/documents/document-paths.ts"
+import { readDocument } from "../../../shared/documents/documents.ts"
 import {
   type Backfill,
   type BackfillDay,
@@ -17,13 +17,14 @@ import {
   findRunOfDay,
   hasUnfinishedRun,
   listAskedDays,
-  listBackfillDays,
+  listDaysToRequest,
   listOpenBackfills,
   moveBackfillDay,
-} from "../../shared/ledger/backfills.ts"
-import { isUnfinished } from "../../shared/ledger/runs/run-transitions.ts"
-import { CAUSE_ATTRIBUTE, topics } from "../../shared/messages/topics.ts"
-import type { Log } from "../../shared/telemetry/log.ts"
+} from "../../../shared/ledger/backfills.ts"
+import { isUnfinished } from "../../../shared/ledger/runs/run-transitions.ts"
+import { CAUSE_ATTRIBUTE, topics } from "../../../shared/messages/topics.ts"
+import type { Log } from "../../../shared/telemetry/log.ts"
+import { tryEach } from "../../../shared/try-each.ts"
 
 export interface BackfillContext {
   db: Database
@@ -40,19 +41,22 @@ export interface BackfillContext {
 const ASKED_AGAIN_MS = 2 * 60_000
 const SENT_AGAIN_MS = 10_000
 
-// A date that somebody else's run is at work on is passed over until that has ended.
-const DAYS_LOOKED_AT_MAX = 50
+// The next sweep repeats what fails.
+const RETRIES_MAX = 1
 
 /**
  * Brings every backfill as far as it can go: takes in what has become of the days that were asked for, and asks for the
  * next ones, never more at once than it says. All of it is in the ledger: whoever drives, and however many at once, each
- * day is asked for once.
+ * day is asked for once. What fails with one day keeps no other waiting, nor other backfills.
  */
 export async function driveBackfills(context: BackfillContext): Promise<void> {
-  for (const backfill of await listOpenBackfills(context.db)) {
-    for (const day of await listAskedDays(context.db, backfill.backfillId)) await takeIn(context, backfill, day)
-    if (backfill.state === "at-work") await askForNext(context, backfill)
-  }
+  const { db } = context
+  await tryEach(await listOpenBackfills(db), async (backfill) => {
+    const takeInAll = async () =>
+      tryEach(await listAskedDays(db, backfill.backfillId), (day) => takeIn(context, backfill, day))
+    const steps = backfill.state === "at-work" ? [takeInAll, () => askForNext(context, backfill)] : [takeInAll]
+    await tryEach(steps, (step) => step())
+  })
 }
 
 /** What has become of a day that was asked for. */
@@ -90,18 +94,17 @@ async function findRejection(
   { requestId }: BackfillDay,
 ): Promise<string | undefined> {
   if (requestId === null) return undefined
-  const text = await readDocument(bucket, rejectionPath(topics.runRequests, requestId), { log })
+  const path = rejectionPath(topics.runRequests, requestId)
+  const text = await readDocument(bucket, path, { log, retriesMax: RETRIES_MAX })
   return text === undefined ? undefined : (parseJson(RunVerdictSchema, text).reason ?? "without a reason")
 }
 
 async function askForNext(context: BackfillContext, backfill: Backfill): Promise<void> {
   const { db, log } = context
   const { backfillId, runsAtOnce } = backfill
-  const waiting = await listBackfillDays(db, backfillId, "waiting", DAYS_LOOKED_AT_MAX)
-  for (const day of waiting) {
+  for (const day of await listDaysToRequest(db, backfillId, runsAtOnce)) {
     // Counted anew each time: another finalizer may be at it, too.
     if ((await countBackfillDays(db, backfillId)).asked >= runsAtOnce) return
-    if (await hasUnfinishedRun(db, day.revenueDate)) continue
     if (await moveBackfillDay(db, day, { state: "asked" })) await ask(context, backfill, day)
   }
   const { done, failed, asked, waiting: left } = await countBackfillDays(db, backfillId)

@@ -1,12 +1,13 @@
 import type { Topic } from "@google-cloud/pubsub"
-import { formatJson } from "../../schemas/json.ts"
-import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
-import type { Database } from "../../shared/database/open-database.ts"
-import { addDays, findYesterday } from "../../shared/day/revenue-day.ts"
-import { countUnfinishedRuns } from "../../shared/ledger/find-runs.ts"
-import { listMissingDays, markDayAsked } from "../../shared/ledger/missing-days.ts"
-import { CAUSE_ATTRIBUTE } from "../../shared/messages/topics.ts"
-import type { Log } from "../../shared/telemetry/log.ts"
+import { formatJson } from "../../../schemas/json.ts"
+import { RunRequestSchema } from "../../../schemas/messages/run_request_pb.ts"
+import type { Database } from "../../../shared/database/open-database.ts"
+import { addDays, findYesterday } from "../../../shared/day/revenue-day.ts"
+import { countUnfinishedRuns } from "../../../shared/ledger/find-runs.ts"
+import { listMissingDays, markDayAsked } from "../../../shared/ledger/missing-days.ts"
+import { CAUSE_ATTRIBUTE } from "../../../shared/messages/topics.ts"
+import type { Log } from "../../../shared/telemetry/log.ts"
+import { tryEach } from "../../../shared/try-each.ts"
 
 export interface GapSettings {
   REVENUE_TIME_ZONE: string
@@ -49,7 +50,7 @@ export async function fillGaps(context: GapContext): Promise<void> {
   const limit = AT_ONCE_MAX - (await countUnfinishedRuns(db))
   if (limit <= 0) return
   const askedBefore = new Date(context.now().getTime() - ASKED_AGAIN_MS)
-  for (const day of await listMissingDays(db, from, to, { askedMax: ASKED_MAX, askedBefore, limit })) {
+  await tryEach(await listMissingDays(db, from, to, { askedMax: ASKED_MAX, askedBefore, limit }), async (day) => {
     const cause = `${day.date} gap ${day.asked + 1}`
     await runRequests.publishMessage({
       data: Buffer.from(formatJson(RunRequestSchema, { date: day.date })),
@@ -57,5 +58,5 @@ export async function fillGaps(context: GapContext): Promise<void> {
     })
     await markDayAsked(db, day)
     log.warn({ date: day.date, asked: day.asked + 1 }, "a missing day is asked for")
-  }
+  })
 }

@@ -1,10 +1,10 @@
-import type { Database } from "../../shared/database/open-database.ts"
-import { addDays, findYesterday } from "../../shared/day/revenue-day.ts"
-import { listNewestPublishedDates } from "../../shared/ledger/find-audits.ts"
-import { findNewestRun, listOpenRuns } from "../../shared/ledger/find-runs.ts"
-import { requestAudits } from "../../shared/ledger/request-audits.ts"
-import { isUnfinished } from "../../shared/ledger/runs/run-transitions.ts"
-import type { Log } from "../../shared/telemetry/log.ts"
+import type { Database } from "../../../shared/database/open-database.ts"
+import { addDays, findYesterday } from "../../../shared/day/revenue-day.ts"
+import { listNewestPublishedDates } from "../../../shared/ledger/find-audits.ts"
+import { findNewestRun, listOpenRuns } from "../../../shared/ledger/find-runs.ts"
+import { requestAudits } from "../../../shared/ledger/request-audits.ts"
+import { isUnfinished } from "../../../shared/ledger/runs/run-transitions.ts"
+import type { Log } from "../../../shared/telemetry/log.ts"
 
 /** What the sweep does by itself with days that are published. */
 export interface NightSettings {

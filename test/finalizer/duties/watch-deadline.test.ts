@@ -1,9 +1,9 @@
 import { beforeEach, expect, test } from "vitest"
-import { type DeadlineSettings, watchDeadline } from "../../services/finalizer/watch-deadline.ts"
-import { listUnsentChanges, markChangeSent } from "../../shared/ledger/day-changes.ts"
-import { compute, finish } from "../rooms/play-run.ts"
-import { useTestDatabase } from "../rooms/test-database.ts"
-import { beginRun, cutAt } from "../rooms/test-run.ts"
+import { type DeadlineSettings, watchDeadline } from "../../../services/finalizer/duties/watch-deadline.ts"
+import { listUnsentChanges, markChangeSent } from "../../../shared/ledger/day-changes.ts"
+import { compute, finish } from "../../rooms/play-run.ts"
+import { useTestDatabase } from "../../rooms/test-database.ts"
+import { beginRun, cutAt } from "../../rooms/test-run.ts"
 
 const database = useTestDatabase()
 beforeEach(() => database.forgetRuns())
@@ -72,4 +72,16 @@ test("a day that is there in time, and any day without a deadline, is not told",
   await finish(database.db, run)
   expect((await watchAt("2026-11-23T06:00:00Z")).changes).toEqual([{ date: "2026-11-22", state: "shown", version: 1 }])
   expect(await watchAt("2026-11-24T23:00:00Z", { DEADLINE: undefined })).toEqual(nothing)
+})
+
+test("a late day that comes is announced, however many days before it never came", async () => {
+  for (let n = 0; n < 120; n++) {
+    const never = new Date(Date.UTC(2026, 0, 1 + n)).toISOString().slice(0, 10)
+    await database.query(`INSERT INTO days (revenue_date, late_at) VALUES ('${never}', '${never} 06:00:00')`)
+  }
+  const run = await beginRun(database.db, cutAt())
+  expect((await watchAt("2026-11-23T06:00:00Z")).changes).toEqual([{ date: "2026-11-22", state: "late", version: 0 }])
+  await compute(database.db, run, 0)
+  await finish(database.db, run)
+  expect((await watchAt("2026-11-23T07:00:00Z")).changes.map(({ state }) => state)).toEqual(["shown", "arrived"])
 })
