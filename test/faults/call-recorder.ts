@@ -15,6 +15,10 @@ export interface RecordedCall {
   signature: string
   /** The signature and how often the caller has made such a call: the same call in a repetition of the run. */
   key: string
+  /** The port that it came from: calls of one connection have the same. */
+  clientPort: number | undefined
+  /** Whether it is a statement of a transaction: from its BEGIN to its COMMIT or ROLLBACK. */
+  isInTransaction: boolean
 }
 
 export type Moment = "before" | "after"
@@ -37,7 +41,7 @@ export interface CallRecorder {
 }
 
 /** Something that is to happen at a call. */
-interface Armed {
+export interface Armed {
   happened(): boolean
   /** Gives it up. */
   cancel(): void
@@ -60,6 +64,7 @@ export function recordCalls(cloud: Cloud, proxy: DatabaseProxy): CallRecorder {
   let armed: { key: string; moment: Moment; act: (call: RecordedCall) => Promise<void>; happened: boolean } | undefined
   const listeners = new Set<{ pattern: RegExp; act: () => Promise<void> }>()
   const recorded = new WeakMap<Call, RecordedCall>()
+  const isInTransaction = createTransactionTracker()
 
   function nameOf(pid: number): string | undefined {
     if (pid === cloud.services.planner.pid) return "planner"
@@ -119,7 +124,16 @@ export function recordCalls(cloud: Cloud, proxy: DatabaseProxy): CallRecorder {
       const counted = `${caller.caller}: ${signature}`
       const count = (counts.get(counted) ?? 0) + 1
       counts.set(counted, count)
-      const entry = { number: calls.length, ...caller, signature, key: `${counted} #${count}` }
+      const key = `${counted} #${count}`
+      const { clientPort } = call
+      const entry = {
+        number: calls.length,
+        ...caller,
+        signature,
+        key,
+        clientPort,
+        isInTransaction: isInTransaction(call),
+      }
       calls.push(entry)
       recorded.set(call, entry)
       await reach(entry, "before")
@@ -151,6 +165,20 @@ export function recordCalls(cloud: Cloud, proxy: DatabaseProxy): CallRecorder {
     stop: () => {
       for (const remove of removals) remove()
     },
+  }
+}
+
+/** Tells of each call to the database, in their order, whether it is a statement of a transaction. */
+function createTransactionTracker(): (call: Call) => boolean {
+  const open = new Set<number | undefined>()
+  return ({ server, method, request, clientPort }) => {
+    if (server !== "database") return false
+    const statement = String(request)
+    if (method === "connect") open.delete(clientPort)
+    else if (/^(?:begin|start transaction)\b/i.test(statement)) open.add(clientPort)
+    const isInside = open.has(clientPort)
+    if (/^(?:commit|rollback)\b/i.test(statement)) open.delete(clientPort)
+    return isInside
   }
 }
 

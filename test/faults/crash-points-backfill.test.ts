@@ -17,11 +17,12 @@ const KILLS = 16
 
 const test = testWithTwoDays()
 
-test("planner or finalizer that dies at any call of a backfill leaves it to end as if it had not", async ({
+test("planner or finalizer that dies at any call of a backfill, or is refused any statement of a transaction, leaves it to end as if it had not", async ({
   cloud,
 }) => {
   await proveCrashPoints(cloud, {
     pointsMin: 60,
+    refusalsMin: 110,
     name: "backfill",
     date,
     callers: /^(planner|finalizer)$/,

@@ -5,12 +5,13 @@ import { date, testWithTwoDays } from "./two-days.ts"
 
 const test = testWithTwoDays()
 
-test("a finalizer that dies at any call of a cancellation leaves a run that is cancelled, and a date that is free", async ({
+test("a finalizer that dies at any call of a cancellation, or is refused any statement of a transaction, leaves a run that is cancelled, and a date that is free", async ({
   cloud,
 }) => {
   let release = () => {}
   await proveCrashPoints(cloud, {
     pointsMin: 15,
+    refusalsMin: 15,
     name: "cancel",
     date,
     callers: /^finalizer$/,

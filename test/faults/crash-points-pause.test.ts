@@ -5,7 +5,7 @@ import { date, testWithTwoDays } from "./two-days.ts"
 
 const test = testWithTwoDays()
 
-test("a finalizer or planner that dies at any call of a pause leaves a run that goes on with it, and ends complete", async ({
+test("a finalizer or planner that dies at any call of a pause, or is refused any statement of a transaction, leaves a run that goes on with it, and ends complete", async ({
   cloud,
 }) => {
   const awaitPause = (paused: boolean) =>
@@ -15,6 +15,7 @@ test("a finalizer or planner that dies at any call of a pause leaves a run that 
     })
   await proveCrashPoints(cloud, {
     pointsMin: 60,
+    refusalsMin: 110,
     name: "pause",
     date,
     callers: /^(planner|finalizer)$/,

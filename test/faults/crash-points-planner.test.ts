@@ -4,9 +4,12 @@ import { date, testWithTwoDays } from "./two-days.ts"
 
 const test = testWithTwoDays()
 
-test("a planner that dies at any call of a run leaves a run that comes right", async ({ cloud }) => {
+test("a planner that dies at any call of a run, or is refused any statement of a transaction, leaves a run that comes right", async ({
+  cloud,
+}) => {
   await proveCrashPoints(cloud, {
     pointsMin: 40,
+    refusalsMin: 70,
     name: "run",
     date,
     callers: /^planner$/,

@@ -8,11 +8,14 @@ const USERS = 400
 
 const test = testWithTwoDays({ shardPurchases: 500 })
 
-test("a finalizer that dies at any call of a release leaves the day shown, as it was held", async ({ cloud }) => {
+test("a finalizer that dies at any call of a release, or is refused any statement of a transaction, leaves the day shown, as it was held", async ({
+  cloud,
+}) => {
   await fillDate(cloud.connection, date, USERS)
   await cloud.query("UPDATE purchases SET amount_cents = -1000 - amount_cents WHERE purchased_on = ?", [date])
   await proveCrashPoints(cloud, {
     pointsMin: 20,
+    refusalsMin: 25,
     name: "release",
     date,
     callers: /^finalizer$/,

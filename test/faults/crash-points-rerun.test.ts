@@ -6,10 +6,13 @@ import { date, driftFirstShard, testWithTwoDays } from "./two-days.ts"
 
 const test = testWithTwoDays()
 
-test("a planner that dies at any call of a rerun leaves a rerun that completes the day", async ({ cloud }) => {
+test("a planner that dies at any call of a rerun, or is refused any statement of a transaction, leaves a rerun that completes the day", async ({
+  cloud,
+}) => {
   let verdict: SentVerdict | undefined
   await proveCrashPoints(cloud, {
     pointsMin: 30,
+    refusalsMin: 45,
     name: "rerun",
     date,
     callers: /^planner$/,

@@ -12,9 +12,10 @@ beforeAll(async () => {
 })
 afterAll(() => cloud.stop())
 
-test("a task that dies at any call of several shards leaves a run that comes right by its next attempt", async () => {
+test("a task that dies at any call of several shards, or is refused any statement of a transaction, leaves a run that comes right by its next attempt", async () => {
   await proveCrashPoints(cloud, {
     pointsMin: 60,
+    refusalsMin: 70,
     name: "small shards",
     date,
     callers: /^task 0 attempt 0$/,

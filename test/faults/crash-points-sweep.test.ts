@@ -4,17 +4,19 @@ import { date, testWithTwoDays } from "./two-days.ts"
 
 const test = testWithTwoDays()
 
-test("a finalizer that dies at any call of a sweep leaves a run that comes right by the next sweep", async ({
+test("a finalizer that dies at any call of a sweep, or is refused any statement of a transaction, leaves a run that comes right by the next sweep", async ({
   cloud,
 }) => {
   let requestId = ""
   await proveCrashPoints(cloud, {
     pointsMin: 30,
+    refusalsMin: 40,
     name: "sweep",
     date,
     callers: /^finalizer$/,
-    // From the closing of the run to its announcement it is the same as without a sweep.
-    pick: (calls) => leaveOut(calls, /begin #1$/, /commit #2$/),
+    // A crash from the closing of the run to its announcement is the same as without a sweep. A refusal is not: the sweep
+    // itself goes on.
+    pick: (calls, kind) => (kind === "refusal" ? calls : leaveOut(calls, /begin #1$/, /commit #2$/)),
     // What is old enough to be forgotten is looked for once in an hour.
     atStart: /newest_version|from `audits` inner join|count from `day_changes`/,
     // Every report is lost: the run is over and nobody says so.

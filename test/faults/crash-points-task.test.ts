@@ -4,9 +4,12 @@ import { date, testWithTwoDays } from "./two-days.ts"
 
 const test = testWithTwoDays()
 
-test("a task that dies at any call leaves a run that comes right by its next attempt", async ({ cloud }) => {
+test("a task that dies at any call, or is refused any statement of a transaction, leaves a run that comes right by its next attempt", async ({
+  cloud,
+}) => {
   await proveCrashPoints(cloud, {
     pointsMin: 45,
+    refusalsMin: 45,
     name: "run",
     date,
     callers: /^task 0 attempt 0$/,

@@ -43,12 +43,13 @@ async function runSuite(options: FaultOptions, kind: ServerKind | undefined): Pr
 }
 
 function runTests(options: FaultOptions, kind: ServerKind | undefined, tally: string): Promise<number> {
-  const { seed, rounds, every, load, files } = options
+  const { seed, rounds, every, points, load, files } = options
   return runVitest(new URL("vitest.config.ts", import.meta.url), files, kind, {
     FAULTS_TALLY: tally,
     FAULTS_SEED: String(seed),
     FAULTS_ROUNDS: String(rounds),
     FAULTS_EVERY: String(every),
+    FAULTS_POINTS: points,
     ...(load ? { FAULTS_LOAD: "1" } : {}),
   })
 }

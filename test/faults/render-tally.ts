@@ -2,6 +2,7 @@ import type { CaseKind, CaseResult } from "./tally.ts"
 
 const kinds: CaseKind[] = [
   "crash point",
+  "refusal",
   "message fault",
   "server fault",
   "zombie",

@@ -8,3 +8,8 @@ export function isInSample(_case: unknown, at: number): boolean {
   const every = Math.max(1, EVERY)
   return at % every === suiteSeed % every
 }
+
+const POINTS = process.env["FAULTS_POINTS"] ?? "both"
+
+/** Whether callers are killed, and whether their statements are refused. */
+export const tries = { crashes: POINTS !== "refusals", refusals: POINTS !== "crashes" }

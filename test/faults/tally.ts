@@ -3,6 +3,7 @@ import { appendFileSync } from "node:fs"
 /** What a case was about, as the table at the end counts them. */
 export type CaseKind =
   | "crash point"
+  | "refusal"
   | "message fault"
   | "server fault"
   | "zombie"
