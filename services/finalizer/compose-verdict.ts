@@ -2,17 +2,16 @@ import type { MessageInitShape } from "@bufbuild/protobuf"
 import type { Shop } from "../../schemas/database/shop.ts"
 import {
   type Verdict,
-  type Verdict_Amount,
   type Verdict_Changes,
   Verdict_FaultSchema,
-  type Verdict_Part,
   VerdictSchema,
 } from "../../schemas/documents/verdict_pb.ts"
 import { formatJson } from "../../schemas/json.ts"
 import { RerunRequestSchema } from "../../schemas/messages/rerun_request_pb.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
 import type { RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
-import { changeFields, noTotals, totalsFields } from "../../shared/day/totals.ts"
+import { noRows } from "../../shared/day/totals.ts"
+import { changeFields, parseChange, parseTotals, totalsFields } from "../../shared/day/totals-fields.ts"
 import type { Run, ShopRun } from "../../shared/ledger/find-runs.ts"
 import { type Asker, askerFields } from "../../shared/messages/asker.ts"
 import { topics } from "../../shared/messages/topics.ts"
@@ -93,7 +92,7 @@ export function composeCancelled(run: ShopRun, request: Asker & { requestId: str
 
 /** Of a run that was not verified: whoever reads a verdict, also an older version, wants its totals. */
 function nothingSeen({ layout }: Shop) {
-  const none = { rows: 0n, ...totalsFields(noTotals(layout)) }
+  const none = totalsFields(noRows(layout))
   return { manifests: none, revenue: none, source: none, guests: none }
 }
 
@@ -101,8 +100,8 @@ function nothingSeen({ layout }: Shop) {
 function composeTotals({ ranges, manifests, revenue, source, guests }: Seen) {
   return {
     shards: ranges.length,
-    manifests: { rows: manifests.rows, ...totalsFields(manifests.totals) },
-    revenue: { rows: revenue.rows, ...totalsFields(revenue.totals) },
+    manifests: totalsFields(manifests),
+    revenue: totalsFields(revenue),
     source: totalsFields(source),
     guests: totalsFields(guests),
   }
@@ -126,10 +125,7 @@ export function composeMessage(
     dispatch: verdict.dispatch,
     ...(verdict.reason === undefined ? {} : { reason: verdict.reason }),
     shards: verdict.shards,
-    rows: verdict.revenue?.rows ?? 0n,
-    purchases: verdict.revenue?.purchases ?? 0n,
-    ...(verdict.revenue?.amountCents === undefined ? {} : { amountCents: verdict.revenue.amountCents }),
-    parts: verdict.revenue?.parts.map(toPart) ?? [],
+    ...(verdict.revenue ? totalsFields(parseTotals(verdict.revenue)) : { rows: 0n, purchases: 0n }),
     guestPurchases: verdict.guests?.purchases ?? 0n,
     ...(verdict.guests?.amountCents === undefined ? {} : { guestAmountCents: verdict.guests.amountCents }),
     missing: indexesOf("missing"),
@@ -194,27 +190,11 @@ function toMessageChanges(shop: Shop, changes: Verdict_Changes) {
     removed,
     amountCentsBefore,
     amountCentsAfter,
-    largest: largest.map(({ userId, currency, before, after }) => ({
-      ...userFields(shop, userId),
-      ...(currency === undefined ? {} : { currency }),
-      ...(before ? { before: toAmount(before) } : {}),
-      ...(after ? { after: toAmount(after) } : {}),
-    })),
+    largest: largest.map((change) => {
+      const { userId, ...fields } = changeFields(parseChange(change))
+      return { ...userFields(shop, userId), ...fields }
+    }),
     ...(document === undefined ? {} : { document }),
-  }
-}
-
-function toAmount({ amountCents, purchases, measures }: Verdict_Amount) {
-  return { amountCents, purchases, measures }
-}
-
-function toPart({ currency, rows, purchases, amountCents, measures }: Verdict_Part) {
-  return {
-    ...(currency === undefined ? {} : { currency }),
-    ...(rows === undefined ? {} : { rows }),
-    purchases,
-    amountCents,
-    measures,
   }
 }
 

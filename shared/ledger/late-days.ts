@@ -3,7 +3,8 @@ import { days } from "../../schemas/database/ledger.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
 import { verdictPath } from "../documents/document-paths.ts"
 import { recordDayChange } from "./day-changes.ts"
-import { type PublishedDay, toTotals } from "./published-days.ts"
+import type { PublishedDay } from "./published-days.ts"
+import { readTotals } from "./totals-columns.ts"
 
 // What was late and never came is a person's by then.
 const LATE_DAYS_LOOKED_AT_MAX = 100
@@ -50,7 +51,7 @@ export async function tellArrived(db: Database, day: PublishedDay): Promise<bool
       state: "arrived",
       version,
       runId,
-      after: toTotals(day),
+      after: readTotals(day),
       path: verdictPath(runId),
     })
     return true
