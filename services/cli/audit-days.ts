@@ -5,6 +5,7 @@ import { AuditRequestSchema } from "../../schemas/messages/audit_request_pb.ts"
 import { RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
 import { openDatabase } from "../../shared/database/open-database.ts"
 import { routeDatabase } from "../../shared/database/route-database.ts"
+import { parseChange } from "../../shared/day/totals-fields.ts"
 import { rejectionPath } from "../../shared/documents/document-paths.ts"
 import { readDocument } from "../../shared/documents/documents.ts"
 import { openBucket } from "../../shared/google/open-bucket.ts"
@@ -146,5 +147,8 @@ function renderErased(date: string, document: AuditDocument | undefined): string
 function renderUsers(date: string, document: AuditDocument | undefined, scale: number): string[] {
   const [first] = document?.drifted ?? []
   if (!first) return []
-  return [`${date}, shard ${first.index}:`, ...renderChanges(first.users, scale).map((line) => `  ${line}`)]
+  return [
+    `${date}, shard ${first.index}:`,
+    ...renderChanges(first.users.map(parseChange), scale).map((line) => `  ${line}`),
+  ]
 }

@@ -7,16 +7,10 @@ import { routeDatabase } from "../../shared/database/route-database.ts"
 import { chooseRead } from "../../shared/day/choose-read.ts"
 import { listFilters } from "../../shared/day/list-filters.ts"
 import { resolveRevenueDay } from "../../shared/day/revenue-day.ts"
+import { addUpRows, type SumsRow, selectSums } from "../../shared/day/select-sums.ts"
 import { countOf, type DayFilter, fromSource, guestsOf, type ShopDay } from "../../shared/day/shop-day.ts"
-import {
-  addTotals,
-  noTotals,
-  type PartRow,
-  selectPart,
-  type Totals,
-  toTotals,
-  totalsFields,
-} from "../../shared/day/totals.ts"
+import { addTotals, noTotals, type Totals } from "../../shared/day/totals.ts"
+import { totalsFields } from "../../shared/day/totals-fields.ts"
 import { formatCount } from "../../shared/terminal/render-numbers.ts"
 import { renderSides } from "../../shared/terminal/render-verdict.ts"
 import { readDeclarationConfig, readShopConfig } from "./shop-config.ts"
@@ -38,7 +32,7 @@ export function printShopDdl(json: boolean, terminal: Terminal): number {
 
 const isColumn = (statement: string) => statement.startsWith("ALTER TABLE")
 
-interface DayTotals {
+interface Inspection {
   totals: Totals
   /** Rows whose amount is no whole number of minor units. */
   inexact: bigint
@@ -60,15 +54,14 @@ export async function checkShop(date: string, json: boolean, terminal: Terminal)
     const known = await sumUsers(db, day)
     const guests = await sumWhere(db, day, guestsOf(day))
     const inexact = known.inexact + guests.inexact
-    const [ofKnown, ofGuests] = [known, guests].map(({ totals }) => totalsFields(totals))
     const tables = shop.layout.sources.map(({ table }) => table)
     const isAre = tables.length === 1 ? "is" : "are"
     const lines = [
       `${day.date}: ${tables.join(", ")} ${isAre} read by ${read.accessPath} of the index ${read.sourceIndex}`,
       ...renderSides(
         [
-          { name: "known users", totals: ofKnown },
-          { name: "guests", totals: ofGuests },
+          { name: "known users", totals: known.totals },
+          { name: "guests", totals: guests.totals },
         ],
         shop.layout.scale,
       ).map((line) => `  ${line}`),
@@ -78,7 +71,8 @@ export async function checkShop(date: string, json: boolean, terminal: Terminal)
           ]
         : []),
     ]
-    printResult(terminal, json, { date: day.date, ...read, known: ofKnown, guests: ofGuests, inexact }, lines)
+    const document = { known: totalsFields(known.totals), guests: totalsFields(guests.totals), inexact }
+    printResult(terminal, json, { date: day.date, ...read, ...document }, lines)
     return inexact > 0n ? exitCodes.failed : exitCodes.ok
   } finally {
     await shopDatabase.close()
@@ -86,8 +80,8 @@ export async function checkShop(date: string, json: boolean, terminal: Terminal)
   }
 }
 
-async function sumUsers(db: Database, day: ShopDay): Promise<DayTotals> {
-  let sum: DayTotals = { totals: noTotals(day.shop.layout), inexact: 0n }
+async function sumUsers(db: Database, day: ShopDay): Promise<Inspection> {
+  let sum: Inspection = { totals: noTotals(day.shop.layout), inexact: 0n }
   for await (const filter of listFilters(db, day, {})) {
     const { totals, inexact } = await sumWhere(db, day, filter)
     sum = { totals: addTotals(sum.totals, totals), inexact: sum.inexact + inexact }
@@ -95,15 +89,18 @@ async function sumUsers(db: Database, day: ShopDay): Promise<DayTotals> {
   return sum
 }
 
-async function sumWhere(db: Database, day: ShopDay, filter: DayFilter): Promise<DayTotals> {
+async function sumWhere(db: Database, day: ShopDay, filter: DayFilter): Promise<Inspection> {
   const { layout, sources }: Shop = day.shop
   const arms = sources.map((source): SQL => {
     const { table, currency, measures } = source
-    const sums = selectPart({ currency, purchases: countOf(source), amount: sql`${table.amountCents}`, measures })
+    const sums = selectSums({ currency, purchases: countOf(source), amount: sql`${table.amountCents}`, measures })
     const exact = [sql`${table.amountCents}`, ...measures].map((amount) => sql`${amount} IS NOT NULL`)
     return sql`SELECT COUNT(*) - COALESCE(SUM(${sql.join(exact, sql` AND `)}), 0) AS inexact, ${sums}
       ${fromSource(day, source)} WHERE ${filter(source)}${currency ? sql` GROUP BY ${currency}` : sql``}`
   })
-  const rows = allRows<PartRow & { inexact: string }>(await db.execute(sql.join(arms, sql` UNION ALL `)))
-  return { totals: toTotals(layout, rows), inexact: rows.reduce((sum, { inexact }) => sum + BigInt(inexact), 0n) }
+  const rows = allRows<SumsRow & { inexact: string }>(await db.execute(sql.join(arms, sql` UNION ALL `)))
+  return {
+    totals: addUpRows(layout, rows, noTotals(layout)),
+    inexact: rows.reduce((sum, { inexact }) => sum + BigInt(inexact), 0n),
+  }
 }

@@ -79,7 +79,7 @@ function renderDispatches({ dispatches, files }: RunDetail): string[] {
 /** Before the verdict: what the computed shards add up to so far. */
 function renderComputed({ totals }: RunDetail, scale: number): string[] {
   return [
-    `${formatCount(totals.rows)} rows of ${formatCount(totals.purchases)} purchases, amount ${formatAmount(totals.amountCents, scale)}, so far`,
+    `${formatCount(totals.rows ?? 0n)} rows of ${formatCount(totals.purchases)} purchases, amount ${formatAmount(totals.amountCents, scale)}, so far`,
   ]
 }
 

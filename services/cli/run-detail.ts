@@ -3,12 +3,14 @@ import { AuditSchema } from "../../schemas/documents/audit_pb.ts"
 import { type Verdict, VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { parseDocument } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database/open-database.ts"
+import { addTotals, type Totals } from "../../shared/day/totals.ts"
 import { manifestFolder, planPath, runFolder, verdictPath } from "../../shared/documents/document-paths.ts"
 import { findNewestAudit } from "../../shared/ledger/find-audits.ts"
 import type { Dispatch } from "../../shared/ledger/find-dispatches.ts"
 import { findNewestRun, findRun, type Run } from "../../shared/ledger/find-runs.ts"
 import { listShards, type Shard } from "../../shared/ledger/find-shards.ts"
 import { type RunProgress, readRunProgress } from "../../shared/ledger/run-progress.ts"
+import { readTotals } from "../../shared/ledger/totals-columns.ts"
 import { CommandError } from "./explain-error.ts"
 import { findPublishedVersion, listDispatches } from "./run-history.ts"
 import type { RunName } from "./run-name.ts"
@@ -30,7 +32,7 @@ export interface RunDetail {
   audit: { auditedAt: Date | null; state: string; usersDiffering: bigint } | undefined
   dispatches: Dispatch[]
   /** What the computed shards add up to. */
-  totals: { rows: bigint; purchases: bigint; amountCents: bigint | undefined }
+  totals: Omit<Totals, "parts">
   /** By the verdict, or before it by the ledger. */
   faults: ShardFault[]
   verdict: Verdict | undefined
@@ -88,15 +90,8 @@ async function readNewestAudit(db: Database, run: Pick<Run, "runId" | "revenueDa
 }
 
 function addUp(shards: Shard[]): RunDetail["totals"] {
-  const totals: RunDetail["totals"] = { rows: 0n, purchases: 0n, amountCents: 0n }
-  for (const shard of shards.filter(({ state }) => state === "done")) {
-    totals.rows += shard.rowCount ?? 0n
-    totals.purchases += shard.purchases ?? 0n
-    const { amountCents } = shard
-    // Currencies are not added up.
-    if (amountCents === null) totals.amountCents = undefined
-    else if (totals.amountCents !== undefined) totals.amountCents += BigInt(amountCents)
-  }
+  const done = shards.filter(({ state }) => state === "done").flatMap((shard) => readTotals(shard) ?? [])
+  const { parts: _, ...totals } = done.reduce(addTotals, { rows: 0n, purchases: 0n, amountCents: 0n, parts: [] })
   return totals
 }
 

@@ -56,7 +56,7 @@ export async function listNewestRuns(db: Database, limit: number): Promise<RunSu
   )
   return rows.map(({ publishedVersion, tookUs, ageUs, ...row }) => ({
     ...row,
-    ...(totals.get(row.runId) ?? noTotals),
+    ...(totals.get(row.runId) ?? nothing),
     published: publishedVersion === row.version,
     shardCount: row.shardCount ?? undefined,
     decidedAt: row.decidedAt ?? undefined,
@@ -89,11 +89,11 @@ export async function findPublishedVersion(db: Database, date: string): Promise<
   return day?.version
 }
 
-type ShardTotals = Pick<RunSummary, "done" | "rows" | "purchases" | "amountCents">
+type Computed = Pick<RunSummary, "done" | "rows" | "purchases" | "amountCents">
 
-const noTotals: ShardTotals = { done: 0, rows: 0n, purchases: 0n, amountCents: 0n }
+const nothing: Computed = { done: 0, rows: 0n, purchases: 0n, amountCents: 0n }
 
-async function sumShards(db: Database, runIds: string[]): Promise<Map<string, ShardTotals>> {
+async function sumShards(db: Database, runIds: string[]): Promise<Map<string, Computed>> {
   if (runIds.length === 0) return new Map()
   const sums = await db
     .select({

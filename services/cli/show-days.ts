@@ -54,7 +54,7 @@ function renderDays(days: Day[], scale: number): string[] {
         day.date,
         day.lateAt && !shown ? `${day.state}, late` : day.state,
         shown ? String(shown.version) : "",
-        totals?.users === undefined ? "" : formatCount(totals.users),
+        totals?.rows === undefined ? "" : formatCount(totals.rows),
         totals ? formatCount(totals.purchases) : "",
         totals ? formatAmount(totals.amountCents, scale) : "",
         formatTime(shown?.since),

@@ -45,7 +45,7 @@ function asLines(rows: Record<string, unknown>[], name: string): string[] {
 export async function compareWithTruth(
   db: Database,
   name: string,
-  shop: Database = db,
+  shopDb: Database = db,
 ): Promise<{ columns: string[]; seen: string[]; expected: string[] }> {
   const rows = await select(db, `SELECT * FROM revenue WHERE revenue_date = '${REAL_SHOP_DATE}'`)
   const withoutDate = rows.map((row) =>
@@ -55,7 +55,7 @@ export async function compareWithTruth(
   return {
     columns: Object.keys(withoutDate[0] ?? {}),
     seen: asLines(withoutDate, name),
-    expected: asLines(await select(shop, truth), name),
+    expected: asLines(await select(shopDb, truth), name),
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Shop } from "../../schemas/database/shop.ts"
-import type { RowTotals } from "../../shared/day/revenue-rows.ts"
-import { addTotals, noTotals, parseTotals, type Totals } from "../../shared/day/totals.ts"
+import type { CheckedRows } from "../../shared/day/revenue-rows.ts"
+import { addTotals, noRows, noTotals, type Totals } from "../../shared/day/totals.ts"
+import { parseTotals } from "../../shared/day/totals-fields.ts"
 import type { Range } from "../../shared/range.ts"
 import type { Evidence, ShardEvidence } from "./gather-evidence.ts"
 
@@ -8,23 +9,25 @@ import type { Evidence, ShardEvidence } from "./gather-evidence.ts"
 export interface Seen {
   /** Of the shards in their order. */
   ranges: Range[]
-  rows: RowTotals[]
+  rows: CheckedRows[]
   /** What the manifests that can be read add up to. */
-  manifests: { rows: bigint; totals: Totals }
-  revenue: { rows: bigint; totals: Totals; largestCents: bigint }
+  manifests: Totals
+  revenue: Totals
+  /** The largest amount of one row; 0 where there is none above. */
+  largestCents: bigint
   source: Totals
   guests: Totals
 }
 
 /** Adds evidence up as it goes by: `seen` is whole once all of its shards have been iterated. */
 export function addUpEvidence({ layout }: Shop, evidence: Evidence): { seen: Seen; evidence: Evidence } {
-  const none = noTotals(layout)
   const seen: Seen = {
     ranges: [],
     rows: [],
-    manifests: { rows: 0n, totals: none },
-    revenue: { rows: 0n, totals: none, largestCents: 0n },
-    source: none,
+    manifests: noRows(layout),
+    revenue: noRows(layout),
+    largestCents: 0n,
+    source: noTotals(layout),
     guests: evidence.guests,
   }
   async function* shards() {
@@ -37,15 +40,10 @@ export function addUpEvidence({ layout }: Shop, evidence: Evidence): { seen: See
 }
 
 function addShard(seen: Seen, { range, rows, manifest, source }: ShardEvidence): void {
-  const { manifests, revenue } = seen
   seen.ranges.push(range)
   seen.rows.push(rows)
-  if (typeof manifest === "object") {
-    manifests.rows += manifest.rows
-    manifests.totals = addTotals(manifests.totals, parseTotals(manifest))
-  }
-  revenue.rows += rows.rows
-  revenue.totals = addTotals(revenue.totals, rows)
-  if (rows.largestCents > revenue.largestCents) revenue.largestCents = rows.largestCents
-  seen.source = addTotals(seen.source, source)
+  if (typeof manifest === "object") seen.manifests = addTotals(seen.manifests, parseTotals(manifest))
+  seen.revenue = addTotals(seen.revenue, rows.totals)
+  if (rows.largestCents > seen.largestCents) seen.largestCents = rows.largestCents
+  seen.source = addTotals(seen.source, source.totals)
 }

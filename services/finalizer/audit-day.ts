@@ -13,15 +13,8 @@ import { formatJson, parseDocument } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { readSource } from "../../shared/database/read-source.ts"
 import { sumRows } from "../../shared/day/revenue-rows.ts"
-import {
-  addTotals,
-  changeFields,
-  noTotals,
-  parseTotals,
-  sameTotals,
-  type Totals,
-  totalsFields,
-} from "../../shared/day/totals.ts"
+import { addTotals, noRows, sameTotals, type Totals } from "../../shared/day/totals.ts"
+import { changeFields, parseTotals, totalsFields } from "../../shared/day/totals-fields.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import { beginAudit } from "../../shared/ledger/begin-audit.ts"
 import { endAudit } from "../../shared/ledger/end-audit.ts"
@@ -85,7 +78,7 @@ export async function auditDay(
   const isEnded = await endAudit(db, audit, {
     isDrifted: drifted.length > 0,
     isRepaired,
-    source: { users: source?.rows, ...totalsFields(readTotals(shop, source)) },
+    source: readSide(shop, source),
     compose: (state, auditedAt) =>
       formatJson(
         AuditSchema,
@@ -97,7 +90,7 @@ export async function auditDay(
 }
 
 function beginDocument({ layout }: Shop, audit: Audit): AuditDocument {
-  const nothing = { rows: 0n, ...totalsFields(noTotals(layout)) }
+  const nothing = totalsFields(noRows(layout))
   return create(AuditSchema, {
     auditId: audit.auditId,
     date: audit.revenueDate,
@@ -120,39 +113,44 @@ async function auditBatch(
 ): Promise<AuditDocument> {
   const { userType } = run.shop.layout
   const ranges = shards.map((shard) => shardRange(userType, shard))
-  const [rows, shop] = await Promise.all([sumRows(db, run, ranges), readSource(() => sumSource(shopDb, run, ranges))])
-  let revenue = { rows: document.revenue?.rows ?? 0n, totals: readTotals(run.shop, document.revenue) }
-  let sums = { rows: document.source?.rows ?? 0n, totals: readTotals(run.shop, document.source) }
+  const [rowSums, shopSums] = await Promise.all([
+    sumRows(db, run, ranges),
+    readSource(() => sumSource(shopDb, run, ranges)),
+  ])
+  let revenue = readSide(run.shop, document.revenue)
+  let source = readSide(run.shop, document.source)
   const drifted = [...document.drifted]
   let { usersDiffering } = document
   for (const [at, shard] of shards.entries()) {
-    const [ours, theirs] = [rows[at], shop[at]]
+    const [ours, theirs] = [rowSums[at], shopSums[at]]
     if (!ours || !theirs) throw new Error(`no totals of shard ${shard.shardIndex} of run ${run.runId}`)
-    const isSame = ours.checksum === theirs.checksum && sameTotals(ours, theirs)
+    const isSame = ours.checksum === theirs.checksum && sameTotals(ours.totals, theirs.totals)
     const found = isSame ? undefined : await examineRange(db, shopDb, run, shardRange(userType, shard))
     // Nobody differs when it is looked at closely: the shop is as it was again.
     if (found && found.usersDiffering > 0n) {
       usersDiffering += found.usersDiffering
       drifted.push(toDrifted(shard, found, drifted.length < SHARDS_WITH_USERS_MAX))
     }
-    revenue = { rows: revenue.rows + ours.rows, totals: addTotals(revenue.totals, ours) }
-    sums = { rows: sums.rows + ours.rows + (found?.usersMore ?? 0n), totals: addTotals(sums.totals, theirs) }
+    revenue = addTotals(revenue, ours.totals)
+    // The shop has a user for each of our rows, and those whom Revenue does not have.
+    const rows = (ours.totals.rows ?? 0n) + (found?.usersMore ?? 0n)
+    source = addTotals(source, { ...theirs.totals, rows })
   }
   return create(AuditSchema, {
     ...document,
     shards: document.shards + shards.length,
     revenue: toDocument(revenue),
-    source: toDocument(sums),
+    source: toDocument(source),
     usersDiffering,
     drifted,
   })
 }
 
-const readTotals = ({ layout }: Shop, side: Audit_Totals | undefined) => (side ? parseTotals(side) : noTotals(layout))
+const readSide = ({ layout }: Shop, side: Audit_Totals | undefined) => (side ? parseTotals(side) : noRows(layout))
 
-function toDocument({ rows, totals }: { rows: bigint; totals: Totals }) {
+function toDocument(totals: Totals) {
   const { parts, ...sums } = totalsFields(totals)
-  return create(Audit_TotalsSchema, { rows, ...sums, parts: parts.map((part) => create(Audit_PartSchema, part)) })
+  return create(Audit_TotalsSchema, { ...sums, parts: parts.map((part) => create(Audit_PartSchema, part)) })
 }
 
 function toDrifted({ shardIndex }: Shard, { usersDiffering, users }: Examination, areNamed: boolean) {

@@ -1,9 +1,9 @@
 import type { Bucket } from "@google-cloud/storage"
 import type { Database } from "../../shared/database/open-database.ts"
 import { formatChange, listChanges } from "../../shared/day/list-changes.ts"
-import { type RowTotals, sumRows } from "../../shared/day/revenue-rows.ts"
+import { type CheckedRows, sumRows } from "../../shared/day/revenue-rows.ts"
 import { type ChangeTally, createTally } from "../../shared/day/tally-changes.ts"
-import { addTotals, noTotals, type Totals } from "../../shared/day/totals.ts"
+import { addTotals, noRows } from "../../shared/day/totals.ts"
 import { changesPath } from "../../shared/documents/document-paths.ts"
 import { streamDocument } from "../../shared/documents/documents.ts"
 import type { ShopRun } from "../../shared/ledger/find-runs.ts"
@@ -79,10 +79,11 @@ async function writeChanges(
   return { tally, path: written }
 }
 
-function isSame(a: RowTotals | undefined, b: RowTotals | undefined): boolean {
-  return a?.rows === b?.rows && a?.purchases === b?.purchases && a?.checksum === b?.checksum
+function isSame(a: CheckedRows | undefined, b: CheckedRows | undefined): boolean {
+  const [x, y] = [a?.totals, b?.totals]
+  return x?.rows === y?.rows && x?.purchases === y?.purchases && a?.checksum === b?.checksum
 }
 
-function addUp({ shop }: ShopRun, totals: RowTotals[]): bigint | undefined {
-  return totals.reduce<Totals>(addTotals, noTotals(shop.layout)).amountCents
+function addUp({ shop }: ShopRun, rows: CheckedRows[]): bigint | undefined {
+  return rows.map(({ totals }) => totals).reduce(addTotals, noRows(shop.layout)).amountCents
 }

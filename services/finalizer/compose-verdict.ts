@@ -1,4 +1,4 @@
-import type { MessageInitShape } from "@bufbuild/protobuf"
+import { create, type MessageInitShape } from "@bufbuild/protobuf"
 import type { Shop } from "../../schemas/database/shop.ts"
 import {
   type Verdict,
@@ -6,7 +6,6 @@ import {
   Verdict_ChangesSchema,
   Verdict_FaultSchema,
   Verdict_PartSchema,
-  Verdict_UserChangeSchema,
   VerdictSchema,
 } from "../../schemas/documents/verdict_pb.ts"
 import { convertMessage, formatJson } from "../../schemas/json.ts"
@@ -19,7 +18,8 @@ import {
   RunVerdictSchema,
 } from "../../schemas/messages/run_verdict_pb.ts"
 import { type Asker, askerFields } from "../../shared/asker.ts"
-import { changeFields, noTotals, totalsFields } from "../../shared/day/totals.ts"
+import { noRows } from "../../shared/day/totals.ts"
+import { changeFields, parseChange, totalsFields } from "../../shared/day/totals-fields.ts"
 import type { Run, ShopRun } from "../../shared/ledger/find-runs.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import type { Seen } from "./add-up-evidence.ts"
@@ -100,7 +100,7 @@ function decisionFields(run: Run, request: Asker & { requestId: string }, decide
 
 /** Of a run that was not verified: whoever reads a verdict, also an older version, wants its totals. */
 function nothingSeen({ layout }: Shop) {
-  const none = { rows: 0n, ...totalsFields(noTotals(layout)) }
+  const none = totalsFields(noRows(layout))
   return { manifests: none, revenue: none, source: none, guests: none }
 }
 
@@ -108,8 +108,8 @@ function nothingSeen({ layout }: Shop) {
 function composeTotals({ ranges, manifests, revenue, source, guests }: Seen) {
   return {
     shards: ranges.length,
-    manifests: { rows: manifests.rows, ...totalsFields(manifests.totals) },
-    revenue: { rows: revenue.rows, ...totalsFields(revenue.totals) },
+    manifests: totalsFields(manifests),
+    revenue: totalsFields(revenue),
     source: totalsFields(source),
     guests: totalsFields(guests),
   }
@@ -174,11 +174,10 @@ function userFields({ layout }: Shop, userId: string) {
 function toMessageChanges(shop: Shop, { largest, ...changes }: Verdict_Changes) {
   return {
     ...convertMessage(Verdict_ChangesSchema, { ...changes, largest: [] }, RunVerdict_ChangesSchema),
-    largest: largest.map((user) => ({
-      // Without its id, which may be no number.
-      ...convertMessage(Verdict_UserChangeSchema, { ...user, userId: "0" }, RunVerdict_UserChangeSchema),
-      ...userFields(shop, user.userId),
-    })),
+    largest: largest.map((change) => {
+      const { userId, ...fields } = changeFields(parseChange(change))
+      return create(RunVerdict_UserChangeSchema, { ...userFields(shop, userId), ...fields })
+    }),
   }
 }
 

@@ -2,7 +2,6 @@ import type { PubSub, Topic } from "@google-cloud/pubsub"
 import { type Verdict, VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { parseDocument } from "../../schemas/json.ts"
 import { type Asker, nobody } from "../../shared/asker.ts"
-import { totalsFields } from "../../shared/day/totals.ts"
 import { faultsPath, laterVerdictPath, verdictPath } from "../../shared/documents/document-paths.ts"
 import { replaceDocument, streamDocument } from "../../shared/documents/documents.ts"
 import { describeError } from "../../shared/errors.ts"
@@ -88,8 +87,7 @@ async function record(
   const faults = findings.length > FAULTS_MAX ? await writeFaults(context, run, findings) : undefined
   const verdict = composeVerdict(run, request, verification, context.now(), faults)
   const state = stateOf(verification)
-  const totals = seen && { users: seen.revenue.rows, ...totalsFields(seen.revenue.totals) }
-  if (!(await decideRun(context.db, run, { state, verdict, totals }))) return
+  if (!(await decideRun(context.db, run, { state, verdict, totals: seen?.revenue }))) return
   noteFields({ verdict: state })
   const first = findings.slice(0, 10).map(({ index, kind, reason }) => ({ index, kind, reason }))
   const objections = verification.objections.map(({ name, severity }) => `${name} (${severity})`)

@@ -4,8 +4,8 @@ import { type Plan, PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { MalformedError, parseDocument } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { readSource } from "../../shared/database/read-source.ts"
-import { type RowTotals, sumRows } from "../../shared/day/revenue-rows.ts"
-import type { Totals } from "../../shared/day/totals.ts"
+import { type CheckedRows, sumRows } from "../../shared/day/revenue-rows.ts"
+import type { CheckedTotals, Totals } from "../../shared/day/totals.ts"
 import { planPath } from "../../shared/documents/document-paths.ts"
 import { readDocument } from "../../shared/documents/documents.ts"
 import type { ShopRun } from "../../shared/ledger/find-runs.ts"
@@ -14,7 +14,7 @@ import { shardRange } from "../../shared/ledger/shard-range.ts"
 import { parseRange, type Range } from "../../shared/range.ts"
 import type { RetryOptions } from "../../shared/retry.ts"
 import { type ListedManifests, listManifests, readManifests } from "./read-manifests.ts"
-import { type CheckedTotals, sumGuests, sumSource } from "./sum-source.ts"
+import { sumGuests, sumSource } from "./sum-source.ts"
 
 /** All that a verdict rests on, as it was seen. */
 export interface Evidence {
@@ -33,7 +33,7 @@ export interface ShardEvidence {
   /** A string says why it cannot be read; undefined where there is none. */
   manifest: Manifest | string | undefined
   /** What its Revenue rows add up to, recomputed. */
-  rows: RowTotals
+  rows: CheckedRows
   /** What the shop's purchases add up to. */
   source: CheckedTotals
 }
@@ -97,7 +97,7 @@ async function gatherPiece(
 ): Promise<ShardEvidence[]> {
   const shards = await listShardsFrom(db, run.runId, from, SHARDS_PER_PIECE)
   const ranges = shards.map((shard) => shardRange(run.shop.layout.userType, shard))
-  const [manifests, rows, shop] = await Promise.all([
+  const [manifests, rows, purchases] = await Promise.all([
     listing.then((listed) => readManifests(bucket, run, shards, listed, options)),
     sumRows(db, run, ranges),
     readSource(() => sumSource(shopDb, run, ranges)),
@@ -107,7 +107,7 @@ async function gatherPiece(
     range: present(ranges[at]),
     manifest: manifests.get(shard.shardIndex),
     rows: present(rows[at]),
-    source: present(shop[at]),
+    source: present(purchases[at]),
   }))
 }
 

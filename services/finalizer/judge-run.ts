@@ -2,13 +2,13 @@ import { setImmediate as giveWay } from "node:timers/promises"
 import type { Manifest } from "../../schemas/documents/manifest_pb.ts"
 import type { Plan } from "../../schemas/documents/plan_pb.ts"
 import type { UserChange } from "../../shared/day/compare-totals.ts"
-import type { RowTotals } from "../../shared/day/revenue-rows.ts"
-import { parseTotals, sameTotals, type Totals } from "../../shared/day/totals.ts"
+import type { CheckedRows } from "../../shared/day/revenue-rows.ts"
+import { type CheckedTotals, sameTotals, type Totals } from "../../shared/day/totals.ts"
+import { parseTotals } from "../../shared/day/totals-fields.ts"
 import type { Run, ShopRun } from "../../shared/ledger/find-runs.ts"
 import type { Shard } from "../../shared/ledger/find-shards.ts"
 import { findGap, formatRange, isRange, parseRange, type Range } from "../../shared/range.ts"
 import type { Evidence, ShardEvidence } from "./gather-evidence.ts"
-import type { CheckedTotals } from "./sum-source.ts"
 
 /**
  * Why a shard is not as it should be; `index` is undefined where it is about the run as a whole, as it always is where the
@@ -127,27 +127,27 @@ function differs(what: string, promised: string | number, known: string | number
   return { kind: "corrupt", reason: `its manifest says ${what} ${promised}, the ledger ${known}` }
 }
 
-function judgeRows(manifest: Manifest, rows: RowTotals): ShardFinding | undefined {
+function judgeRows(manifest: Manifest, { totals, checksum }: CheckedRows): ShardFinding | undefined {
   const promised = parseTotals(manifest)
   const pairs: [string, bigint | undefined, bigint | undefined][] = [
-    ["rows", manifest.rows, rows.rows],
-    ["purchases", promised.purchases, rows.purchases],
-    ["amount", promised.amountCents, rows.amountCents],
-    ["checksum", BigInt(manifest.checksum), rows.checksum],
+    ["rows", promised.rows, totals.rows],
+    ["purchases", promised.purchases, totals.purchases],
+    ["amount", promised.amountCents, totals.amountCents],
+    ["checksum", BigInt(manifest.checksum), checksum],
   ]
   const differing = pairs.find(([, said, found]) => said !== found)
   if (differing) {
     const [what, said, found] = differing
     return { kind: "corrupt", reason: `its manifest says ${what} ${said}, its Revenue rows say ${found}` }
   }
-  if (sameTotals(promised, rows)) return undefined
+  if (sameTotals(promised, totals)) return undefined
   return { kind: "corrupt", reason: "its manifest says other sums of currencies or measures than its Revenue rows" }
 }
 
-function judgeSource(manifest: Manifest, source: CheckedTotals): ShardFinding | undefined {
+function judgeSource(manifest: Manifest, { totals, checksum }: CheckedTotals): ShardFinding | undefined {
   const promised = parseTotals(manifest)
-  if (source.checksum === BigInt(manifest.checksum) && sameTotals(promised, source)) return undefined
-  const now = `the shop now has ${source.purchases} purchases${describeAmount(source)}`
+  if (checksum === BigInt(manifest.checksum) && sameTotals(promised, totals)) return undefined
+  const now = `the shop now has ${totals.purchases} purchases${describeAmount(totals)}`
   const then = `it was computed from ${promised.purchases}${describeAmount(promised)}`
   return { kind: "drifted", reason: `${now}, and ${then}` }
 }

@@ -1,5 +1,6 @@
 import type { Database } from "../../shared/database/open-database.ts"
-import type { Spent, UserChange } from "../../shared/day/compare-totals.ts"
+import type { UserChange } from "../../shared/day/compare-totals.ts"
+import type { Sums } from "../../shared/day/totals.ts"
 import type { ShopRun } from "../../shared/ledger/find-runs.ts"
 import type { Range } from "../../shared/range.ts"
 import { examineRange } from "./examine-range.ts"
@@ -42,9 +43,9 @@ function describeUsers(users: UserChange[], count: bigint): string {
 }
 
 function describeUser({ userId, before, after }: UserChange): string {
-  return `${userId} (Revenue has ${describeSpent(before)}, the shop ${describeSpent(after)})`
+  return `${userId} (Revenue has ${describeSums(before)}, the shop ${describeSums(after)})`
 }
 
-function describeSpent(spent: Spent | undefined): string {
-  return spent ? `${spent.amountCents} of ${spent.purchases}` : "nothing"
+function describeSums(sums: Sums | undefined): string {
+  return sums ? `${sums.amountCents} of ${sums.purchases}` : "nothing"
 }

@@ -46,15 +46,15 @@ export async function runChecks(
   db: Database,
   checks: Check[],
   run: Run,
-  { rows: users, totals, largestCents: largest }: Seen["revenue"],
+  { revenue, largestCents }: Pick<Seen, "revenue" | "largestCents">,
 ): Promise<Objection[]> {
   const values: Record<string, string> = {
     date: `DATE'${run.revenueDate}'`,
     version: String(run.version),
-    users: String(users),
-    purchases: String(totals.purchases),
-    amount_cents: totals.amountCents === undefined ? "NULL" : String(totals.amountCents),
-    largest_amount_cents: String(largest),
+    users: String(revenue.rows),
+    purchases: String(revenue.purchases),
+    amount_cents: revenue.amountCents === undefined ? "NULL" : String(revenue.amountCents),
+    largest_amount_cents: String(largestCents),
   }
   const objections: Objection[] = []
   for (const { query, ...check } of checks) {

@@ -6,14 +6,10 @@ import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { type ArmRow, STATEMENTS_AT_ONCE, selectEach } from "../../shared/database/select-each.ts"
 import { checksumOfPurchases, type Multipliers, parseMultipliers } from "../../shared/day/checksum.ts"
 import { listFilters } from "../../shared/day/list-filters.ts"
+import { addUpRows, type SumsRow, selectSums } from "../../shared/day/select-sums.ts"
 import { countOf, type DayFilter, fromSource, guestsOf, inSlice, type ShopDay } from "../../shared/day/shop-day.ts"
-import { addTotals, noTotals, type PartRow, selectPart, type Totals, toTotals } from "../../shared/day/totals.ts"
+import { addTotals, type CheckedTotals, noTotals, type Totals } from "../../shared/day/totals.ts"
 import type { Range } from "../../shared/range.ts"
-
-/** What purchases of the shop add up to, with the checksum that depends on each user's: see checksum.ts. */
-export interface CheckedTotals extends Totals {
-  checksum: bigint
-}
 
 /** A day with what its checksums are made by. */
 export interface CheckedDay extends ShopDay {
@@ -37,21 +33,23 @@ const sumByPath: Record<AccessPath, SumRanges> = {
 }
 
 async function sumFilters(db: Database, day: ShopDay, range: Range, multipliers: Multipliers): Promise<CheckedTotals> {
-  let sum: CheckedTotals = { ...noTotals(day.shop.layout), checksum: 0n }
+  let sum: CheckedTotals = { totals: noTotals(day.shop.layout), checksum: 0n }
   for await (const filter of listFilters(db, day, range)) {
     const rows = allRows<CheckedRow>(await db.execute(selectTotals(day, filter, 0, { multipliers, range })))
-    const totals = toCheckedTotals(day.shop, rows)
-    sum = { ...addTotals(sum, totals), checksum: sum.checksum + totals.checksum }
+    const { totals, checksum } = toCheckedTotals(day.shop, rows)
+    sum = { totals: addTotals(sum.totals, totals), checksum: sum.checksum + checksum }
   }
   return sum
 }
 
 /** Counts and sums the purchases of a day that have no user. */
 export async function sumGuests(db: Database, day: ShopDay): Promise<Totals> {
-  return toTotals(day.shop.layout, allRows<PartRow>(await db.execute(selectTotals(day, guestsOf(day), 0))))
+  const { layout } = day.shop
+  const rows = allRows<SumsRow>(await db.execute(selectTotals(day, guestsOf(day), 0)))
+  return addUpRows(layout, rows, noTotals(layout))
 }
 
-interface CheckedRow extends ArmRow, PartRow {
+interface CheckedRow extends ArmRow, SumsRow {
   checksum: string
 }
 
@@ -65,7 +63,7 @@ interface Checked {
 function selectTotals(day: ShopDay, filter: DayFilter, arm: number, checked?: Checked): SQL {
   const arms = day.shop.sources.map((source) => {
     const { table, currency, measures } = source
-    const sums = selectPart({ currency, purchases: countOf(source), amount: sql`${table.amountCents}`, measures })
+    const sums = selectSums({ currency, purchases: countOf(source), amount: sql`${table.amountCents}`, measures })
     const checksum = checked
       ? sql`, ${checksumOfPurchases(source, checked.multipliers, checked.range)} AS checksum`
       : sql``
@@ -76,5 +74,8 @@ function selectTotals(day: ShopDay, filter: DayFilter, arm: number, checked?: Ch
 }
 
 function toCheckedTotals({ layout }: Shop, rows: CheckedRow[]): CheckedTotals {
-  return { ...toTotals(layout, rows), checksum: rows.reduce((sum, row) => sum + BigInt(row.checksum), 0n) }
+  return {
+    totals: addUpRows(layout, rows, noTotals(layout)),
+    checksum: rows.reduce((sum, row) => sum + BigInt(row.checksum), 0n),
+  }
 }

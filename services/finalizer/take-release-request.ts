@@ -2,7 +2,8 @@ import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { formatJson, parseDocument, parseJson } from "../../schemas/json.ts"
 import { ReleaseRequestSchema } from "../../schemas/messages/release_request_pb.ts"
 import { askerFields, readAsker } from "../../shared/asker.ts"
-import { noTotals, parseTotals, totalsFields } from "../../shared/day/totals.ts"
+import { noRows } from "../../shared/day/totals.ts"
+import { parseTotals } from "../../shared/day/totals-fields.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import { findNewestRun, type Run } from "../../shared/ledger/find-runs.ts"
 import { releaseRun } from "../../shared/ledger/release-run.ts"
@@ -57,10 +58,7 @@ async function release(context: FinalizeContext, run: Run, message: PushMessage)
     2,
   )
   const { revenue } = held
-  const totals = {
-    users: revenue?.rows,
-    ...totalsFields(revenue ? parseTotals(revenue) : noTotals(context.shop.layout)),
-  }
+  const totals = revenue ? parseTotals(revenue) : noRows(context.shop.layout)
   // False: the run has changed since it was read. Delivered again, the message is judged anew.
   if (!(await releaseRun(context.db, { ...run, ...asker }, verdict, totals))) {
     throw new Error(`run ${run.runId} has changed while it was being released`)

@@ -58,7 +58,7 @@ export async function verifyRun(context: VerifyContext, run: ShopRun): Promise<V
     const findings = await nameUsers(db, shopDb, run, seen.ranges, found)
     // Before anything is decided: what readers saw until now is still there.
     const changes = findings.length > 0 ? undefined : await compareVersions(db, bucket, run, seen, context)
-    const objections = findings.length > 0 ? [] : await runChecks(db, context.checks, run, seen.revenue)
+    const objections = findings.length > 0 ? [] : await runChecks(db, context.checks, run, seen)
     return { findings, seen, changes, objections }
   } catch (error) {
     const since = run.verifyingAt ?? run.requestedAt

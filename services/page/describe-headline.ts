@@ -1,5 +1,5 @@
 import { addDays, instantOf } from "../../shared/day/revenue-day.ts"
-import type { DayTotals } from "../../shared/ledger/day-changes.ts"
+import type { Totals } from "../../shared/day/totals.ts"
 import type { Day } from "../../shared/ledger/list-days.ts"
 import { formatCount } from "../../shared/terminal/render-numbers.ts"
 import { formatClock, formatDate, formatRoughly, formatShare, formatTotals } from "./html/format.ts"
@@ -18,7 +18,7 @@ export interface Headline {
 export interface HeadlineFacts {
   day: Day
   /** Of the same weekday before, if readers see that. */
-  before: DayTotals | undefined
+  before: Totals | undefined
   now: Date
   timeZone: string
   /** HH:MM */
@@ -88,7 +88,7 @@ function describeAbsent({ state, newest }: Day): { mood: Headline["mood"]; verb:
 
 function describeDetails(
   { date, shown }: Day,
-  before: DayTotals | undefined,
+  before: Totals | undefined,
   { timeZone, dueAt, scale }: { timeZone: string; dueAt: Date | undefined; scale: number },
 ): string[] {
   if (!shown) return []
@@ -103,14 +103,14 @@ function describeDetails(
   return [`${describeTotals(totals, scale)}.`, at, ...weekBefore]
 }
 
-function describeTotals(totals: DayTotals, scale: number): string {
+function describeTotals(totals: Totals, scale: number): string {
   const purchases = `${formatTotals(totals, scale)} in ${formatCount(totals.purchases)} purchases`
-  return totals.users === undefined ? purchases : `${formatCount(totals.users)} users spent ${purchases}`
+  return totals.rows === undefined ? purchases : `${formatCount(totals.rows)} users spent ${purchases}`
 }
 
-function compare(after: DayTotals, before: DayTotals): string | undefined {
+function compare(after: Totals, before: Totals): string | undefined {
   if (after.amountCents === undefined || before.amountCents === undefined) return undefined
-  return formatShare(BigInt(after.amountCents), BigInt(before.amountCents))
+  return formatShare(after.amountCents, before.amountCents)
 }
 
 function describeLead(since: Date, dueAt: Date): string {

@@ -1,9 +1,9 @@
 import { runs } from "../../schemas/database/ledger.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { addDays, checkDate, findYesterday, listDates } from "../../shared/day/revenue-day.ts"
+import type { Totals } from "../../shared/day/totals.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import { type Backfill, countBackfillDays, listOpenBackfills } from "../../shared/ledger/backfills.ts"
-import type { DayTotals } from "../../shared/ledger/day-changes.ts"
 import { type Day, findWant, listDays, listWindow, type Want } from "../../shared/ledger/list-days.ts"
 import { countTasksAtWork, findPause, type Pause } from "../../shared/ledger/pause.ts"
 import { type RunProgress, readRunProgress } from "../../shared/ledger/run-progress.ts"
@@ -54,7 +54,7 @@ export interface View {
   /** The newest first. */
   days: Day[]
   /** What readers see of the same weekday before, by date. */
-  before: Map<string, DayTotals>
+  before: Map<string, Totals>
   chosen: DayDetail | undefined
 }
 

@@ -1,7 +1,7 @@
 import type { SQL } from "drizzle-orm"
 import type { Pool } from "mysql2"
 import { parseUserId } from "../../schemas/database/user-type.ts"
-import { type ShopDay, selectUserTotals, type UserTotals } from "../../shared/day/shop-day.ts"
+import { type RevenueCells, type ShopDay, selectRevenueCells } from "../../shared/day/shop-day.ts"
 import { ofUsers, selectBuyers } from "../../shared/day/user-batches.ts"
 import type { Range, Span } from "../../shared/range.ts"
 import { RowStream } from "./row-stream.ts"
@@ -13,7 +13,7 @@ export class UserBatchStream {
   #rest: Span
   readonly #usersPerBatch: number
   #stream: { close(): void } | undefined
-  #coming: Promise<UserTotals[]>
+  #coming: Promise<RevenueCells[]>
   #isClosed = false
 
   /** Begins at once; whatever fails is thrown by `next`. */
@@ -26,7 +26,7 @@ export class UserBatchStream {
   }
 
   /** The totals of the next users: none after the last. */
-  async next(): Promise<UserTotals[]> {
+  async next(): Promise<RevenueCells[]> {
     const batch = await this.#coming
     if (batch.length > 0) this.#coming = this.#begin()
     return batch
@@ -37,14 +37,14 @@ export class UserBatchStream {
     this.#stream?.close()
   }
 
-  #begin(): Promise<UserTotals[]> {
+  #begin(): Promise<RevenueCells[]> {
     const coming = this.#readBatch()
     // Where the database fails first, nobody asks for it any more.
     coming.catch(() => {})
     return coming
   }
 
-  async #readBatch(): Promise<UserTotals[]> {
+  async #readBatch(): Promise<RevenueCells[]> {
     while (!this.#isClosed) {
       const buyers = await this.#read<[string | number, string]>(
         selectBuyers(this.#day, this.#rest, this.#usersPerBatch),
@@ -52,7 +52,7 @@ export class UserBatchStream {
       const userIds = buyers.map(([userId]) => parseUserId(this.#day.shop.layout.userType, String(userId)))
       if (userIds.length === 0) break
       this.#rest = { ...this.#rest, after: userIds.at(-1) }
-      const totals = await this.#read<UserTotals>(selectUserTotals(this.#day, ofUsers(this.#day, userIds)))
+      const totals = await this.#read<RevenueCells>(selectRevenueCells(this.#day, ofUsers(this.#day, userIds)))
       // None: their purchases have gone in between.
       if (totals.length > 0) return totals
     }

@@ -125,7 +125,7 @@ const someUsers = ({ userType }: ShopSource, count: number): UserId[] =>
 
 async function confirmSlice(db: Database, source: ShopSource, day: ShopDay): Promise<boolean> {
   const [from, to] = someUsers(source, 2)
-  return !isScan(await explainRead(db, selectSums(source, day, inSlice(day, { from, to }))))
+  return !isScan(await explainRead(db, selectUserSums(source, day, inSlice(day, { from, to }))))
 }
 
 /** Both statements of a full batch, and that the second does not go through all that its users ever bought. */
@@ -134,14 +134,14 @@ async function confirmBatches(db: Database, source: ShopSource, day: ShopDay): P
   const ever: DayFilter = ({ table }) => inArray(table.userId, users)
   // With a small LIMIT the estimate is never more than that.
   const buyers = await explainRead(db, selectBuyersOf(source, day, {}, Number.MAX_SAFE_INTEGER))
-  const batch = await explainRead(db, selectSums(source, day, ofUsers(day, users)))
-  const history = await explainRead(db, selectSums(source, day, ever))
+  const batch = await explainRead(db, selectUserSums(source, day, ofUsers(day, users)))
+  const history = await explainRead(db, selectUserSums(source, day, ever))
   if (isScan(buyers) || isScan(batch)) return false
   return batch.keyLength > history.keyLength || batch.type === "index"
 }
 
 /** What a shard's read comes to in one source. */
-function selectSums(source: ShopSource, day: ShopDay, filter: DayFilter): SQL {
+function selectUserSums(source: ShopSource, day: ShopDay, filter: DayFilter): SQL {
   const { userId, amountCents } = source.table
   return sql`SELECT ${userId}, SUM(${amountCents}) ${fromSource(day, source)} WHERE ${filter(source)} GROUP BY ${userId}`
 }

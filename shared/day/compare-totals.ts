@@ -1,37 +1,29 @@
 import type { UserId } from "../../schemas/database/user-type.ts"
 import type { Range, Span } from "../range.ts"
-
-/** What one user spent on a day. */
-export interface Spent {
-  /** Minor units: a decimal integer, which in the shop may exceed 64 bits. */
-  amountCents: string
-  purchases: bigint
-  /** Further sums by their names. */
-  measures: Record<string, string>
-}
+import { type Sums, sameSums } from "./totals.ts"
 
 /** What one user spent in one currency, where there are several. */
-export interface UserSpent {
+export interface UserSums {
   userId: UserId
   /** Orders the users as their column does, and is the same for whom it takes for one. */
   order: bigint | string
   currency: string | undefined
-  spent: Spent
+  sums: Sums
 }
 
 /** A user whose revenue is another one: `before` or `after` is undefined where there is none. */
 export interface UserChange {
   userId: UserId
   currency: string | undefined
-  before: Spent | undefined
-  after: Spent | undefined
+  before: Sums | undefined
+  after: Sums | undefined
 }
 
 /** All that users of a span spent, in their order, up to one user, or to the end of the span. */
 export interface Page {
-  users: UserSpent[]
+  users: UserSums[]
   /** The last user who is in it with everything; undefined if it reaches the end of the span. */
-  last: UserSpent | undefined
+  last: UserSums | undefined
 }
 
 /** Reads what users of a span spent: at least `limit` of them, or all there are. */
@@ -63,11 +55,11 @@ export async function* compareTotals(
   }
 }
 
-function upTo(users: UserSpent[], last: UserSpent | undefined): UserSpent[] {
+function upTo(users: UserSums[], last: UserSums | undefined): UserSums[] {
   return last ? users.filter(({ order }) => order <= last.order) : users
 }
 
-function* mergeChanges(before: UserSpent[], after: UserSpent[]): Generator<UserChange> {
+function* mergeChanges(before: UserSums[], after: UserSums[]): Generator<UserChange> {
   let left = 0
   let right = 0
   for (;;) {
@@ -82,25 +74,15 @@ function* mergeChanges(before: UserSpent[], after: UserSpent[]): Generator<UserC
     const change = {
       userId: first.userId,
       currency: first.currency,
-      before: order <= 0 ? old?.spent : undefined,
-      after: order >= 0 ? now?.spent : undefined,
+      before: order <= 0 ? old?.sums : undefined,
+      after: order >= 0 ? now?.sums : undefined,
     }
-    if (!isSame(change.before, change.after)) yield change
+    if (!sameSums(change.before, change.after)) yield change
   }
 }
 
-function compareUsers(a: UserSpent, b: UserSpent): number {
+function compareUsers(a: UserSums, b: UserSums): number {
   if (a.order !== b.order) return a.order < b.order ? -1 : 1
   if (a.currency === b.currency) return 0
   return (a.currency ?? "") < (b.currency ?? "") ? -1 : 1
-}
-
-function isSame(a: Spent | undefined, b: Spent | undefined): boolean {
-  if (!a || !b) return a === b
-  const names = Object.keys(a.measures)
-  return (
-    a.amountCents === b.amountCents &&
-    a.purchases === b.purchases &&
-    names.every((name) => a.measures[name] === b.measures[name])
-  )
 }

@@ -1,8 +1,10 @@
 import type { Shop } from "../../schemas/database/shop.ts"
 import type { Database } from "../database/open-database.ts"
 import type { Range } from "../range.ts"
-import { compareTotals, type Spent, type UserChange } from "./compare-totals.ts"
+import { compareTotals, type UserChange } from "./compare-totals.ts"
 import { readRowTotals } from "./read-totals.ts"
+import type { Sums } from "./totals.ts"
+import { formatDigits, sumsFields } from "./totals-fields.ts"
 
 /** Yields the users of some ranges whose rows differ between two versions of a date, in the order of the ranges. */
 export async function* listChanges(
@@ -20,15 +22,11 @@ export async function* listChanges(
 /** A line of changes.jsonl, without its end: `{"userId":"7","before":{"amountCents":"1","purchases":"2"},"after":null}`. */
 export function formatChange({ userId, currency, before, after }: UserChange): string {
   const key = { userId: String(userId), ...(currency === undefined ? {} : { currency }) }
-  return JSON.stringify({ ...key, before: formatSpent(before), after: formatSpent(after) })
+  return formatDigits({ ...key, before: lineFields(before), after: lineFields(after) })
 }
 
-function formatSpent(spent: Spent | undefined) {
-  if (!spent) return null
-  const { amountCents, purchases, measures } = spent
-  return {
-    amountCents,
-    purchases: String(purchases),
-    ...(Object.keys(measures).length > 0 ? { measures } : {}),
-  }
+function lineFields(sums: Sums | undefined) {
+  if (!sums) return null
+  const { measures, ...fields } = sumsFields(sums)
+  return Object.keys(measures).length > 0 ? { ...fields, measures } : fields
 }

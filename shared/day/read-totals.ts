@@ -4,8 +4,9 @@ import type { ShopLayout } from "../../schemas/database/shop-layout.ts"
 import { parseUserId, type UserId } from "../../schemas/database/user-type.ts"
 import { allRows, type Database } from "../database/open-database.ts"
 import { ofUser, type Span } from "../range.ts"
-import type { Page, ReadPage, UserSpent } from "./compare-totals.ts"
+import type { Page, ReadPage, UserSums } from "./compare-totals.ts"
 import { inRange, type RevenueVersion } from "./revenue-rows.ts"
+import { readSums, type SumsRow } from "./select-sums.ts"
 import { inSlice, keyColumns, keyOf, type ShopDay, selectComparable } from "./shop-day.ts"
 import { listBuyers, ofUsers } from "./user-batches.ts"
 
@@ -30,7 +31,7 @@ export function readRowTotals(db: Database, of: RevenueVersion): ReadPage {
 const ROWS_OF_USER_MAX = 10_000
 
 /** Reads what one user spent: nothing, or as much for each currency. */
-export async function readUser(read: ReadPage, userId: UserId): Promise<UserSpent[]> {
+export async function readUser(read: ReadPage, userId: UserId): Promise<UserSums[]> {
   return (await read(ofUser(userId), ROWS_OF_USER_MAX)).users
 }
 
@@ -46,7 +47,7 @@ const readByPath: Record<AccessPath, typeof readBatches> = {
 }
 
 async function readBatches(db: Database, day: ShopDay, span: Span, limit: number): Promise<Page> {
-  const users: UserSpent[] = []
+  const users: UserSums[] = []
   for await (const userIds of listBuyers(db, day, span)) {
     users.push(...(await selectUsers(db, day.shop.layout, selectComparable(day, ofUsers(day, userIds)))))
     if (users.length >= limit) return { users, last: users.at(-1) }
@@ -64,27 +65,14 @@ async function readPage(db: Database, layout: ShopLayout, query: SQL, limit: num
   return { users: whole, last: whole.at(-1) }
 }
 
-interface ComparableRow extends Record<string, unknown> {
+interface ComparableRow extends SumsRow {
   userId: string | number
   userOrder?: string
-  currency?: string
-  amount: string | number
-  purchases: string | number
 }
 
-async function selectUsers(db: Database, layout: ShopLayout, query: SQL): Promise<UserSpent[]> {
+async function selectUsers(db: Database, layout: ShopLayout, query: SQL): Promise<UserSums[]> {
   return allRows<ComparableRow>(await db.execute(query)).map((row) => {
     const userId = parseUserId(layout.userType, String(row.userId))
-    return {
-      userId,
-      order: row.userOrder ?? userId,
-      currency: row.currency,
-      spent: {
-        // The driver hands an INT on as a number, and what has 64 bits or more as digits.
-        amountCents: String(row.amount),
-        purchases: BigInt(row.purchases),
-        measures: Object.fromEntries(layout.measures.map((name, at) => [name, String(row[`measure${at}`])])),
-      },
-    }
+    return { userId, order: row.userOrder ?? userId, currency: row.currency, sums: readSums(layout, row) }
   })
 }

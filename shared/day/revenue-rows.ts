@@ -7,8 +7,9 @@ import { type ArmRow, selectEach } from "../database/select-each.ts"
 import type { Range, Span } from "../range.ts"
 import { checksumOfRows, type Multipliers, parseMultipliers } from "./checksum.ts"
 import { listFilters } from "./list-filters.ts"
-import { groupByUser, inSpan, type ShopDay, selectLines, totalsOf, type UserTotals } from "./shop-day.ts"
-import { type PartRow, selectPart, type Totals, toTotals } from "./totals.ts"
+import { addUpRows, type SumsRow, selectSums } from "./select-sums.ts"
+import { groupByUser, inSpan, type RevenueCells, type ShopDay, selectCells, selectLines } from "./shop-day.ts"
+import { type CheckedTotals, noRows } from "./totals.ts"
 
 /** Which version of which date, in Revenue as the shop has it. */
 export interface RevenueVersion {
@@ -22,16 +23,13 @@ export interface CheckedVersion extends RevenueVersion {
   checksumMultipliers: string | null
 }
 
-/** What a set of Revenue rows adds up to. */
-export interface RowTotals extends Totals {
-  rows: bigint
+/** What a set of Revenue rows adds up to. The checksum is that of the purchases which they were computed from. */
+export interface CheckedRows extends CheckedTotals {
   /** The largest amount of one row; 0 where there is none above. */
   largestCents: bigint
-  /** The same number as the checksum of the purchases that they were computed from: see checksum.ts. */
-  checksum: bigint
 }
 
-/** Revenue's columns in the order of `UserTotals`, after date and version. */
+/** Revenue's columns in the order of `RevenueCells`, after date and version. */
 const columnsOf = ({ hasCurrency, measures }: ShopLayout) =>
   sql.raw(["user_id", ...(hasCurrency ? ["currency"] : []), "amount_cents", "purchases", ...measures].join())
 
@@ -41,7 +39,7 @@ export async function insertTotals(tx: Database, of: RevenueVersion, day: ShopDa
     const lines = selectLines(day, filter)
     await tx.execute(sql`
       INSERT INTO ${of.shop.revenue.table} (revenue_date, version, ${columnsOf(of.shop.layout)})
-      SELECT ${of.revenueDate}, ${of.version}, ${lines.userId}, ${totalsOf(lines)}
+      SELECT ${of.revenueDate}, ${of.version}, ${lines.userId}, ${selectCells(lines)}
       ${lines.from} ${groupByUser(lines)}`)
   }
 }
@@ -52,7 +50,7 @@ export async function deleteRange(tx: Database, of: RevenueVersion, range: Range
 }
 
 /** Inserts rows that came from another server, in one statement. Part of a shard's transaction. */
-export async function insertRows(tx: Database, of: RevenueVersion, rows: UserTotals[]): Promise<void> {
+export async function insertRows(tx: Database, of: RevenueVersion, rows: RevenueCells[]): Promise<void> {
   const start = `'${of.revenueDate}',${of.version}`
   // Literals rather than parameters, which cost more than the insert.
   const { layout, revenue } = of.shop
@@ -63,7 +61,7 @@ export async function insertRows(tx: Database, of: RevenueVersion, rows: UserTot
     VALUES ${sql.raw(literals.join(","))}`)
 }
 
-/** Writes values of `UserTotals` by their places. BigInt takes nothing but a whole number. */
+/** Writes values of `RevenueCells` by their places. BigInt takes nothing but a whole number. */
 function literalsOf({ userType, hasCurrency }: ShopLayout) {
   const currencyAt = hasCurrency ? 1 : undefined
   return (value: string | number | null, at: number): string => {
@@ -80,13 +78,13 @@ export async function sumRows(
   of: CheckedVersion,
   ranges: Range[],
   atOnce?: number,
-): Promise<RowTotals[]> {
+): Promise<CheckedRows[]> {
   const multipliers = parseMultipliers(of.checksumMultipliers)
   const select = (range: Range, arm: number) => selectTotals(of, range, multipliers, arm)
+  const { layout } = of.shop
   const sums = await selectEach<TotalsRow>(db, ranges, select, atOnce)
   return sums.map((rows) => ({
-    ...toTotals(of.shop.layout, rows),
-    rows: rows.reduce((sum, row) => sum + BigInt(row.rows), 0n),
+    totals: addUpRows(layout, rows, noRows(layout)),
     largestCents: rows.reduce((most, row) => (BigInt(row.largest) > most ? BigInt(row.largest) : most), 0n),
     checksum: rows.reduce((sum, row) => sum + BigInt(row.checksum), 0n),
   }))
@@ -97,8 +95,7 @@ export async function deleteRows(db: Database, of: RevenueVersion, limit: number
   return matchedRows(await db.delete(of.shop.revenue.table).where(inRange(of, {})).limit(limit))
 }
 
-interface TotalsRow extends ArmRow, PartRow {
-  rows: string
+interface TotalsRow extends ArmRow, SumsRow {
   largest: string
   checksum: string
 }
@@ -112,7 +109,7 @@ export function inRange(of: RevenueVersion, span: Span): SQL {
 function selectTotals(of: RevenueVersion, range: Range, multipliers: Multipliers, arm: number): SQL {
   const { table, currency, measures } = of.shop.revenue
   const { amountCents, purchases } = table
-  const sums = selectPart({
+  const sums = selectSums({
     currency,
     purchases: sql`COALESCE(SUM(${purchases}), 0)`,
     amount: sql`${amountCents}`,

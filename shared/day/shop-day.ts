@@ -176,18 +176,18 @@ function selectRows(day: ShopDay, source: ShopSource, where: SQL): SQL {
     ${sql.raw(layout.isPurchase ? "1" : "0")} AS purchases${sql.join(sums, sql``)} ${fromSource(day, source)} WHERE ${where}`
 }
 
-/** What one user bought on a day, in the order of Revenue's columns, as the driver hands rows on. */
-export type UserTotals = (string | number | null)[]
+/** The cells of a row of Revenue after date and version, in the order of its columns, as the driver hands them on. */
+export type RevenueCells = (string | number | null)[]
 
-/** Selects the `UserTotals` of the rows that are meant, in the order of the users. */
-export function selectUserTotals(day: ShopDay, filter: DayFilter): SQL {
+/** Selects the `RevenueCells` of the rows that are meant, in the order of the users. */
+export function selectRevenueCells(day: ShopDay, filter: DayFilter): SQL {
   const lines = selectLines(day, filter)
-  return sql`SELECT ${selectUser(lines.layout.userType, lines.userId)} AS userId, ${totalsOf(lines)}
+  return sql`SELECT ${selectUser(lines.layout.userType, lines.userId)} AS userId, ${selectCells(lines)}
     ${lines.from} ${groupByUser(lines)} ORDER BY ${keyOf(lines)}`
 }
 
 /** What a group comes to be in Revenue, after its user: currency, amount, purchases, measures. */
-export function totalsOf(lines: DayLines): SQL {
+export function selectCells(lines: DayLines): SQL {
   const currency = lines.currency ? sql`${lines.currency}, ` : sql``
   const sums = lines.measures.map((measure) => sql`, SUM(${measure})`)
   return sql`${currency}${sumAmounts(lines)} AS amount, ${lines.purchases} AS purchases${sql.join(sums, sql``)}`

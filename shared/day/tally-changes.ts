@@ -42,6 +42,6 @@ function insertLargest(largest: UserChange[], change: UserChange): void {
 
 /** How much a user's amount differs, in minor units. */
 function sizeOf({ before, after }: UserChange): bigint {
-  const difference = BigInt(after?.amountCents ?? 0) - BigInt(before?.amountCents ?? 0)
+  const difference = (after?.amountCents ?? 0n) - (before?.amountCents ?? 0n)
   return difference < 0n ? -difference : difference
 }

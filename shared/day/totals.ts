@@ -1,121 +1,85 @@
-import { type SQL, sql } from "drizzle-orm"
 import type { ShopLayout } from "../../schemas/database/shop-layout.ts"
-import type { UserChange, UserSpent } from "./compare-totals.ts"
 
 /*
- * What purchases, or the rows computed from them, add up to. Currencies are never added up: where the shop declares one,
- * amounts are known by currency alone, in parts, as further sums are.
+ * What purchases, or the rows computed from them, add up to. This is the form in memory; three files turn it into others, and
+ * nothing else does: select-sums.ts (rows of a SELECT), totals-fields.ts (documents, messages and JSON),
+ * ledger/totals-columns.ts (the ledger). Currencies are never added up: where the shop declares one, amounts are known by
+ * currency alone, in parts, as further sums are.
  */
 
-/** What those of one currency add up to. */
-export interface Part {
-  /** Undefined where amounts are all of one. */
-  currency: string | undefined
-  /** Revenue rows; undefined of purchases. */
-  rows: bigint | undefined
-  purchases: bigint
+/** What purchases of one currency add up to, of one user or of many. */
+export interface Sums {
   /** Minor units; may exceed 64 bits. */
   amountCents: bigint
+  purchases: bigint
   /** Further sums by their names. */
   measures: Record<string, bigint>
 }
 
+/** The sums of one currency. */
+export interface CurrencySums extends Sums {
+  /** Undefined where amounts are all of one. */
+  currency: string | undefined
+  /** Revenue rows; undefined of purchases. */
+  rows: bigint | undefined
+}
+
 /** What they all add up to. */
 export interface Totals {
+  /** Revenue rows, one for each user and currency; undefined where they were not counted, as of purchases. */
+  rows: bigint | undefined
   purchases: bigint
   /** Minor units; may exceed 64 bits. Undefined where there are currencies. */
   amountCents: bigint | undefined
   /** By currency, in their order; none where the shop declares neither currencies nor measures. */
-  parts: Part[]
+  parts: CurrencySums[]
 }
 
-/** What nothing adds up to in a shop. */
+/** Totals with the checksum that depends on each user's sums: see checksum.ts. */
+export interface CheckedTotals {
+  totals: Totals
+  checksum: bigint
+}
+
+/** What no purchases add up to in a shop. */
 export function noTotals({ hasCurrency }: ShopLayout): Totals {
-  return { purchases: 0n, amountCents: hasCurrency ? undefined : 0n, parts: [] }
+  return { rows: undefined, purchases: 0n, amountCents: hasCurrency ? undefined : 0n, parts: [] }
 }
 
-/** Sums as a SELECT has them, by the names that it gives them. */
-export interface PartRow extends Record<string, string | number | null> {
-  purchases: string
-  amount: string
+/** What no rows add up to in a shop. */
+export function noRows(layout: ShopLayout): Totals {
+  return { ...noTotals(layout), rows: 0n }
 }
 
-/** The sums of `PartRow`, of lines that have these columns. */
-export function selectPart(of: { currency: SQL | undefined; purchases: SQL; amount: SQL; measures: SQL[] }): SQL {
-  const currency = of.currency ? sql`${of.currency} AS currency, ` : sql``
-  const sums = of.measures.map((measure, at) => sql`, COALESCE(SUM(${measure}), 0) AS ${sql.raw(`measure${at}`)}`)
-  return sql`${currency}${of.purchases} AS purchases, COALESCE(SUM(${of.amount}), 0) AS amount${sql.join(sums, sql``)}`
-}
-
-/** Adds up what a SELECT has for each currency. */
-export function toTotals(layout: ShopLayout, rows: PartRow[]): Totals {
-  return rows.reduce<Totals>((sum, row) => addTotals(sum, ofPart(toPart(layout, row))), noTotals(layout))
-}
-
-function toPart({ hasCurrency, measures }: ShopLayout, row: PartRow): Part {
-  return {
-    currency: hasCurrency ? String(row["currency"] ?? "") : undefined,
-    rows: row["rows"] === undefined ? undefined : BigInt(row["rows"] ?? 0),
-    purchases: BigInt(row.purchases),
-    amountCents: BigInt(row.amount),
-    measures: Object.fromEntries(measures.map((name, at) => [name, BigInt(row[`measure${at}`] ?? 0)])),
-  }
-}
-
-function ofPart(part: Part): Totals {
-  const { currency, purchases, amountCents, measures } = part
+/** Sums of one currency as totals. */
+export function totalsOf(sums: CurrencySums): Totals {
+  const { currency, rows, purchases, amountCents, measures } = sums
   const isPart = currency !== undefined || Object.keys(measures).length > 0
-  return { purchases, amountCents: currency === undefined ? amountCents : undefined, parts: isPart ? [part] : [] }
+  return { rows, purchases, amountCents: currency === undefined ? amountCents : undefined, parts: isPart ? [sums] : [] }
 }
 
 export function addTotals(a: Totals, b: Totals): Totals {
   return {
+    rows: addKnown(a.rows, b.rows),
     purchases: a.purchases + b.purchases,
-    amountCents: a.amountCents === undefined || b.amountCents === undefined ? undefined : a.amountCents + b.amountCents,
+    amountCents: addKnown(a.amountCents, b.amountCents),
     parts: addParts(a.parts, b.parts),
   }
 }
 
 /** What is left of rows without those of some users. */
-export function subtractSpent(totals: Totals, users: Pick<UserSpent, "currency" | "spent">[]): Totals {
-  const less = users.map(({ currency, spent }) =>
-    ofPart({
+export function subtractUsers(totals: Totals, users: { currency: string | undefined; sums: Sums }[]): Totals {
+  const less = users.map(({ currency, sums }) =>
+    totalsOf({
       currency,
       rows: -1n,
-      purchases: -spent.purchases,
-      amountCents: -BigInt(spent.amountCents),
-      measures: mapMeasures(spent.measures, (sum) => -BigInt(sum)),
+      purchases: -sums.purchases,
+      amountCents: -sums.amountCents,
+      measures: mapMeasures(sums.measures, (sum) => -sum),
     }),
   )
   const left = less.reduce(addTotals, totals)
   return { ...left, parts: left.parts.filter(({ rows }) => rows !== 0n) }
-}
-
-function addParts(a: Part[], b: Part[]): Part[] {
-  if (a.length === 0 || b.length === 0) return a.length === 0 ? b : a
-  const sums = new Map(a.map((part) => [part.currency, part]))
-  for (const part of b) {
-    const sum = sums.get(part.currency)
-    sums.set(part.currency, sum ? addPart(sum, part) : part)
-  }
-  return [...sums.values()].toSorted((x, y) => ((x.currency ?? "") < (y.currency ?? "") ? -1 : 1))
-}
-
-function addPart(a: Part, b: Part): Part {
-  return {
-    currency: a.currency,
-    rows: a.rows === undefined || b.rows === undefined ? undefined : a.rows + b.rows,
-    purchases: a.purchases + b.purchases,
-    amountCents: a.amountCents + b.amountCents,
-    measures: { ...b.measures, ...mapMeasures(a.measures, (sum, name) => sum + (b.measures[name] ?? 0n)) },
-  }
-}
-
-function mapMeasures<From, To>(
-  measures: Record<string, From>,
-  change: (sum: From, name: string) => To,
-): Record<string, To> {
-  return Object.fromEntries(Object.entries(measures).map(([name, sum]) => [name, change(sum, name)]))
 }
 
 /** Whether both say the same, of rows that one of them may not know. A part of nothing is no part. */
@@ -125,103 +89,51 @@ export function sameTotals(a: Totals, b: Totals): boolean {
     a.purchases === b.purchases &&
     a.amountCents === b.amountCents &&
     x?.size === y?.size &&
-    [...(x ?? [])].every(([currency, part]) => samePart(part, y?.get(currency)))
+    [...(x ?? [])].every(([currency, part]) => sameSums(part, y?.get(currency)))
   )
 }
 
-const isSomething = ({ purchases, amountCents, measures }: Part) =>
-  purchases !== 0n || amountCents !== 0n || Object.values(measures).some((sum) => sum !== 0n)
-
-function samePart(a: Part, b: Part | undefined): boolean {
+/** Whether both say the same. A measure that one of them does not have is 0 there. */
+export function sameSums(a: Sums | undefined, b: Sums | undefined): boolean {
+  if (!a || !b) return a === b
   return (
-    a.purchases === b?.purchases &&
+    a.purchases === b.purchases &&
     a.amountCents === b.amountCents &&
     Object.keys({ ...a.measures, ...b.measures }).every((name) => (a.measures[name] ?? 0n) === (b.measures[name] ?? 0n))
   )
 }
 
-/** A part as messages and documents have it. */
-export interface PartFields {
-  currency?: string
-  rows?: bigint
-  purchases: bigint
-  amountCents: string
-  measures: Record<string, string>
+/** Measures with each sum made into something else. */
+export function mapMeasures<From, To>(
+  measures: Record<string, From>,
+  change: (sum: From, name: string) => To,
+): Record<string, To> {
+  return Object.fromEntries(Object.entries(measures).map(([name, sum]) => [name, change(sum, name)]))
 }
 
-/** The same as it is read. */
-interface LoosePart extends Omit<PartFields, "currency" | "rows"> {
-  currency?: string | undefined
-  rows?: bigint | undefined
+/** A sum is known where both its sides are. */
+const addKnown = (a: bigint | undefined, b: bigint | undefined) =>
+  a === undefined || b === undefined ? undefined : a + b
+
+function addParts(a: CurrencySums[], b: CurrencySums[]): CurrencySums[] {
+  if (a.length === 0 || b.length === 0) return a.length === 0 ? b : a
+  const sums = new Map(a.map((part) => [part.currency, part]))
+  for (const part of b) {
+    const sum = sums.get(part.currency)
+    sums.set(part.currency, sum ? addPart(sum, part) : part)
+  }
+  return [...sums.values()].toSorted((x, y) => ((x.currency ?? "") < (y.currency ?? "") ? -1 : 1))
 }
 
-export function partFields({ currency, rows, purchases, amountCents, measures }: Part): PartFields {
+function addPart(a: CurrencySums, b: CurrencySums): CurrencySums {
   return {
-    ...(currency === undefined ? {} : { currency }),
-    ...(rows === undefined ? {} : { rows }),
-    purchases,
-    amountCents: String(amountCents),
-    measures: mapMeasures(measures, String),
+    currency: a.currency,
+    rows: addKnown(a.rows, b.rows),
+    purchases: a.purchases + b.purchases,
+    amountCents: a.amountCents + b.amountCents,
+    measures: { ...b.measures, ...mapMeasures(a.measures, (sum, name) => sum + (b.measures[name] ?? 0n)) },
   }
 }
 
-function parsePart(fields: LoosePart): Part {
-  return {
-    currency: fields.currency,
-    rows: fields.rows,
-    purchases: fields.purchases,
-    amountCents: BigInt(fields.amountCents),
-    measures: mapMeasures(fields.measures, BigInt),
-  }
-}
-
-/** Totals as messages and documents have them. */
-export function totalsFields({ purchases, amountCents, parts }: Totals) {
-  return {
-    purchases,
-    ...(amountCents === undefined ? {} : { amountCents: String(amountCents) }),
-    parts: parts.map(partFields),
-  }
-}
-
-interface LooseTotals {
-  purchases: bigint
-  amountCents?: string | undefined
-  parts: LoosePart[]
-}
-
-/** Totals of a document. */
-export function parseTotals({ purchases, amountCents, parts }: LooseTotals): Totals {
-  return {
-    purchases,
-    amountCents: amountCents === undefined ? undefined : BigInt(amountCents),
-    parts: parts.map(parsePart),
-  }
-}
-
-/** A user's change as documents have it. */
-export function changeFields({ userId, currency, before, after }: UserChange) {
-  return {
-    userId: String(userId),
-    ...(currency === undefined ? {} : { currency }),
-    ...(before ? { before } : {}),
-    ...(after ? { after } : {}),
-  }
-}
-
-/** Parts as the ledger keeps them: JSON, or null where there are none to be kept. */
-export function formatParts(parts: readonly PartFields[]): string | null {
-  const digits = (_key: string, value: unknown) => (typeof value === "bigint" ? String(value) : value)
-  return parts.length > 0 ? JSON.stringify(parts, digits) : null
-}
-
-export function parseParts(json: string | null | undefined): PartFields[] {
-  const stored = json === null || json === undefined ? [] : (JSON.parse(json) as StoredPart[])
-  return stored.map(({ rows, purchases, ...part }) => ({
-    ...part,
-    ...(rows === undefined ? {} : { rows: BigInt(rows) }),
-    purchases: BigInt(purchases),
-  }))
-}
-
-type StoredPart = Omit<PartFields, "rows" | "purchases"> & { rows?: string; purchases: string }
+const isSomething = ({ purchases, amountCents, measures }: Sums) =>
+  purchases !== 0n || amountCents !== 0n || Object.values(measures).some((sum) => sum !== 0n)

@@ -1,13 +1,15 @@
 import { create } from "@bufbuild/protobuf"
-import { type Manifest, Manifest_PartSchema, ManifestSchema } from "../../schemas/documents/manifest_pb.ts"
+import { type Manifest, ManifestSchema } from "../../schemas/documents/manifest_pb.ts"
 import { formatJson } from "../../schemas/json.ts"
-import { parseParts } from "../day/totals.ts"
+import { totalsFields } from "../day/totals-fields.ts"
+import { readTotals } from "../ledger/totals-columns.ts"
 import type { Run } from "./find-runs.ts"
 import type { Shard } from "./find-shards.ts"
 import { boundsOf } from "./shard-range.ts"
 
 /** What the commit of a shard that is done wrote, from its ledger row alone: whoever composes it, it is the same. */
 export function composeManifest(run: Run, shard: Shard): Manifest {
+  const totals = readTotals(shard)
   return create(ManifestSchema, {
     runId: run.runId,
     date: run.revenueDate,
@@ -16,10 +18,7 @@ export function composeManifest(run: Run, shard: Shard): Manifest {
     index: shard.shardIndex,
     ...boundsOf(shard),
     epoch: shard.epoch,
-    rows: shard.rowCount ?? 0n,
-    purchases: shard.purchases ?? 0n,
-    ...(shard.amountCents === null ? {} : { amountCents: shard.amountCents }),
-    parts: parseParts(shard.parts).map((part) => create(Manifest_PartSchema, part)),
+    ...(totals && totalsFields(totals)),
     checksum: shard.checksum ?? "0",
     execution: shard.execution ?? "",
     taskIndex: shard.taskIndex ?? 0,

@@ -1,18 +1,8 @@
 import { and, asc, eq, gt, isNull, sql } from "drizzle-orm"
 import { dayChanges } from "../../schemas/database/ledger.ts"
 import type { Database } from "../database/open-database.ts"
-import { type PartFields, parseParts } from "../day/totals.ts"
-
-/** What a day adds up to. */
-export interface DayTotals {
-  /** Undefined where they were not counted. */
-  users: bigint | undefined
-  purchases: bigint
-  /** Minor units; may exceed 64 bits. Undefined where there are currencies. */
-  amountCents?: string
-  /** By currency, with measures, where the shop declares these. */
-  parts: PartFields[]
-}
+import type { Totals } from "../day/totals.ts"
+import { dayFields, formatDigits, parseDay } from "../day/totals-fields.ts"
 
 /** A change of what readers see of a day: see schemas/messages/day_change.proto. */
 export interface DayChangeRecord {
@@ -22,8 +12,8 @@ export interface DayChangeRecord {
   version: number
   runId: string
   previousVersion?: number | undefined
-  before?: DayTotals | undefined
-  after?: DayTotals | undefined
+  before?: Totals | undefined
+  after?: Totals | undefined
   auditId?: string | undefined
   /** In the bucket: the verdict or the audit behind it; undefined of a day that is late, or whose rows were erased. */
   path?: string | undefined
@@ -40,7 +30,9 @@ export interface StoredDayChange extends DayChangeRecord {
 
 /** Records a change, to be sent to its topic. Part of the transaction that makes it so. */
 export async function recordDayChange(tx: Database, change: DayChangeRecord): Promise<void> {
-  const message = JSON.stringify(change, (_key, value: unknown) => (typeof value === "bigint" ? String(value) : value))
+  const { before, after, ...rest } = change
+  const sides = { ...(before ? { before: dayFields(before) } : {}), ...(after ? { after: dayFields(after) } : {}) }
+  const message = formatDigits({ ...rest, ...sides })
   await tx.insert(dayChanges).values({ revenueDate: change.date, message, changedAt: sql`NOW(3)` })
 }
 
@@ -54,7 +46,7 @@ export async function listUnsentChanges(db: Database, limit: number, after = 0n)
     .limit(limit)
   return rows.map(({ changeId, changedAt, message }) => {
     const { before, after, ...change } = JSON.parse(message) as StoredRecord
-    return { ...change, changeId, changedAt, before: parseTotals(before), after: parseTotals(after) }
+    return { ...change, changeId, changedAt, before: before && parseDay(before), after: after && parseDay(after) }
   })
 }
 
@@ -62,23 +54,5 @@ export async function markChangeSent(db: Database, changeId: bigint): Promise<vo
   await db.update(dayChanges).set({ sentAt: sql`NOW(3)` }).where(eq(dayChanges.changeId, changeId))
 }
 
-interface StoredTotals {
-  users?: string
-  purchases: string
-  amountCents?: string
-  /** Missing in what an older version of Daybook recorded. */
-  parts?: unknown[]
-}
-
-type StoredRecord = Omit<DayChangeRecord, "before" | "after"> & { before?: StoredTotals; after?: StoredTotals }
-
-function parseTotals(totals: StoredTotals | undefined): DayTotals | undefined {
-  if (!totals) return undefined
-  const { users, purchases, amountCents, parts = [] } = totals
-  return {
-    users: users === undefined ? undefined : BigInt(users),
-    purchases: BigInt(purchases),
-    ...(amountCents === undefined ? {} : { amountCents }),
-    parts: parseParts(JSON.stringify(parts)),
-  }
-}
+type StoredSide = Parameters<typeof parseDay>[0]
+type StoredRecord = Omit<DayChangeRecord, "before" | "after"> & { before?: StoredSide; after?: StoredSide }

@@ -3,19 +3,19 @@ import { publishedDays } from "../../schemas/database/revenue.ts"
 import { askerFields } from "../asker.ts"
 import type { Database } from "../database/open-database.ts"
 import { inTransaction } from "../database/transaction.ts"
-import { formatParts } from "../day/totals.ts"
+import type { Totals } from "../day/totals.ts"
 import { verdictPath } from "../documents/document-paths.ts"
-import { type DayTotals, recordDayChange } from "./day-changes.ts"
+import { recordDayChange } from "./day-changes.ts"
 import type { Run } from "./find-runs.ts"
-import { toTotals } from "./published-days.ts"
 import { decided, moveRun } from "./runs/run-transitions.ts"
+import { readTotals, totalsColumns } from "./totals-columns.ts"
 
 export interface Decision {
   state: "complete" | "incomplete" | "held"
   /** The verdict document, JSON. */
   verdict: string
   /** What the rows of a complete run add up to. */
-  totals?: DayTotals | undefined
+  totals?: Totals | undefined
 }
 
 const transitionTo = { complete: "complete", incomplete: "fault", held: "hold" } as const
@@ -33,7 +33,7 @@ export async function decideRun(db: Database, run: Run, decision: Decision): Pro
 }
 
 /** Makes a version the one that readers see, and records that; never goes back to an older one. */
-export async function publishDay(tx: Database, run: Run, totals: DayTotals | undefined): Promise<void> {
+export async function publishDay(tx: Database, run: Run, totals: Totals | undefined): Promise<void> {
   const ofDay = eq(publishedDays.revenueDate, run.revenueDate)
   const [shown] = await tx.select().from(publishedDays).where(ofDay).for("update")
   if (shown && shown.version >= run.version) return
@@ -42,10 +42,7 @@ export async function publishDay(tx: Database, run: Run, totals: DayTotals | und
     runId: run.runId,
     publishedAt: sql`NOW(3)`,
     state: "shown" as const,
-    rowCount: totals?.users ?? null,
-    purchases: totals?.purchases ?? null,
-    amountCents: totals?.amountCents ?? null,
-    parts: totals ? formatParts(totals.parts) : null,
+    ...(totals ? totalsColumns(totals) : { rowCount: null, purchases: null, amountCents: null, parts: null }),
     auditedAt: null,
   }
   if (shown) await tx.update(publishedDays).set(day).where(ofDay)
@@ -56,7 +53,7 @@ export async function publishDay(tx: Database, run: Run, totals: DayTotals | und
     version: run.version,
     runId: run.runId,
     previousVersion: shown?.version,
-    before: shown && toTotals(shown),
+    before: shown && readTotals(shown),
     after: totals,
     path: verdictPath(run.runId),
     ...askerFields(run),

@@ -1,3 +1,4 @@
+import { dayFields } from "../day/totals-fields.ts"
 import { type Day, findWant } from "./list-days.ts"
 
 /** The one thing that a person would do about a day; undefined where there is nothing to be done. */
@@ -14,7 +15,14 @@ export function describeDay(day: Day) {
   return {
     date,
     state,
-    shown: shown ? { version: shown.version, since: shown.since, ...shown.totals, auditedAt: shown.auditedAt } : null,
+    shown: shown
+      ? {
+          version: shown.version,
+          since: shown.since,
+          ...(shown.totals && dayFields(shown.totals)),
+          auditedAt: shown.auditedAt,
+        }
+      : null,
     newest: newest ?? null,
     lateAt: lateAt ?? null,
     wants: describeWant(day) ?? null,

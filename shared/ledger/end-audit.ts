@@ -3,11 +3,12 @@ import { audits } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import { allRows, type Database, matchedRows } from "../database/open-database.ts"
 import { inTransaction } from "../database/transaction.ts"
+import type { Totals } from "../day/totals.ts"
 import { auditPath } from "../documents/document-paths.ts"
-import { type DayTotals, recordDayChange } from "./day-changes.ts"
+import { recordDayChange } from "./day-changes.ts"
 import type { Audit } from "./find-audits.ts"
-import { toTotals } from "./published-days.ts"
 import { atShard } from "./save-audit.ts"
+import { readTotals } from "./totals-columns.ts"
 
 /** How an audit ends. */
 export interface AuditEnd {
@@ -15,7 +16,7 @@ export interface AuditEnd {
   /** Whether the day is to be started anew by itself, should it have drifted. */
   isRepaired: boolean
   /** What the shop's purchases of the day add up to. */
-  source: DayTotals
+  source: Totals
   /** Composes the audit document, JSON. */
   compose: (state: "same" | "drifted", auditedAt: Date) => string
 }
@@ -51,7 +52,7 @@ export async function endAudit(db: Database, audit: Audit, end: AuditEnd): Promi
     const dayState = end.isDrifted ? ("drifted" as const) : ("shown" as const)
     await tx.update(publishedDays).set({ auditedAt, state: dayState }).where(ofDay)
     if (day.state !== dayState) {
-      const shown = toTotals(day)
+      const shown = readTotals(day)
       await recordDayChange(tx, {
         date: audit.revenueDate,
         state: dayState,

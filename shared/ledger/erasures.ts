@@ -5,13 +5,15 @@ import type { UserId } from "../../schemas/database/user-type.ts"
 import type { Asker } from "../asker.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
 import { inTransaction } from "../database/transaction.ts"
+import type { UserSums } from "../day/compare-totals.ts"
 import { readRowTotals, readUser } from "../day/read-totals.ts"
 import { inRange, type RevenueVersion } from "../day/revenue-rows.ts"
-import { formatParts, parseTotals, subtractSpent, totalsFields } from "../day/totals.ts"
+import { subtractUsers } from "../day/totals.ts"
 import { ofUser } from "../range.ts"
 import { recordDayChange } from "./day-changes.ts"
-import { type PublishedDay, toTotals } from "./published-days.ts"
+import type { PublishedDay } from "./published-days.ts"
 import { isUnfinished } from "./runs/run-transitions.ts"
+import { readTotals, totalsColumns } from "./totals-columns.ts"
 
 /** Records that somebody is to be forgotten, and not who. */
 export async function beginErasure(db: Database, erasureId: string, asker: Asker): Promise<void> {
@@ -55,28 +57,19 @@ export async function eraseRows(db: Database, erasureId: string, of: RevenueVers
   })
 }
 
-async function subtractFromDay(tx: Database, day: PublishedDay, users: Parameters<typeof subtractSpent>[1]) {
-  const before = toTotals(day)
+async function subtractFromDay(tx: Database, day: PublishedDay, users: UserSums[]) {
+  const before = readTotals(day)
   // Published by an older version of Daybook, which did not add it up.
   if (!before) return
-  const left = totalsFields(subtractSpent(parseTotals(before), users))
-  const usersLeft = before.users === undefined ? undefined : before.users - BigInt(users.length)
-  await tx
-    .update(publishedDays)
-    .set({
-      rowCount: usersLeft ?? null,
-      purchases: left.purchases,
-      amountCents: left.amountCents ?? null,
-      parts: formatParts(left.parts),
-    })
-    .where(eq(publishedDays.revenueDate, day.revenueDate))
+  const after = subtractUsers(before, users)
+  await tx.update(publishedDays).set(totalsColumns(after)).where(eq(publishedDays.revenueDate, day.revenueDate))
   await recordDayChange(tx, {
     date: day.revenueDate,
     state: "erased",
     version: day.version,
     runId: day.runId,
     before,
-    after: { ...left, users: usersLeft },
+    after,
   })
 }
 

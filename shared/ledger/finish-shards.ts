@@ -2,18 +2,18 @@ import { or, type SQL, sql } from "drizzle-orm"
 import type { ResultSetHeader } from "mysql2"
 import { shards } from "../../schemas/database/ledger.ts"
 import { type Database, matchedRows } from "../database/open-database.ts"
-import type { RowTotals } from "../day/revenue-rows.ts"
-import { formatParts, partFields } from "../day/totals.ts"
+import type { CheckedTotals } from "../day/totals.ts"
 import { PermanentError } from "../errors.ts"
 import { underClaim } from "./claim-shards.ts"
 import { findShard, type Shard } from "./find-shards.ts"
+import { totalsColumns } from "./totals-columns.ts"
 
 /**
  * Marks shards of one run done with what was written for each; part of the transaction that wrote it. Returns their rows as
  * they are then, `locked` being what they were.
  */
-export async function finishShards(tx: Database, locked: Shard[], totals: RowTotals[]): Promise<Shard[]> {
-  const done = locked.map((shard, at) => ({ ...shard, ...doneColumns(totals[at]) }))
+export async function finishShards(tx: Database, locked: Shard[], written: CheckedTotals[]): Promise<Shard[]> {
+  const done = locked.map((shard, at) => ({ ...shard, ...doneColumns(written[at]) }))
   const each = (column: keyof ReturnType<typeof doneColumns>): SQL => {
     const values = done.map((shard) => sql`WHEN ${shard.shardIndex} THEN ${shard[column]}`)
     return sql`CASE ${shards.shardIndex} ${sql.join(values, sql` `)} END`
@@ -38,15 +38,12 @@ export async function finishShards(tx: Database, locked: Shard[], totals: RowTot
   return done.map((shard) => ({ ...shard, committedAt }))
 }
 
-function doneColumns(totals: RowTotals | undefined) {
-  if (!totals) throw new Error("there are fewer totals than shards")
+function doneColumns(written: CheckedTotals | undefined) {
+  if (!written) throw new Error("there are fewer totals than shards")
   return {
     state: "done" as const,
-    rowCount: totals.rows,
-    purchases: totals.purchases,
-    amountCents: totals.amountCents === undefined ? null : String(totals.amountCents),
-    parts: formatParts(totals.parts.map(partFields)),
-    checksum: String(totals.checksum),
+    ...totalsColumns(written.totals),
+    checksum: String(written.checksum),
     error: null,
   }
 }

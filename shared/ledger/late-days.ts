@@ -5,7 +5,8 @@ import { type Database, matchedRows } from "../database/open-database.ts"
 import { inTransaction } from "../database/transaction.ts"
 import { verdictPath } from "../documents/document-paths.ts"
 import { recordDayChange } from "./day-changes.ts"
-import { type PublishedDay, toTotals } from "./published-days.ts"
+import type { PublishedDay } from "./published-days.ts"
+import { readTotals } from "./totals-columns.ts"
 
 // Each is one short transaction, and is not in the list afterwards.
 const ARRIVED_DAYS_AT_ONCE_MAX = 100
@@ -56,7 +57,7 @@ export async function tellArrived(db: Database, day: PublishedDay): Promise<bool
       state: "arrived",
       version,
       runId,
-      after: toTotals(day),
+      after: readTotals(day),
       path: verdictPath(runId),
     })
     return true

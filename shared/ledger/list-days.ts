@@ -3,9 +3,9 @@ import { days, type RunState, runs } from "../../schemas/database/ledger.ts"
 import { type DayState, publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../database/open-database.ts"
 import { addDays, findYesterday, listDates } from "../day/revenue-day.ts"
-import type { DayTotals } from "./day-changes.ts"
-import { toTotals } from "./published-days.ts"
+import type { Totals } from "../day/totals.ts"
 import { isUnfinished } from "./runs/run-transitions.ts"
+import { readTotals } from "./totals-columns.ts"
 
 /** A revenue date as people who live with it see it. */
 export interface Day {
@@ -13,7 +13,7 @@ export interface Day {
   /** What there is to say first: how far its run is, what readers see, or why they see nothing. */
   state: "missing" | RunState | DayState
   /** What readers see; undefined for nothing. */
-  shown: { version: number; since: Date; totals: DayTotals | undefined; auditedAt: Date | null } | undefined
+  shown: { version: number; since: Date; totals: Totals | undefined; auditedAt: Date | null } | undefined
   newest: { runId: string; version: number; state: RunState } | undefined
   /** When it was told that the day was late. */
   lateAt: Date | undefined
@@ -100,7 +100,7 @@ export async function listDays(db: Database, from: string, to: string): Promise<
       shown: day && {
         version: day.version,
         since: day.publishedAt,
-        totals: toTotals(day),
+        totals: readTotals(day),
         auditedAt: day.auditedAt,
       },
       newest: run && { runId: run.runId, version: run.version, state: run.state },

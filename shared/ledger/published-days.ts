@@ -1,8 +1,6 @@
 import { eq, max } from "drizzle-orm"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../database/open-database.ts"
-import { parseParts } from "../day/totals.ts"
-import type { DayTotals } from "./day-changes.ts"
 
 /** What readers see of a date. */
 export type PublishedDay = typeof publishedDays.$inferSelect
@@ -16,15 +14,4 @@ export async function findPublishedDay(db: Database, date: string): Promise<Publ
 export async function findNewestShown(db: Database): Promise<string | undefined> {
   const [row] = await db.select({ date: max(publishedDays.revenueDate) }).from(publishedDays)
   return row?.date ?? undefined
-}
-
-/** The numbers of a published day; undefined for one that an older version of Daybook published. */
-export function toTotals(day: PublishedDay): DayTotals | undefined {
-  if (day.purchases === null) return undefined
-  return {
-    users: day.rowCount ?? undefined,
-    purchases: day.purchases,
-    ...(day.amountCents === null ? {} : { amountCents: day.amountCents }),
-    parts: parseParts(day.parts),
-  }
 }

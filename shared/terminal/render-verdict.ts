@@ -1,4 +1,6 @@
 import type { Verdict, Verdict_Fault } from "../../schemas/documents/verdict_pb.ts"
+import type { Totals } from "../day/totals.ts"
+import { parseChange, parseTotals } from "../day/totals-fields.ts"
 import { formatAmount } from "./render-amount.ts"
 import { renderChanges } from "./render-changes.ts"
 import { formatCount, formatNumberOf } from "./render-numbers.ts"
@@ -27,29 +29,16 @@ function isVerified({ verdict, faults }: Verdict): boolean {
 export function renderTotals(verdict: Pick<Verdict, "revenue" | "source" | "guests">, scale: number): string[] {
   return renderSides(
     [
-      { name: "Revenue", totals: verdict.revenue },
-      { name: "shop, known users", totals: verdict.source },
-      { name: "shop, guests", totals: verdict.guests },
+      { name: "Revenue", totals: verdict.revenue && parseTotals(verdict.revenue) },
+      { name: "shop, known users", totals: verdict.source && parseTotals(verdict.source) },
+      { name: "shop, guests", totals: verdict.guests && parseTotals(verdict.guests) },
     ],
     scale,
   )
 }
 
-interface SideTotals {
-  rows?: bigint | undefined
-  purchases: bigint
-  amountCents?: string | undefined
-  parts: {
-    currency?: string | undefined
-    rows?: bigint | undefined
-    purchases: bigint
-    amountCents: string
-    measures: Record<string, string>
-  }[]
-}
-
 /** What several sides add up to, with a line for each currency and a column for each measure. */
-export function renderSides(sides: { name: string; totals: SideTotals | undefined }[], scale: number): string[] {
+export function renderSides(sides: { name: string; totals: Totals | undefined }[], scale: number): string[] {
   const right = "right" as const
   const columns = [{ title: "" }, { title: "users", align: right }, { title: "purchases", align: right }]
   const measures = Object.keys(sides.flatMap(({ totals }) => totals?.parts ?? [])[0]?.measures ?? {})
@@ -60,10 +49,10 @@ export function renderSides(sides: { name: string; totals: SideTotals | undefine
 }
 
 /** A line, and one for each currency. */
-function renderSide(name: string, totals: SideTotals | undefined, measures: string[], scale: number): string[][] {
+function renderSide(name: string, totals: Totals | undefined, measures: string[], scale: number): string[][] {
   const parts = totals?.parts ?? []
   const ofAll = parts.find(({ currency }) => currency === undefined)
-  const cells = (sums: Record<string, string> | undefined) =>
+  const cells = (sums: Record<string, bigint> | undefined) =>
     measures.map((measure) => (sums === undefined ? "" : formatAmount(sums[measure], scale)))
   return [
     [
@@ -92,7 +81,7 @@ function renderVersionChanges(changes: Verdict["changes"], scale: number): strin
   const counts = `${formatCount(added)} users added, ${formatCount(changed)} changed, ${formatCount(removed)} removed`
   return [
     `compared with version ${fromVersion}: ${counts}`,
-    ...(largest.length > 0 ? renderChanges(largest, scale) : []),
+    ...(largest.length > 0 ? renderChanges(largest.map(parseChange), scale) : []),
     ...(document === undefined ? [] : [`all of them: ${document}`]),
   ]
 }

@@ -45,7 +45,7 @@ export async function measureBalance(room: Room): Promise<BalanceFigures[]> {
       await addShopTables(spare.url)
       await fillDay(spare, date, PURCHASES, user)
       const ranges = await Array.fromAsync(planRanges(spare.db, day, { shardPurchases: PURCHASES / SHARDS }))
-      const sizes = (await sumSource(spare.db, day, ranges)).map((totals) => Number(totals.purchases))
+      const sizes = (await sumSource(spare.db, day, ranges)).map(({ totals }) => Number(totals.purchases))
       const biggestShard = (Math.max(...sizes) * sizes.length) / PURCHASES
       for (const tasks of TASKS) {
         const longestTask = (Math.max(...share(sizes, tasks)) * tasks) / PURCHASES

@@ -87,7 +87,7 @@ async function measureHistory(room: Room, spare: SpareDatabase, days: number): P
     days,
     purchases: PURCHASES,
     shards: ranges.length,
-    rows: totals.reduce((sum, total) => sum + Number(total.rows), 0),
+    rows: totals.reduce((sum, total) => sum + Number(total.totals.rows), 0),
     steps: { plan, compute, "verify source": source, "verify rows": rows },
   }
 }

@@ -68,7 +68,7 @@ describe("the days", () => {
     await decideRun(database.db, await verifiedRun(), {
       state: "complete",
       verdict: "{}",
-      totals: { users: 4n, purchases: 2_000n, amountCents: "9007199254740993", parts: [] },
+      totals: { rows: 4n, purchases: 2_000n, amountCents: 9_007_199_254_740_993n, parts: [] },
     })
     const { days } = JSON.parse((await status("--from", "2026-11-20", "--to", "2026-11-22", "--json")).stdout) as {
       days: Record<string, unknown>[]

@@ -46,7 +46,7 @@ async function publish(overrides: Partial<NewRun> = {}): Promise<ShopRun> {
     if (claim) await computeShard(db, run, claim)
   }
   await closeRun(db, run)
-  const totals = { users: 200n, purchases: 200n, amountCents: "2000", parts: [] }
+  const totals = { rows: 200n, purchases: 200n, amountCents: 2_000n, parts: [] }
   await decideRun(db, run, { state: "complete", verdict: "{}", totals })
   return run
 }
@@ -110,8 +110,8 @@ test("a day that the shop has changed has drifted: shards, users and sums are na
   expect(await changes()).toEqual(["shown", "drifted"])
   const [, told] = await listUnsentChanges(database.db, 100)
   expect(told).toMatchObject({
-    before: { users: 200n, amountCents: "2000" },
-    after: { users: 200n, purchases: 201n, amountCents: "2007" },
+    before: { rows: 200n, amountCents: 2_000n },
+    after: { rows: 200n, purchases: 201n, amountCents: 2_007n },
   })
 
   // The next night finds the same, and then the shop is as it was again.

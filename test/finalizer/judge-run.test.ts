@@ -16,6 +16,7 @@ const run = { ...newRun({ requestId: "1" }), runId: "2026-11-22-1", version: 1, 
 /** A run of three shards about which everything is right. */
 function soundEvidence() {
   const ranges = cutAt(100n, 200n)
+  const source = { rows: undefined, purchases: 20n, amountCents: 30n, parts: [] }
   const shards = ranges.map(
     (range, index) =>
       ({
@@ -50,12 +51,12 @@ function soundEvidence() {
         shard,
         range: ranges[index] ?? {},
         manifest: manifests[index],
-        rows: { rows: 10n, purchases: 20n, amountCents: 30n, checksum: 40n, largestCents: 5n, parts: [] },
-        source: { purchases: 20n, amountCents: 30n, checksum: 40n, parts: [] },
+        rows: { totals: { ...source, rows: 10n }, checksum: 40n, largestCents: 5n },
+        source: { totals: { ...source }, checksum: 40n },
       }),
     ),
     strangers: [] as (string | number)[],
-    guests: { purchases: 1n, amountCents: 2n, parts: [] },
+    guests: { rows: undefined, purchases: 1n, amountCents: 2n, parts: [] },
   }
 }
 
@@ -94,12 +95,20 @@ describe("one shard at fault is named with what is wrong", () => {
     ["says date 2026-11-21", "corrupt", (e) => Object.assign(manifestOf(e, 1), { date: "2026-11-21" })],
     ["says index 2", "corrupt", (e) => Object.assign(manifestOf(e, 1), { index: 2 })],
     ["says range [99, 200)", "corrupt", (e) => Object.assign(manifestOf(e, 1), { from: 99n })],
-    ["says rows 10, its Revenue rows say 9", "corrupt", (e) => Object.assign(of(e, 1).rows, { rows: 9n })],
-    ["says purchases 20", "corrupt", (e) => Object.assign(of(e, 1).rows, { purchases: 19n })],
-    ["says amount 30", "corrupt", (e) => Object.assign(of(e, 1).rows, { amountCents: 31n })],
+    ["says rows 10, its Revenue rows say 9", "corrupt", (e) => Object.assign(of(e, 1).rows.totals, { rows: 9n })],
+    ["says purchases 20", "corrupt", (e) => Object.assign(of(e, 1).rows.totals, { purchases: 19n })],
+    ["says amount 30", "corrupt", (e) => Object.assign(of(e, 1).rows.totals, { amountCents: 31n })],
     ["says checksum 40", "corrupt", (e) => Object.assign(of(e, 1).rows, { checksum: 41n })],
-    ["the shop now has 21 purchases of 30", "drifted", (e) => Object.assign(of(e, 1).source, { purchases: 21n })],
-    ["the shop now has 20 purchases of -5", "drifted", (e) => Object.assign(of(e, 1).source, { amountCents: -5n })],
+    [
+      "the shop now has 21 purchases of 30",
+      "drifted",
+      (e) => Object.assign(of(e, 1).source.totals, { purchases: 21n }),
+    ],
+    [
+      "the shop now has 20 purchases of -5",
+      "drifted",
+      (e) => Object.assign(of(e, 1).source.totals, { amountCents: -5n }),
+    ],
   ])("%s", async (reason, kind, harm) => {
     const findings = await judge(harm)
     expect(findings).toHaveLength(1)
@@ -126,8 +135,8 @@ describe("what is wrong with the run as a whole has no index", () => {
 
 test("two changes of the source that cancel out over the day are still found, each in its shard", async () => {
   const findings = await judge((evidence) => {
-    Object.assign(of(evidence, 0).source, { amountCents: 31n })
-    Object.assign(of(evidence, 2).source, { amountCents: 29n })
+    Object.assign(of(evidence, 0).source.totals, { amountCents: 31n })
+    Object.assign(of(evidence, 2).source.totals, { amountCents: 29n })
   })
   expect(findings.map((finding) => [finding.index, finding.kind])).toEqual([
     [0, "drifted"],

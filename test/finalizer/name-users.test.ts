@@ -21,7 +21,7 @@ beforeAll(async () => {
 })
 afterAll(() => database.drop())
 
-const spent = (amountCents: string, purchases: bigint) => ({ amountCents, purchases, measures: {} })
+const sums = (amountCents: bigint, purchases: bigint) => ({ amountCents, purchases, measures: {} })
 
 const name = (...findings: Finding[]) => nameUsers(database.db, database.db, run, ranges, findings)
 
@@ -35,8 +35,8 @@ test("a purchase given to another user names both, with what Revenue and the sho
       "the sums differ; 2 users differ: 3 (Revenue has 10 of 1, the shop nothing), 4 (Revenue has 10 of 1, the shop 20 of 2)",
     usersDiffering: 2n,
     users: [
-      { userId: 3n, currency: undefined, before: spent("10", 1n), after: undefined },
-      { userId: 4n, currency: undefined, before: spent("10", 1n), after: spent("20", 2n) },
+      { userId: 3n, currency: undefined, before: sums(10n, 1n), after: undefined },
+      { userId: 4n, currency: undefined, before: sums(10n, 1n), after: sums(20n, 2n) },
     ],
   })
   expect(other).toEqual({ index: 1, kind: "corrupt", reason: "rows differ" })

@@ -16,7 +16,19 @@ import type { Shard } from "../../shared/ledger/find-shards.ts"
 const run = { runId: "2026-11-22-1", revenueDate: "2026-11-22", version: 1 } as Run
 const shards = [0, 1, 2].map(
   (shardIndex) =>
-    ({ runId: run.runId, shardIndex, state: "done", epoch: 1, dispatch: 0, rowCount: 5n, purchases: 7n }) as Shard,
+    ({
+      runId: run.runId,
+      shardIndex,
+      state: "done",
+      epoch: 1,
+      dispatch: 0,
+      rangeFrom: null,
+      rangeTo: null,
+      rowCount: 5n,
+      purchases: 7n,
+      amountCents: null,
+      parts: null,
+    }) as Shard,
 )
 const options = { log: pino({ level: "silent" }) }
 

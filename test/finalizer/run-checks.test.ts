@@ -8,13 +8,13 @@ import { admitNewRun } from "../rooms/test-run.ts"
 
 const database = useTestDatabase()
 
-const revenue = { rows: 4n, totals: { purchases: 6n, amountCents: 3n, parts: [] }, largestCents: 10n }
+const seen = { revenue: { rows: 4n, purchases: 6n, amountCents: 3n, parts: [] }, largestCents: 10n }
 
 async function objectionsTo(...queries: string[]) {
   const run = await admitNewRun(database.db)
   await database.forgetRuns()
   const checks = queries.map((query, at) => ({ name: `c${at}`, severity: "block" as const, meaning: "m", query }))
-  return runChecks(database.db, checks, run, revenue)
+  return runChecks(database.db, checks, run, seen)
 }
 
 test("a check is asked with the day, its version and what it adds up to, and passes without a row", async () => {

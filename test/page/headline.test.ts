@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest"
 import { describeHeadline } from "../../services/page/describe-headline.ts"
+import type { Totals } from "../../shared/day/totals.ts"
 import type { Day } from "../../shared/ledger/list-days.ts"
 
 const date = "2026-11-24"
-const totals = { users: 4_367n, purchases: 19_410n, amountCents: "125056979", parts: [] }
+const totals: Totals = { rows: 4_367n, purchases: 19_410n, amountCents: 125_056_979n, parts: [] }
 const shown = { version: 1, since: new Date("2026-11-25T00:12:00Z"), totals, auditedAt: null }
 const run = (state: NonNullable<Day["newest"]>["state"], version = 1) => ({ runId: `${date}-7`, version, state })
 const dayOf = (day: Partial<Day>): Day => ({
@@ -32,7 +33,7 @@ const morning = "2026-11-25T05:00:00Z"
 
 describe("of a day that readers see", () => {
   test("it says what there is, since when, how long before the deadline, and how the weekday before was", () => {
-    const before = { ...totals, amountCents: "126452365" }
+    const before = { ...totals, amountCents: 126_452_365n }
     expect(at(morning, { state: "shown", shown, newest: run("complete") }, { deadline: "06:00", before })).toEqual({
       date,
       mood: "good",
@@ -132,9 +133,10 @@ describe("in Berlin", () => {
 
 test("amounts of currencies are never one, and of more than 2^53 have every digit", () => {
   const parts = [
-    { currency: "EUR", rows: 2n, purchases: 3n, amountCents: "9007199254740993", measures: {} },
-    { currency: "", rows: 1n, purchases: 1n, amountCents: "-5", measures: {} },
+    { currency: "EUR", rows: 2n, purchases: 3n, amountCents: 9_007_199_254_740_993n, measures: {} },
+    { currency: "", rows: 1n, purchases: 1n, amountCents: -5n, measures: {} },
   ]
-  const { details } = at(morning, { state: "shown", shown: { ...shown, totals: { users: 3n, purchases: 4n, parts } } })
+  const both = { rows: 3n, purchases: 4n, amountCents: undefined, parts }
+  const { details } = at(morning, { state: "shown", shown: { ...shown, totals: both } })
   expect(details[0]).toBe("3 users spent 90,071,992,547,409.93 EUR and -0.05 without currency in 4 purchases.")
 })

@@ -47,7 +47,7 @@ async function plan(day: CheckedDay) {
   const ranges = await Array.fromAsync(planRanges(planner.db, day, { shardPurchases: SHARD }))
   const rowsRead = (await readRows()) - before
   expect(findGap(ranges)).toBeUndefined()
-  const sizes = (await sumSource(database.db, day, ranges)).map(({ purchases }) => Number(purchases))
+  const sizes = (await sumSource(database.db, day, ranges)).map(({ totals }) => Number(totals.purchases))
   return { ranges, rowsRead, sizes, purchases: sizes.reduce((sum, size) => sum + size, 0) }
 }
 
@@ -73,7 +73,7 @@ test("goes on from where a planner has died", async () => {
   const options = { shardPurchases: SHARD, from: known.at(-1)?.to }
   const rest = await Array.fromAsync(planRanges(planner.db, utcDay, options))
   expect(findGap([...known, ...rest])).toBeUndefined()
-  const sizes = (await sumSource(database.db, utcDay, rest)).map(({ purchases }) => Number(purchases))
+  const sizes = (await sumSource(database.db, utcDay, rest)).map(({ totals }) => Number(totals.purchases))
   expect(bigOnes(sizes)).toBeLessThanOrEqual(1)
 })
 

@@ -45,8 +45,8 @@ describe.each(reads)("read by $accessPath", (read) => {
         const ranges = await Array.fromAsync(planRanges(database.db, day, { shardPurchases }))
 
         expect(findGap(ranges)).toBeUndefined()
-        const totals = await sumSource(database.db, day, ranges)
-        const counts = totals.map((total) => Number(total.purchases))
+        const sums = await sumSource(database.db, day, ranges)
+        const counts = sums.map(({ totals }) => Number(totals.purchases))
         expect(counts.reduce((sum, count) => sum + count, 0)).toBe(rows.length)
         for (const [index, count] of counts.entries()) {
           const users = [...perUser].filter(([user, purchases]) => {
@@ -83,7 +83,7 @@ describe.each(reads)("read by $accessPath", (read) => {
     )
     const ranges = await Array.fromAsync(planRanges(database.db, day, { shardPurchases: 1 }))
     expect(ranges).toHaveLength(1)
-    expect(await sumSource(database.db, day, ranges)).toMatchObject([{ purchases: 1n, amountCents: 7n }])
+    expect(await sumSource(database.db, day, ranges)).toMatchObject([{ totals: { purchases: 1n, amountCents: 7n } }])
     expect(await sumGuests(database.db, day)).toEqual({ purchases: 2n, amountCents: 70n, parts: [] })
   })
 
@@ -103,12 +103,12 @@ describe.each(reads)("read by $accessPath", (read) => {
     )
     const ranges = await Array.fromAsync(planRanges(database.db, berlinDay, { shardPurchases: 100 }))
     expect(findGap(ranges)).toBeUndefined()
-    const totals = await sumSource(database.db, berlinDay, ranges)
-    expect(totals.reduce((sum, total) => sum + (total.amountCents ?? 0n), 0n)).toBe(600n)
+    const sums = await sumSource(database.db, berlinDay, ranges)
+    expect(sums.reduce((sum, { totals }) => sum + (totals.amountCents ?? 0n), 0n)).toBe(600n)
     expect(await sumGuests(database.db, berlinDay)).toEqual({ purchases: 1n, amountCents: 5n, parts: [] })
-    for (const total of totals.slice(0, -1)) {
-      expect(Number(total.purchases)).toBeGreaterThanOrEqual(80)
-      expect(Number(total.purchases)).toBeLessThanOrEqual(125)
+    for (const { totals } of sums.slice(0, -1)) {
+      expect(Number(totals.purchases)).toBeGreaterThanOrEqual(80)
+      expect(Number(totals.purchases)).toBeLessThanOrEqual(125)
     }
   })
 })

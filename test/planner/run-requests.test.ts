@@ -6,6 +6,7 @@ import { failAfter, failBefore, InjectedError } from "../../services/emulators/f
 import { judgeRun } from "../../services/finalizer/judge-run.ts"
 import { takeRunRequest } from "../../services/planner/start-run.ts"
 import type { Database } from "../../shared/database/open-database.ts"
+import { noTotals } from "../../shared/day/totals.ts"
 import { planPath, rejectionPath } from "../../shared/documents/document-paths.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
 import { decideRun } from "../../shared/ledger/decide-run.ts"
@@ -263,7 +264,7 @@ describe("what a server refuses again and again", () => {
     remove()
     const run = await runOf(message.id)
     expect(run).toMatchObject({ state: "verifying", dispatchError: expect.stringContaining("no role") as string })
-    const evidence = { plan: "", shards: [], strangers: [], guests: { purchases: 0n, amountCents: 0n, parts: [] } }
+    const evidence = { plan: "", shards: [], strangers: [], guests: noTotals(plainShop.layout) }
     const [finding] = await judgeRun({ ...run, shop: plainShop }, evidence)
     expect(finding).toMatchObject({
       kind: "failed",

@@ -82,7 +82,7 @@ test("several shards computed together are what each is alone, whether they lie 
         )
         const done = await listShards(database.db, run.runId)
         expect(done.map(({ rowCount, checksum }) => [rowCount, BigInt(checksum ?? -1)])).toEqual(
-          sums.map(({ rows, checksum }) => [rows, checksum]),
+          sums.map(({ totals, checksum }) => [totals.rows, checksum]),
         )
       },
     ),

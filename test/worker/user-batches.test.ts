@@ -8,7 +8,7 @@ import { computeShard } from "../../services/worker/compute-shards.ts"
 import type { CopyOptions } from "../../services/worker/copy-rows.ts"
 import { type ExplainRow, explain } from "../../shared/database/dialect.ts"
 import { allRows, type DatabaseConnection, openDatabase } from "../../shared/database/open-database.ts"
-import { selectUserTotals } from "../../shared/day/shop-day.ts"
+import { selectRevenueCells } from "../../shared/day/shop-day.ts"
 import { listBuyers, ofUsers, selectBuyers, USERS_PER_BATCH } from "../../shared/day/user-batches.ts"
 import { listShards } from "../../shared/ledger/find-shards.ts"
 import type { Range } from "../../shared/range.ts"
@@ -95,9 +95,9 @@ describe("a shop with history", () => {
     expect(rows.length).toBeGreaterThan(2 * USERS_PER_BATCH)
     expect(await computeAll(into(), ranges)).toEqual(rows)
     const sums = await sumSource(database.db, day, ranges)
-    expect(Math.max(...sums.map((sum) => Number(sum.purchases)))).toBeLessThanOrEqual(400)
+    expect(Math.max(...sums.map((sum) => Number(sum.totals.purchases)))).toBeLessThanOrEqual(400)
     const [all] = await sumSource(database.db, day, [{}])
-    expect(all?.purchases).toBe(sums.reduce((sum, { purchases }) => sum + purchases, 0n))
+    expect(all?.totals.purchases).toBe(sums.reduce((sum, { totals }) => sum + totals.purchases, 0n))
     expect((await sumGuests(database.db, day)).purchases).toBe(30n)
   })
 
@@ -122,7 +122,7 @@ describe("a shop with history", () => {
       { type: "range", key: "purchases_by_user", Extra: expect.stringContaining("Using index for group-by") as string },
     ])
     const userIds = Array.from({ length: USERS_PER_BATCH }, (_, index) => BigInt(index) * 7n - 3000n)
-    expect(await explained(selectUserTotals(day, ofUsers(day, userIds)))).toMatchObject([
+    expect(await explained(selectRevenueCells(day, ofUsers(day, userIds)))).toMatchObject([
       // Both columns of the index: 8 bytes of the user and 1 as it may be null, 5 of the time.
       { type: "range", key: "purchases_by_user", key_len: "14" },
     ])

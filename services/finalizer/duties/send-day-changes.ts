@@ -3,13 +3,10 @@ import { formatJson } from "../../../schemas/json.ts"
 import { DayChangeSchema } from "../../../schemas/messages/day_change_pb.ts"
 import { askerFields } from "../../../shared/asker.ts"
 import type { Database } from "../../../shared/database/open-database.ts"
+import type { Totals } from "../../../shared/day/totals.ts"
+import { dayFields } from "../../../shared/day/totals-fields.ts"
 import { hasStatus } from "../../../shared/google/grpc-status.ts"
-import {
-  type DayTotals,
-  listUnsentChanges,
-  markChangeSent,
-  type StoredDayChange,
-} from "../../../shared/ledger/day-changes.ts"
+import { listUnsentChanges, markChangeSent, type StoredDayChange } from "../../../shared/ledger/day-changes.ts"
 import { throwFailures } from "../../../shared/try-each.ts"
 
 const CHANGES_AT_ONCE_MAX = 100
@@ -64,14 +61,13 @@ function toMessage(change: StoredDayChange, bucketName: string) {
     version,
     runId,
     ...(previousVersion === undefined ? {} : { previousVersion }),
-    ...(before ? { before: toTotals(before) } : {}),
-    ...(after ? { after: toTotals(after) } : {}),
+    ...(before ? { before: sideFields(before) } : {}),
+    ...(after ? { after: sideFields(after) } : {}),
     ...(auditId === undefined ? {} : { auditId }),
     ...(path === undefined ? {} : { document: `gs://${bucketName}/${path}` }),
     ...askerFields({ askedBy: askedBy ?? null, via: via ?? null, note: note ?? null }),
   }
 }
 
-function toTotals({ users, ...totals }: DayTotals) {
-  return { ...totals, amountCents: totals.amountCents ?? "", ...(users === undefined ? {} : { users }) }
-}
+/** Amounts of several currencies are a text without digits. */
+const sideFields = (totals: Totals) => ({ amountCents: "", ...dayFields(totals) })

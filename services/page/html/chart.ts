@@ -1,5 +1,5 @@
 import { html } from "hono/html"
-import type { DayTotals } from "../../../shared/ledger/day-changes.ts"
+import type { Totals } from "../../../shared/day/totals.ts"
 import { formatAmount } from "../../../shared/terminal/render-amount.ts"
 import { formatCount } from "../../../shared/terminal/render-numbers.ts"
 import type { View } from "../read-view.ts"
@@ -17,8 +17,7 @@ export function renderChart({ days, before, begun, scale }: View): Html | string
   const shown = dates.flatMap(({ shown: { totals } = { totals: undefined } }) => (totals ? [totals] : []))
   if (shown.length < 2) return ""
   const isAmount = shown.every(({ amountCents }) => amountCents !== undefined)
-  const valueOf = (totals: DayTotals | undefined) =>
-    totals && (isAmount ? BigInt(totals.amountCents ?? 0) : totals.purchases)
+  const valueOf = (totals: Totals | undefined) => totals && (isAmount ? (totals.amountCents ?? 0n) : totals.purchases)
   const format = (value: bigint) => (isAmount ? formatAmount(value, scale) : formatCount(value))
   const values = dates.map(({ date, shown: seen }) => ({
     date,

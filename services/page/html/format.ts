@@ -1,5 +1,5 @@
 import { Temporal } from "temporal-polyfill"
-import type { DayTotals } from "../../../shared/ledger/day-changes.ts"
+import type { Totals } from "../../../shared/day/totals.ts"
 import { formatAmount } from "../../../shared/terminal/render-amount.ts"
 
 /** `Tuesday 24 November`, of another year with it. */
@@ -54,7 +54,7 @@ export function formatShare(after: bigint, before: bigint): string | undefined {
 }
 
 /** `1,234.05`, or where there are currencies `1,234.05 EUR and 20.00 USD`. */
-export function formatTotals({ amountCents, parts }: Pick<DayTotals, "amountCents" | "parts">, scale: number): string {
+export function formatTotals({ amountCents, parts }: Pick<Totals, "amountCents" | "parts">, scale: number): string {
   if (amountCents !== undefined) return formatAmount(amountCents, scale)
   const amounts = parts.map((part) => `${formatAmount(part.amountCents, scale)} ${part.currency || "without currency"}`)
   return amounts.length === 0 ? "nothing" : amounts.join(" and ")

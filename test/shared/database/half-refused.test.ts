@@ -36,7 +36,7 @@ test("a decision that is refused half way is not made by whatever the connection
   const before = await look()
   service.refuseOnce(/published_days/, refusals.tooMany)
   service.refuseOnce(/^rollback/, refusals.tooMany)
-  const totals = { users: 2n, purchases: 1_000n, amountCents: "1050", parts: [] }
+  const totals = { rows: 2n, purchases: 1_000n, amountCents: 1_050n, parts: [] }
   const decision = { state: "complete" as const, verdict: '{"verdict":"complete"}', totals }
   const refused = await decideRun(service.db, run, decision).then(String, describeError)
   expect(refused).toMatch(/max_queries_per_hour/)

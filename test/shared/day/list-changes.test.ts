@@ -1,7 +1,7 @@
 import * as fc from "fast-check"
 import { expect, test } from "vitest"
 import { plainShop } from "../../../schemas/database/shop.ts"
-import { compareTotals, type ReadPage, type UserChange, type UserSpent } from "../../../shared/day/compare-totals.ts"
+import { compareTotals, type ReadPage, type UserChange, type UserSums } from "../../../shared/day/compare-totals.ts"
 import { formatChange, listChanges } from "../../../shared/day/list-changes.ts"
 import { createTally } from "../../../shared/day/tally-changes.ts"
 import { useTestDatabase } from "../../rooms/test-database.ts"
@@ -28,17 +28,17 @@ function expected(users: Users) {
     .toSorted((a, b) => (a < b ? -1 : 1))
 }
 
-function totalsOf(users: Users, side: Side): (UserSpent & { userId: bigint })[] {
+function totalsOf(users: Users, side: Side): (UserSums & { userId: bigint })[] {
   return [...users]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([userId, of]) => {
       const spent = of[side]
-      return spent ? [{ userId, order: userId, currency: undefined, spent: toSpent(spent) }] : []
+      return spent ? [{ userId, order: userId, currency: undefined, sums: toSums(spent) }] : []
     })
 }
 
-const toSpent = ({ amount, purchases }: Spent) => ({
-  amountCents: String(amount),
+const toSums = ({ amount, purchases }: Spent) => ({
+  amountCents: amount,
   purchases: BigInt(purchases),
   measures: {},
 })
@@ -59,7 +59,7 @@ test("any two sides, read by pages of any size, differ in just the users who dif
       const changes = await Array.fromAsync(compareTotals(reader("before"), reader("after"), {}, usersPerPage))
       expect(changes.map(({ userId }) => userId)).toEqual(expected(users))
       for (const { userId, before, after } of changes) {
-        expect(before?.amountCents).toBe(users.get(BigInt(userId))?.before?.amount.toString())
+        expect(before?.amountCents).toBe(users.get(BigInt(userId))?.before?.amount)
         expect(after?.purchases).toBe(toCount(users.get(BigInt(userId))?.after))
       }
     }),
@@ -82,7 +82,7 @@ test("two versions in the database differ in just the users whose rows differ, i
           [2, "after"],
         ] as const) {
           const rows = totalsOf(users, side).map(
-            ({ userId, spent: { amountCents, purchases } }) =>
+            ({ userId, sums: { amountCents, purchases } }) =>
               `('${testDate}',${version},${userId},${amountCents},${purchases})`,
           )
           if (rows.length > 0) await database.query(`INSERT INTO revenue_versions VALUES ${rows.join(",")}`)
@@ -105,8 +105,8 @@ test("the twenty users whose amounts differ most are told, and all are counted",
   const change = (userId: number, before: bigint | undefined, after: bigint | undefined): UserChange => ({
     userId: BigInt(userId),
     currency: undefined,
-    before: before === undefined ? undefined : toSpent({ amount: before, purchases: 1 }),
-    after: after === undefined ? undefined : toSpent({ amount: after, purchases: 1 }),
+    before: before === undefined ? undefined : toSums({ amount: before, purchases: 1 }),
+    after: after === undefined ? undefined : toSums({ amount: after, purchases: 1 }),
   })
   for (let user = 1; user <= 30; user++) tally.add(change(user, 0n, BigInt(user)))
   tally.add(change(31, max, undefined))

@@ -42,7 +42,7 @@ const task = (taskIndex: number, attempt = 0, execution = "job-aaaaa"): TaskAtte
 const claim = (index: number, by: TaskAttempt, dispatch = 0) =>
   claimShard(database.db, { runId: run.runId, shardIndex: index, dispatch }, by)
 const shardNow = async (index: number) => (await findShard(database.db, run.runId, index)) as Shard
-const totals = { rows: 1n, purchases: 2n, amountCents: 3n, checksum: 4n, largestCents: 1n, parts: [] }
+const written = { totals: { rows: 1n, purchases: 2n, amountCents: 3n, parts: [] }, checksum: 4n }
 
 async function mustClaim(index: number, by: TaskAttempt, dispatch = 0): Promise<Claim> {
   const claimed = await claim(index, by, dispatch)
@@ -50,7 +50,7 @@ async function mustClaim(index: number, by: TaskAttempt, dispatch = 0): Promise<
   return claimed
 }
 
-const finishOne = async (tx: Database, locked: Shard[]) => (await finishShards(tx, locked, [totals]))[0]
+const finishOne = async (tx: Database, locked: Shard[]) => (await finishShards(tx, locked, [written]))[0]
 
 /** The transaction in which a worker writes a shard. */
 const commit = (claimed: Claim) =>
