@@ -5,6 +5,7 @@ import { readAsker } from "../../shared/asker.ts"
 import { addDays, checkDate, findYesterday } from "../../shared/day/revenue-day.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import { BACKFILL_DAYS_MAX, createBackfill, findBackfill, listDatesToFill } from "../../shared/ledger/backfills.ts"
+import { backfillOrders, RUNS_AT_ONCE, RUNS_AT_ONCE_MAX } from "../../shared/messages/person-requests.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
 import { type RejectionContext, refuseAgain, rejectOrThrow } from "../../shared/messages/reject-request.ts"
 import { topics } from "../../shared/messages/topics.ts"
@@ -13,10 +14,6 @@ import { type BackfillContext, driveBackfills } from "./drive-backfills.ts"
 export interface BackfillRequestContext extends BackfillContext, RejectionContext {
   night: { REVENUE_TIME_ZONE: string }
 }
-
-// Ten years.
-const RUNS_AT_ONCE = 2
-const RUNS_AT_ONCE_MAX = 100
 
 /**
  * Takes a request for many dates: they are written down as they are now, whatever day it is when their turn comes. What can
@@ -59,8 +56,8 @@ function readRequest(request: BackfillRequest, context: BackfillRequestContext) 
   }
   if (!isKind(which))
     throw new PermanentError(`"which" is none of ${backfillKinds.join(", ")}: ${JSON.stringify(which)}`)
-  if (order !== "newest-first" && order !== "oldest-first") {
-    throw new PermanentError(`"order" is neither newest-first nor oldest-first: ${JSON.stringify(order)}`)
+  if (!backfillOrders.some((known) => known === order)) {
+    throw new PermanentError(`"order" is neither ${backfillOrders.join(" nor ")}: ${JSON.stringify(order)}`)
   }
   if (runsAtOnce < 1 || runsAtOnce > RUNS_AT_ONCE_MAX) {
     throw new PermanentError(`"runsAtOnce" is not from 1 to ${RUNS_AT_ONCE_MAX}: ${runsAtOnce}`)
