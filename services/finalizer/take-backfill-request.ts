@@ -2,9 +2,9 @@ import { type BackfillKind, backfillKinds } from "../../schemas/database/ledger.
 import { parseJson } from "../../schemas/json.ts"
 import { type BackfillRequest, BackfillRequestSchema } from "../../schemas/messages/backfill_request_pb.ts"
 import { readAsker } from "../../shared/asker.ts"
-import { addDays, checkDate, findYesterday } from "../../shared/day/revenue-day.ts"
+import { checkDate, checkDates, findYesterday } from "../../shared/day/revenue-day.ts"
 import { PermanentError } from "../../shared/errors.ts"
-import { BACKFILL_DAYS_MAX, createBackfill, findBackfill, listDatesToFill } from "../../shared/ledger/backfills.ts"
+import { createBackfill, findBackfill, listDatesToFill } from "../../shared/ledger/backfills.ts"
 import { backfillOrders, RUNS_AT_ONCE, RUNS_AT_ONCE_MAX } from "../../shared/messages/person-requests.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
 import { type RejectionContext, refuseAgain, rejectOrThrow } from "../../shared/messages/reject-request.ts"
@@ -46,14 +46,13 @@ export async function takeBackfillRequest(context: BackfillRequestContext, messa
 
 function readRequest(request: BackfillRequest, context: BackfillRequestContext) {
   const { which = "missing", order = "newest-first", runsAtOnce = RUNS_AT_ONCE } = request
-  const from = checkDate(request.from)
-  const to = checkDate(request.to)
+  const { from, to } = request
   const yesterday = findYesterday(context.now(), context.night.REVENUE_TIME_ZONE).date
-  if (from > to) throw new PermanentError(`the date ${from} is after ${to}`)
-  if (to > yesterday) throw new PermanentError(`the date ${to} has not ended yet: the last that has is ${yesterday}`)
-  if (addDays(from, BACKFILL_DAYS_MAX) <= to) {
-    throw new PermanentError(`from ${from} to ${to} are more than ${BACKFILL_DAYS_MAX} days`)
+  // First: a date that is far ahead is too far for another reason, too.
+  if (checkDate(to) > yesterday) {
+    throw new PermanentError(`the date ${to} has not ended yet: the last that has is ${yesterday}`)
   }
+  checkDates(from, to)
   if (!isKind(which))
     throw new PermanentError(`"which" is none of ${backfillKinds.join(", ")}: ${JSON.stringify(which)}`)
   if (!backfillOrders.some((known) => known === order)) {

@@ -1,8 +1,8 @@
 import type { Database } from "../../shared/database/open-database.ts"
 import { SHARD_PURCHASES_MIN } from "../../shared/day/estimate-day.ts"
-import { checkDate, listDates } from "../../shared/day/revenue-day.ts"
+import { checkDate, checkDates } from "../../shared/day/revenue-day.ts"
 import { PermanentError } from "../../shared/errors.ts"
-import { BACKFILL_DAYS_MAX, countBackfillDays, findBackfill, listDatesToFill } from "../../shared/ledger/backfills.ts"
+import { countBackfillDays, findBackfill, listDatesToFill } from "../../shared/ledger/backfills.ts"
 import { findNewestRun, findRun } from "../../shared/ledger/find-runs.ts"
 import { type Day, listDays } from "../../shared/ledger/list-days.ts"
 import { countTasksAtWork } from "../../shared/ledger/pause.ts"
@@ -88,9 +88,7 @@ function previewAudit(request: Of<"audit">): Preview {
 
 async function previewBackfilling(db: Database, request: Of<"backfill">): Promise<Preview> {
   const { from, to, runsAtOnce } = request
-  if (listDates(from, to).length > BACKFILL_DAYS_MAX) {
-    throw new PermanentError(`${from} to ${to} is more than ${BACKFILL_DAYS_MAX} days`)
-  }
+  checkDates(from, to)
   const { dates, known } = await listDatesToFill(db, request)
   return previewDates(db, request, dates, runsAtOnce, known)
 }
