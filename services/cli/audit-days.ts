@@ -1,7 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises"
 import { type Audit as AuditDocument, AuditSchema } from "../../schemas/documents/audit_pb.ts"
 import { formatJson, parseDocument, parseJson } from "../../schemas/json.ts"
-import { AuditRequestSchema } from "../../schemas/messages/audit_request_pb.ts"
 import { RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
 import { openDatabase } from "../../shared/database/open-database.ts"
 import { routeDatabase } from "../../shared/database/route-database.ts"
@@ -10,6 +9,7 @@ import { rejectionPath } from "../../shared/documents/document-paths.ts"
 import { readDocument } from "../../shared/documents/documents.ts"
 import { openBucket } from "../../shared/google/open-bucket.ts"
 import { type Audit, listAuditsOfRequest } from "../../shared/ledger/find-audits.ts"
+import type { PersonRequest } from "../../shared/messages/person-requests.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { createLog } from "../../shared/telemetry/log.ts"
 import { formatAmount } from "../../shared/terminal/render-amount.ts"
@@ -21,23 +21,21 @@ import { publish } from "./send-request.ts"
 import { readWatchConfig } from "./shop-config.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
-/** The first and the last date; the same for one. */
-export interface DateRange {
-  from: string
-  to: string
-}
-
 const POLL_MS = 250
 // Each look for a rejection is a call to Cloud Storage, and costs.
 const POLLS_PER_REJECTION_LOOK = 4
 const ENDED: readonly string[] = ["same", "drifted", "outdated", "failed"]
 
 /** `daybook audit`: asks for published days to be compared with the shop as it is now. */
-export async function auditDays({ from, to }: DateRange, options: SendOptions, terminal: Terminal): Promise<number> {
-  const data = formatJson(AuditRequestSchema, from === to ? { date: from } : { from, to })
+export async function auditDays(
+  request: Extract<PersonRequest, { do: "audit" }>,
+  options: SendOptions,
+  terminal: Terminal,
+): Promise<number> {
+  const { from, to } = request
   const what = from === to ? from : `${from} to ${to}`
   if (!options.wait) {
-    const requestId = await publish(topics.auditRequests, data, options.note, terminal.env)
+    const { messageId: requestId } = await publish(request, options.note, terminal.env)
     printResult(terminal, options.json, { requestId }, [
       `Asked for an audit of ${what}: message ${requestId}.`,
       `What it finds: npm run daybook -- status ${to === "yesterday" ? "DATE" : to}, or the topic ${topics.dayChanges}`,
@@ -49,7 +47,7 @@ export async function auditDays({ from, to }: DateRange, options: SendOptions, t
   try {
     // Before publishing: a request that nobody can follow is not what was asked for.
     await listAuditsOfRequest(database.db, "")
-    const requestId = await publish(topics.auditRequests, data, options.note, terminal.env)
+    const { messageId: requestId } = await publish(request, options.note, terminal.env)
     terminal.stderr.write(`Asked for an audit of ${what}: message ${requestId}.\n`)
     const list = () => listAuditsOfRequest(database.db, requestId)
     const log = await createLog("cli", "silent")

@@ -1,8 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises"
-import type { BackfillKind } from "../../schemas/database/ledger.ts"
 import { openShop, type Shop } from "../../schemas/database/shop.ts"
-import { formatJson } from "../../schemas/json.ts"
-import { BackfillRequestSchema } from "../../schemas/messages/backfill_request_pb.ts"
 import { type Database, openDatabase } from "../../shared/database/open-database.ts"
 import { openSource } from "../../shared/database/open-source.ts"
 import { routeDatabase } from "../../shared/database/route-database.ts"
@@ -20,6 +17,7 @@ import {
   listDatesToFill,
 } from "../../shared/ledger/backfills.ts"
 import { estimateTime, findPurchasesPerShard, listRunTimes } from "../../shared/ledger/run-times.ts"
+import type { PersonRequest } from "../../shared/messages/person-requests.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { createLog } from "../../shared/telemetry/log.ts"
 import { formatCount, formatDuration, formatNumberOf } from "../../shared/terminal/render-numbers.ts"
@@ -30,13 +28,7 @@ import { publish } from "./send-request.ts"
 import { readShopConfig, readWatchConfig } from "./shop-config.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
-interface BackfillRequest {
-  from: string
-  to: string
-  which: BackfillKind
-  order: "newest-first" | "oldest-first"
-  runsAtOnce: number
-}
+type BackfillRequest = Extract<PersonRequest, { do: "backfill" }>
 
 const POLL_MS = 500
 const FAILED_SHOWN_MAX = 20
@@ -48,10 +40,9 @@ export async function backfillDays(
   terminal: Terminal,
 ): Promise<number> {
   if (options.dryRun) return showDryRun(request, options.json, terminal)
-  const data = formatJson(BackfillRequestSchema, request)
   const what = `${request.which} days from ${request.from} to ${request.to}`
   if (!options.wait) {
-    const backfillId = await publish(topics.backfillRequests, data, options.note, terminal.env)
+    const { messageId: backfillId } = await publish(request, options.note, terminal.env)
     printResult(terminal, options.json, { backfillId }, [
       `Asked for ${what}: backfill ${backfillId}.`,
       "To follow it: npm run daybook -- status",
@@ -63,7 +54,7 @@ export async function backfillDays(
   try {
     // Before publishing: a request that nobody can follow is not what was asked for.
     await findBackfill(database.db, "")
-    const backfillId = await publish(topics.backfillRequests, data, options.note, terminal.env)
+    const { messageId: backfillId } = await publish(request, options.note, terminal.env)
     terminal.stderr.write(`Asked for ${what}: backfill ${backfillId}.\n`)
     const log = await createLog("cli", "silent")
     const readRejection = () =>

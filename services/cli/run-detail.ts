@@ -11,9 +11,9 @@ import { findNewestRun, findRun, type Run } from "../../shared/ledger/find-runs.
 import { listShards, type Shard } from "../../shared/ledger/find-shards.ts"
 import { type RunProgress, readRunProgress } from "../../shared/ledger/run-progress.ts"
 import { readTotals } from "../../shared/ledger/totals-columns.ts"
+import { nameRun } from "../../shared/messages/person-requests.ts"
 import { CommandError } from "./explain-error.ts"
 import { findPublishedVersion, listDispatches } from "./run-history.ts"
-import type { RunName } from "./run-name.ts"
 
 /** A finding about a shard, with the place where its task's log is. */
 interface ShardFault {
@@ -48,18 +48,19 @@ export interface Places {
 }
 
 /** Finds a run by its id, or the newest of a date; says what to do if there is none. */
-export async function requireRun(db: Database, name: RunName): Promise<Run> {
-  const run = "runId" in name ? await findRun(db, name.runId) : await findNewestRun(db, name.date)
+export async function requireRun(db: Database, name: string): Promise<Run> {
+  const { case: kind, value } = nameRun(name)
+  const run = kind === "runId" ? await findRun(db, value) : await findNewestRun(db, value)
   if (run) return run
   throw new CommandError(
-    "runId" in name
-      ? `There is no run ${name.runId}: npm run daybook -- status lists the newest.`
-      : `There is no run of ${name.date}: npm run daybook -- start ${name.date} asks for one; if you have, its request may still be on its way or rejected.`,
+    kind === "runId"
+      ? `There is no run ${value}: npm run daybook -- status lists the newest.`
+      : `There is no run of ${value}: npm run daybook -- start ${value} asks for one; if you have, its request may still be on its way or rejected.`,
   )
 }
 
 export async function readRunDetail(db: Database, runId: string, places: Places): Promise<RunDetail> {
-  const { verdict: text, unfinishedDate: _, ...run } = await requireRun(db, { runId })
+  const { verdict: text, unfinishedDate: _, ...run } = await requireRun(db, runId)
   const progress = await readRunProgress(db, runId)
   if (!progress) throw new CommandError(`Run ${runId} is gone: the planner could not plan it and took it back.`)
   const shards = await listShards(db, runId)

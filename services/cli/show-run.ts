@@ -6,14 +6,13 @@ import { createLog } from "../../shared/telemetry/log.ts"
 import { openProgressLine } from "../../shared/terminal/render-progress.ts"
 import { renderRun } from "./render-run.ts"
 import { type RunDetail, readRunDetail, requireRun } from "./run-detail.ts"
-import type { RunName } from "./run-name.ts"
 import type { readStatusConfig } from "./shop-config.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
 /** `daybook status` of a run: all there is to know of it, with `watch` after its progress up to the verdict. */
 export async function showRun(
   db: Database,
-  name: RunName,
+  name: string,
   config: ReturnType<typeof readStatusConfig>,
   { watch, json }: { watch: boolean; json: boolean },
   terminal: Terminal,

@@ -1,6 +1,5 @@
 import { openDatabase } from "../../shared/database/open-database.ts"
 import { routeDatabase } from "../../shared/database/route-database.ts"
-import type { RunName } from "./run-name.ts"
 import { readStatusConfig } from "./shop-config.ts"
 import { showDays } from "./show-days.ts"
 import type { Terminal } from "./terminal.ts"
@@ -20,7 +19,7 @@ export interface StatusOptions {
 
 /** `daybook status`: the days, the newest runs, or one run in detail; each loads what it needs. */
 export async function showStatus(
-  name: RunName | undefined,
+  name: string | undefined,
   options: StatusOptions,
   terminal: Terminal,
 ): Promise<number> {

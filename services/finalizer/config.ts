@@ -17,6 +17,7 @@ import {
   telemetrySettings,
 } from "../../shared/config/settings.ts"
 import { shopSettings } from "../../shared/config/shop-settings.ts"
+import { DAYS_MAX } from "../../shared/day/revenue-day.ts"
 
 export function readFinalizerConfig(env: NodeJS.ProcessEnv) {
   return readConfig(
@@ -35,9 +36,16 @@ export function readFinalizerConfig(env: NodeJS.ProcessEnv) {
       ...daySettings,
       ...firstDateSettings,
       ...deadlineSettings,
-      AUDIT_DAYS: v.optional(wholeNumber("how many published days are audited each night; 0 for none", 0, 3_660), "7"),
+      AUDIT_DAYS: v.optional(
+        wholeNumber("how many published days are audited each night; 0 for none", 0, DAYS_MAX),
+        "7",
+      ),
       REPAIR_DAYS: v.optional(
-        wholeNumber("how many of the newest dates are started anew where an audit finds drift; 0 for none", 0, 3_660),
+        wholeNumber(
+          "how many of the newest dates are started anew where an audit finds drift; 0 for none",
+          0,
+          DAYS_MAX,
+        ),
         "3",
       ),
       ...pushSettings(env),

@@ -1,6 +1,6 @@
 import { parseJson } from "../../schemas/json.ts"
 import { type AuditRequest, AuditRequestSchema } from "../../schemas/messages/audit_request_pb.ts"
-import { addDays, checkDate, findYesterday } from "../../shared/day/revenue-day.ts"
+import { checkDate, checkDates, findYesterday } from "../../shared/day/revenue-day.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import { listAuditsOfRequest, listPublishedDates } from "../../shared/ledger/find-audits.ts"
 import { requestAudits } from "../../shared/ledger/request-audits.ts"
@@ -9,9 +9,6 @@ import { type RejectionContext, refuseAgain, rejectOrThrow } from "../../shared/
 import { topics } from "../../shared/messages/topics.ts"
 import { noteFields } from "../../shared/telemetry/tracing.ts"
 import type { AuditsContext } from "./duties/work-off-audits.ts"
-
-// Ten years: what a person means by "all" is less.
-const DAYS_MAX = 3_660
 
 /**
  * Takes a request for audits: one row in the ledger for each published date. They are carried out afterwards, and by the
@@ -54,9 +51,6 @@ function readDates(
   if (date !== undefined || from === undefined || to === undefined) {
     throw new PermanentError(`an audit is of {"date":…} or of {"from":…,"to":…}`)
   }
-  checkDate(from)
-  checkDate(to)
-  if (from > to) throw new PermanentError(`the date ${from} is after ${to}`)
-  if (addDays(from, DAYS_MAX) <= to) throw new PermanentError(`from ${from} to ${to} are more than ${DAYS_MAX} days`)
+  checkDates(from, to)
   return { from, to }
 }

@@ -2,9 +2,10 @@ import { type BackfillKind, backfillKinds } from "../../schemas/database/ledger.
 import { parseJson } from "../../schemas/json.ts"
 import { type BackfillRequest, BackfillRequestSchema } from "../../schemas/messages/backfill_request_pb.ts"
 import { readAsker } from "../../shared/asker.ts"
-import { addDays, checkDate, findYesterday } from "../../shared/day/revenue-day.ts"
+import { checkDate, checkDates, findYesterday } from "../../shared/day/revenue-day.ts"
 import { PermanentError } from "../../shared/errors.ts"
-import { BACKFILL_DAYS_MAX, createBackfill, findBackfill, listDatesToFill } from "../../shared/ledger/backfills.ts"
+import { createBackfill, findBackfill, listDatesToFill } from "../../shared/ledger/backfills.ts"
+import { backfillOrders, RUNS_AT_ONCE, RUNS_AT_ONCE_MAX } from "../../shared/messages/person-requests.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
 import { type RejectionContext, refuseAgain, rejectOrThrow } from "../../shared/messages/reject-request.ts"
 import { topics } from "../../shared/messages/topics.ts"
@@ -13,10 +14,6 @@ import { type BackfillContext, driveBackfills } from "./duties/drive-backfills.t
 export interface BackfillRequestContext extends BackfillContext, RejectionContext {
   night: { REVENUE_TIME_ZONE: string }
 }
-
-// Ten years.
-const RUNS_AT_ONCE = 2
-const RUNS_AT_ONCE_MAX = 100
 
 /**
  * Takes a request for many dates: they are written down as they are now, whatever day it is when their turn comes. What can
@@ -49,18 +46,17 @@ export async function takeBackfillRequest(context: BackfillRequestContext, messa
 
 function readRequest(request: BackfillRequest, context: BackfillRequestContext) {
   const { which = "missing", order = "newest-first", runsAtOnce = RUNS_AT_ONCE } = request
-  const from = checkDate(request.from)
-  const to = checkDate(request.to)
+  const { from, to } = request
   const yesterday = findYesterday(context.now(), context.night.REVENUE_TIME_ZONE).date
-  if (from > to) throw new PermanentError(`the date ${from} is after ${to}`)
-  if (to > yesterday) throw new PermanentError(`the date ${to} has not ended yet: the last that has is ${yesterday}`)
-  if (addDays(from, BACKFILL_DAYS_MAX) <= to) {
-    throw new PermanentError(`from ${from} to ${to} are more than ${BACKFILL_DAYS_MAX} days`)
+  // First: a date that is far ahead is too far for another reason, too.
+  if (checkDate(to) > yesterday) {
+    throw new PermanentError(`the date ${to} has not ended yet: the last that has is ${yesterday}`)
   }
+  checkDates(from, to)
   if (!isKind(which))
     throw new PermanentError(`"which" is none of ${backfillKinds.join(", ")}: ${JSON.stringify(which)}`)
-  if (order !== "newest-first" && order !== "oldest-first") {
-    throw new PermanentError(`"order" is neither newest-first nor oldest-first: ${JSON.stringify(order)}`)
+  if (!backfillOrders.some((known) => known === order)) {
+    throw new PermanentError(`"order" is neither ${backfillOrders.join(" nor ")}: ${JSON.stringify(order)}`)
   }
   if (runsAtOnce < 1 || runsAtOnce > RUNS_AT_ONCE_MAX) {
     throw new PermanentError(`"runsAtOnce" is not from 1 to ${RUNS_AT_ONCE_MAX}: ${runsAtOnce}`)

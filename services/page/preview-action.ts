@@ -1,20 +1,20 @@
 import type { Database } from "../../shared/database/open-database.ts"
 import { SHARD_PURCHASES_MIN } from "../../shared/day/estimate-day.ts"
-import { checkDate, listDates } from "../../shared/day/revenue-day.ts"
+import { checkDate, checkDates } from "../../shared/day/revenue-day.ts"
 import { PermanentError } from "../../shared/errors.ts"
-import { BACKFILL_DAYS_MAX, countBackfillDays, findBackfill, listDatesToFill } from "../../shared/ledger/backfills.ts"
-import { findRun } from "../../shared/ledger/find-runs.ts"
+import { countBackfillDays, findBackfill, listDatesToFill } from "../../shared/ledger/backfills.ts"
+import { findNewestRun, findRun } from "../../shared/ledger/find-runs.ts"
 import { type Day, listDays } from "../../shared/ledger/list-days.ts"
 import { countTasksAtWork } from "../../shared/ledger/pause.ts"
 import { readRunProgress } from "../../shared/ledger/run-progress.ts"
 import { estimateTime, findPurchasesPerShard, listRunTimes } from "../../shared/ledger/run-times.ts"
+import { nameRun, type PersonRequest } from "../../shared/messages/person-requests.ts"
 import { formatCount, formatDuration, formatNumberOf } from "../../shared/terminal/render-numbers.ts"
-import type { Action } from "./actions.ts"
 import { formatDate } from "./html/format.ts"
 
-/** What an action would do, before anybody does it. */
+/** What a request would do, before anybody sends it. */
 export interface Preview {
-  action: Action
+  request: PersonRequest
   title: string
   /** Each a sentence. */
   effects: string[]
@@ -26,43 +26,78 @@ export interface Preview {
   button: string
 }
 
+type Of<Kind extends PersonRequest["do"]> = Extract<PersonRequest, { do: Kind }>
+
 const DATES_SHOWN_MAX = 14
 
-export async function previewAction(db: Database, action: Action): Promise<Preview> {
-  if (action.do === "start") return previewDates(db, action, [checkDate(action.date)], 1)
-  if (action.do === "backfill") return previewBackfilling(db, action)
-  if ("run" in action) return previewRun(db, action)
-  if ("backfill" in action) return previewBackfill(db, action)
-  const isPause = action.do === "pause"
+/** Looks into the ledger for what a request would meet. `yesterday` is the date that the word means now. */
+export async function previewAction(db: Database, request: PersonRequest, yesterday: string): Promise<Preview> {
+  switch (request.do) {
+    case "start": {
+      const date = request.date === "yesterday" ? yesterday : checkDate(request.date)
+      return previewDates(db, { ...request, date }, [date], 1)
+    }
+    case "backfill":
+      return previewBackfilling(db, request)
+    case "audit":
+      return previewAudit(request)
+    case "rerun":
+    case "release":
+      return previewRun(db, request)
+    case "cancel":
+      return "run" in request ? previewRun(db, request) : previewBackfill(db, request, request.backfill)
+    case "pause":
+    case "resume":
+  }
+  return request.backfill === undefined ? previewPause(db, request) : previewBackfill(db, request, request.backfill)
+}
+
+async function previewPause(db: Database, request: Of<"pause" | "resume">): Promise<Preview> {
+  if (request.do === "resume") {
+    return {
+      ...nothing(request),
+      title: "Let everything go on",
+      effects: ["Shards that are left are brought to new tasks, and runs that wait have their turn."],
+      button: "Go on",
+    }
+  }
   const tasks = await countTasksAtWork(db)
+  const until = request.until === undefined ? "somebody lets everything go on" : request.until
   return {
-    ...nothing(action),
-    title: isPause ? "Pause everything" : "Let everything go on",
-    effects: isPause
-      ? [
-          `${formatNumberOf(tasks, "task")} at work: each finishes its shard and claims no other.`,
-          "Runs that are asked for meanwhile wait. It holds until somebody lets everything go on.",
-        ]
-      : ["Shards that are left are brought to new tasks, and runs that wait have their turn."],
-    button: isPause ? "Pause" : "Go on",
+    ...nothing(request),
+    title: "Pause everything",
+    effects: [
+      `${formatNumberOf(tasks, "task")} at work: each finishes its shard and claims no other.`,
+      `Runs that are asked for meanwhile wait. It holds until ${until}.`,
+    ],
+    button: "Pause",
   }
 }
 
-async function previewBackfilling(db: Database, action: Extract<Action, { do: "backfill" }>): Promise<Preview> {
-  const { from, to, runsAtOnce } = action
-  if (checkDate(to) < checkDate(from)) throw new PermanentError(`the last date ${to} is before the first, ${from}`)
-  if (listDates(from, to).length > BACKFILL_DAYS_MAX) {
-    throw new PermanentError(`${from} to ${to} is more than ${BACKFILL_DAYS_MAX} days`)
+function previewAudit(request: Of<"audit">): Preview {
+  const { from, to } = request
+  return {
+    ...nothing(request),
+    title: from === to ? `Audit ${from}` : `Audit the days from ${from} to ${to}`,
+    effects: [
+      "The days that readers see are compared with the shop as it is now. A recent one that has drifted is repaired.",
+    ],
+    button: "Audit",
   }
-  const { dates, known } = await listDatesToFill(db, action)
-  return previewDates(db, action, dates, runsAtOnce, known)
 }
 
-const nothing = (action: Action) => ({ action, dates: [], dateCount: 0 })
+async function previewBackfilling(db: Database, request: Of<"backfill">): Promise<Preview> {
+  const { from, to, runsAtOnce } = request
+  checkDates(from, to)
+  const { dates, known } = await listDatesToFill(db, request)
+  return previewDates(db, request, dates, runsAtOnce, known)
+}
+
+const nothing = (request: PersonRequest) => ({ request, dates: [], dateCount: 0 })
 
 async function previewDates(
   db: Database,
-  action: Action,
+  request: Of<"start" | "backfill">,
   dates: string[],
   atOnce: number,
   known?: Map<string, Day>,
@@ -76,8 +111,8 @@ async function previewDates(
   const mean = sizes.length === 0 ? undefined : sizes.reduce((sum, size) => sum + size, 0) / sizes.length
   const shards = mean === undefined ? undefined : Math.max(1, Math.ceil(mean / perShard)) * dates.length
   return {
-    action,
-    title: action.do === "start" ? `Compute ${formatDate(first)}` : `Compute ${formatNumberOf(dates.length, "day")}`,
+    request,
+    title: request.do === "start" ? `Compute ${formatDate(first)}` : `Compute ${formatNumberOf(dates.length, "day")}`,
     effects: [
       dates.length === 0
         ? "No day is of that kind: there is nothing to do."
@@ -102,18 +137,22 @@ function describeNow(day: Day | undefined): string {
   return day.state === "shown" ? shown : `${day.state}, ${shown}`
 }
 
-async function previewRun(db: Database, action: Extract<Action, { run: string }>): Promise<Preview> {
-  const run = await findRun(db, action.run)
+async function previewRun(db: Database, request: Extract<PersonRequest, { run: string }>): Promise<Preview> {
+  const { case: kind, value } = nameRun(request.run)
+  const run = kind === "runId" ? await findRun(db, value) : await findNewestRun(db, value)
   const progress = run && (await readRunProgress(db, run.runId))
-  if (!run || !progress) throw new PermanentError(`there is no run ${action.run}`)
+  if (!run || !progress) throw new PermanentError(`there is no run ${request.run}`)
   const { done } = progress.shards
   const left = (run.shardCount ?? 0) - done
   const name = `version ${run.version} of ${formatDate(run.revenueDate)}`
+  const shards = request.do === "rerun" ? request.shards : undefined
   const said = {
     rerun: {
       title: `Rerun ${name}`,
       effects: [
-        `All that its verdict found wanting is computed again: about ${formatNumberOf(Math.max(left, 0), "shard")} of ${formatCount(run.shardCount ?? 0)} are not done.`,
+        shards
+          ? `Shards ${shards.join(", ")} of ${formatCount(run.shardCount ?? 0)} are computed again.`
+          : `All that its verdict found wanting is computed again: about ${formatNumberOf(Math.max(left, 0), "shard")} of ${formatCount(run.shardCount ?? 0)} are not done.`,
         "The verdict is made anew over the whole day.",
       ],
       button: "Rerun it",
@@ -131,33 +170,37 @@ async function previewRun(db: Database, action: Extract<Action, { run: string }>
       ],
       button: "Cancel it",
     },
-  }[action.do]
-  return { action, ...said, dates: [{ date: run.revenueDate, reason: run.state }], dateCount: 1 }
+  }[request.do]
+  return { request, ...said, dates: [{ date: run.revenueDate, reason: run.state }], dateCount: 1 }
 }
 
-async function previewBackfill(db: Database, action: Extract<Action, { backfill: string }>): Promise<Preview> {
-  const backfill = await findBackfill(db, action.backfill)
-  if (!backfill) throw new PermanentError(`there is no backfill ${action.backfill}`)
+async function previewBackfill(
+  db: Database,
+  request: Of<"cancel" | "pause" | "resume">,
+  backfillId: string,
+): Promise<Preview> {
+  const backfill = await findBackfill(db, backfillId)
+  if (!backfill) throw new PermanentError(`there is no backfill ${backfillId}`)
   const { waiting, asked, done } = await countBackfillDays(db, backfill.backfillId)
   const dates = `the backfill from ${backfill.fromDate} to ${backfill.toDate}`
   const said = {
-    "pause-backfill": {
+    pause: {
       title: `Pause ${dates}`,
       effects: [`${formatNumberOf(asked, "day")} at work are finished; ${formatCount(waiting)} wait until it goes on.`],
       button: "Pause it",
     },
-    "resume-backfill": {
+    resume: {
       title: `Let ${dates} go on`,
       effects: [`${formatNumberOf(waiting, "day")} left.`],
       button: "Go on",
     },
-    "cancel-backfill": {
+    cancel: {
       title: `Cancel ${dates}`,
       effects: [
         `${formatNumberOf(done, "day")} done stay; ${formatCount(asked)} at work are cancelled, ${formatCount(waiting)} are not asked for.`,
       ],
       button: "Cancel it",
     },
-  }[action.do]
-  return { ...nothing(action), ...said }
+  }[request.do]
+  return { ...nothing(request), ...said }
 }

@@ -5,13 +5,14 @@ import type { Bucket } from "@google-cloud/storage"
 import { type FastifyInstance, fastify } from "fastify"
 import { explainDatabaseError } from "../../shared/database/explain-database-error.ts"
 import type { Database } from "../../shared/database/open-database.ts"
+import { findYesterday } from "../../shared/day/revenue-day.ts"
 import { rejectionPath } from "../../shared/documents/document-paths.ts"
 import { readDocument } from "../../shared/documents/documents.ts"
 import { describeError, PermanentError } from "../../shared/errors.ts"
+import { readRequest } from "../../shared/messages/person-requests.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { slowClientLimits } from "../../shared/slow-clients.ts"
 import type { Log } from "../../shared/telemetry/log.ts"
-import { readAction } from "./actions.ts"
 import { serveApi } from "./api.ts"
 import { guardPage } from "./guard-page.ts"
 import { renderDocument } from "./html/document.ts"
@@ -88,12 +89,12 @@ export async function servePage(options: PageOptions): Promise<{ url: string; cl
       .slice(0, 22)}"`
     if (request.headers["if-none-match"] === etag) return reply.code(304).send()
     const view = await readView(db, options.settings, toChosen(query), now())
-    const action = publish ? readAction(query) : undefined
+    const requested = publish ? readRequest(query) : undefined
     const isBusy = view.unfinished > 0 || view.backfills.length > 0 || query.asked !== undefined
     const page = await renderDocument(view, {
       viewer: request.viewer,
       canAct: publish !== undefined,
-      preview: action && (await previewAction(db, action)),
+      preview: requested && (await previewAction(db, requested, findYesterday(now(), options.settings.timeZone).date)),
       form: randomUUID(),
       day: query.day || undefined,
       asked,

@@ -12,6 +12,12 @@ export interface RevenueDay {
 }
 
 /**
+ * Ten years: no request, setting or search is of more days at once. Each day is a row that a process holds, and what a
+ * person means by "all" is less.
+ */
+export const DAYS_MAX = 3_660
+
+/**
  * The day a request names. `yesterday` is the day before the one on which the message was published, in the time zone,
  * so that a redelivery means the same day. Throws a PermanentError for a date that does not exist or has not ended at
  * `now`.
@@ -55,6 +61,14 @@ export function instantOf(date: string, time: string, timeZone: string): Date {
 /** Returns the date; throws a PermanentError for one that does not exist. */
 export function checkDate(date: string): string {
   return parseDate(date).toString()
+}
+
+/** Throws a PermanentError for dates that do not exist, of which the last is before the first, or that are too many. */
+export function checkDates(from: string, to: string): void {
+  checkDate(from)
+  checkDate(to)
+  if (from > to) throw new PermanentError(`the date ${from} is after ${to}`)
+  if (addDays(from, DAYS_MAX) <= to) throw new PermanentError(`from ${from} to ${to} are more than ${DAYS_MAX} days`)
 }
 
 function yesterday(publishedAt: Date, timeZone: string): Temporal.PlainDate {

@@ -30,9 +30,6 @@ const kinds: Record<BackfillKind, (day: Day | undefined) => boolean> = {
 /** The cause of a run that is one of a backfill's. */
 export const backfillCause = (date: string, backfillId: string) => `${date} backfill ${backfillId}`
 
-/** More days are never asked for at once. */
-export const BACKFILL_DAYS_MAX = 3_660
-
 /** The dates that a backfill would have, the oldest first, and what is known of all from the first to the last. */
 export async function listDatesToFill(
   db: Database,

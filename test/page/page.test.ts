@@ -210,13 +210,8 @@ describe("what can be asked for", () => {
       [`do=rerun&run=${yesterday}-1`, "Rerun version 1", "rerun-requests", { runId: `${yesterday}-1`, shards: [] }],
       ["do=release&run=2026-11-23-1", "Show version 1", "release-requests", { runId: "2026-11-23-1" }],
       ["do=cancel&run=2026-11-22-1", "4 shards of 8 are done", "cancel-requests", { runId: "2026-11-22-1" }],
-      ["do=cancel-backfill&backfill=1795", "1 day done stay", "cancel-requests", { backfillId: "1795" }],
-      [
-        "do=pause-backfill&backfill=1795",
-        "2 wait until it goes on",
-        "pause-requests",
-        { paused: true, backfillId: "1795" },
-      ],
+      ["do=cancel&backfill=1795", "1 day done stay", "cancel-requests", { backfillId: "1795" }],
+      ["do=pause&backfill=1795", "2 wait until it goes on", "pause-requests", { paused: true, backfillId: "1795" }],
       ["do=pause", "Pause everything", "pause-requests", { paused: true }],
       ["do=resume", "Let everything go on", "pause-requests", { paused: false }],
       [

@@ -1,7 +1,7 @@
 import type { Bucket } from "@google-cloud/storage"
 import { backfillDays, backfills, days, runs, shards } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
-import type { Request } from "../../services/page/actions.ts"
+import type { Publish } from "../../services/page/serve-actions.ts"
 import { type PageOptions, servePage } from "../../services/page/serve-page.ts"
 import type { Asker } from "../../shared/asker.ts"
 import { addDays } from "../../shared/day/revenue-day.ts"
@@ -13,9 +13,9 @@ export async function startPage(
   database: Pick<TestDatabase, "db" | "url">,
   options: Partial<PageOptions> & { canAct?: boolean } = {},
 ) {
-  const published: (Request & { asker: Asker })[] = []
+  const published: { topic: string; data: string; asker: Asker }[] = []
   const { canAct = true, ...rest } = options
-  const publish = async (request: Request, asker: Asker) => {
+  const publish: Publish = async (request, asker) => {
     published.push({ ...request, asker })
     return `message-${published.length}`
   }

@@ -1,49 +1,44 @@
 import { InvalidArgumentError } from "commander"
-import { isDate, parseRunName, type RunName } from "../run-name.ts"
+import * as v from "valibot"
+import { checkOrder, requestFields } from "../../../shared/messages/person-requests.ts"
 
 // What is typed, as commands take it; what cannot be taken is an error of the command line.
 
-const SHARDS_NAMED_MAX = 10_000
-
-export function parseDate(text: string): string {
-  if (text === "yesterday" || isDate(text)) return text
-  throw new InvalidArgumentError('It is neither of the form YYYY-MM-DD nor "yesterday".')
-}
-
-export function parseExactDate(text: string): string {
-  if (isDate(text)) return text
-  throw new InvalidArgumentError("It is not of the form YYYY-MM-DD.")
-}
-
-export function parseDates(text: string): { from: string; to: string } {
-  if (text === "yesterday") return { from: text, to: text }
-  const [from = "", to = from, ...more] = text.split("..")
-  if (more.length === 0 && isDate(from) && isDate(to)) {
-    if (from <= to) return { from, to }
-    throw new InvalidArgumentError(`The first date, ${from}, is after the last, ${to}.`)
+/** Takes a field of a request. */
+export function parseField<Output>(field: v.GenericSchema<string, Output>): (text: string) => Output {
+  return (text) => {
+    const read = v.safeParse(field, text)
+    if (read.success) return read.output
+    throw new InvalidArgumentError(`It ${read.issues[0].message}.`)
   }
-  throw new InvalidArgumentError("It is neither yesterday nor of the form YYYY-MM-DD or YYYY-MM-DD..YYYY-MM-DD.")
+}
+
+/** Takes `FROM..TO`, or one date for both. */
+export function parseDates(field: v.GenericSchema<string, string>): (text: string) => { from: string; to: string } {
+  return (text) => {
+    const [from = "", to = from, ...more] = text.split("..")
+    if (more.length > 0 || !v.is(field, from) || !v.is(field, to)) {
+      const yesterday = v.is(field, "yesterday") ? "yesterday, " : ""
+      throw new InvalidArgumentError(`It is not ${yesterday}YYYY-MM-DD or YYYY-MM-DD..YYYY-MM-DD.`)
+    }
+    try {
+      checkOrder({ from, to })
+    } catch (error) {
+      throw new InvalidArgumentError(`They are not in order: ${(error as Error).message}.`)
+    }
+    return { from, to }
+  }
+}
+
+/** Ids of messages, by which backfills are known, are digits. */
+export function parseRunOrBackfill(text: string): { run: string } | { backfill: string } {
+  return /^\d+$/.test(text)
+    ? { backfill: parseField(requestFields.backfill)(text) }
+    : { run: parseField(requestFields.run)(text) }
 }
 
 export function parseVersion(text: string): number {
   return parseWhole(text, 1, 2 ** 31 - 1)
-}
-
-/** Ids of messages, by which backfills are known, are digits. */
-export function parseRunOrBackfill(text: string): RunName | { backfillId: string } {
-  return /^\d+$/.test(text) ? { backfillId: text } : parseRun(text)
-}
-
-export function parseRun(text: string): RunName {
-  const name = parseRunName(text)
-  if (name) return name
-  throw new InvalidArgumentError("It is neither a date of the form YYYY-MM-DD nor a run's id.")
-}
-
-export function parseShards(text: string): number[] {
-  const parts = text.split(",")
-  if (parts.length > SHARDS_NAMED_MAX) throw new InvalidArgumentError(`There are more than ${SHARDS_NAMED_MAX}.`)
-  return parts.map((part) => parseWhole(part.trim(), 0, 2 ** 31 - 1))
 }
 
 export function parseWhole(text: string, min: number, max: number): number {

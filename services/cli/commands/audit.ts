@@ -1,4 +1,5 @@
 import type { Command } from "commander"
+import { requestFields } from "../../../shared/messages/person-requests.ts"
 import { parseDates } from "./arguments.ts"
 import {
   type CommandLine,
@@ -13,7 +14,7 @@ export function addAudit(line: CommandLine): void {
   line.program
     .command("audit")
     .description("ask for published days to be compared with the shop as it is now")
-    .argument("<dates>", "YYYY-MM-DD, yesterday, or FROM..TO", parseDates)
+    .argument("<dates>", "YYYY-MM-DD, yesterday, or FROM..TO", parseDates(requestFields.dateOrYesterday))
     .option("--wait", "show progress until all are audited; exit 0 only if none has drifted")
     .addOption(timeoutOption())
     .addOption(noteOption())
@@ -22,7 +23,7 @@ export function addAudit(line: CommandLine): void {
     .action(async (dates: { from: string; to: string }, flags: SendFlags, command: Command) => {
       const options = readSendFlags(flags, command)
       const { auditDays } = await import("../audit-days.ts")
-      line.exit(await auditDays(dates, options, line.terminal))
+      line.exit(await auditDays({ do: "audit", ...dates }, options, line.terminal))
     })
 }
 

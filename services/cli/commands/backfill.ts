@@ -1,6 +1,12 @@
 import { type Command, Option } from "commander"
 import type { BackfillKind } from "../../../schemas/database/ledger.ts"
-import { parseDates, parseWhole } from "./arguments.ts"
+import {
+  backfillKindNames,
+  backfillOrders,
+  RUNS_AT_ONCE,
+  requestFields,
+} from "../../../shared/messages/person-requests.ts"
+import { parseDates, parseField } from "./arguments.ts"
 import {
   type CommandLine,
   jsonOption,
@@ -12,7 +18,7 @@ import {
 
 interface BackfillFlags extends SendFlags {
   which: BackfillKind
-  order: "newest-first" | "oldest-first"
+  order: (typeof backfillOrders)[number]
   runsAtOnce: number
   dryRun?: boolean
 }
@@ -21,21 +27,15 @@ export function addBackfill(line: CommandLine): void {
   line.program
     .command("backfill")
     .description("ask for many dates to be computed, some at a time")
-    .argument("<dates>", "FROM..TO, or one date", parseDates)
+    .argument("<dates>", "FROM..TO, or one date", parseDates(requestFields.date))
     .addOption(
-      new Option("--which <which>", "of which dates")
-        .choices(["missing", "incomplete", "drifted", "all"])
-        .default("missing"),
+      new Option("--which <which>", "of which dates").choices(Object.keys(backfillKindNames)).default("missing"),
     )
-    .addOption(
-      new Option("--order <order>", "which of them first")
-        .choices(["newest-first", "oldest-first"])
-        .default("newest-first"),
-    )
+    .addOption(new Option("--order <order>", "which of them first").choices(backfillOrders).default("newest-first"))
     .addOption(
       new Option("--runs-at-once <runs>", "how many of its runs are at work at once")
-        .default(2)
-        .argParser((text) => parseWhole(text, 1, 100)),
+        .default(RUNS_AT_ONCE)
+        .argParser(parseField(requestFields.runsAtOnce)),
     )
     .option(
       "--dry-run",
@@ -51,7 +51,13 @@ export function addBackfill(line: CommandLine): void {
       const options = readSendFlags(others, command)
       if (dryRun && options.wait) command.error("error: --dry-run asks for nothing to wait for")
       const { backfillDays } = await import("../backfill-days.ts")
-      line.exit(await backfillDays({ ...dates, which, order, runsAtOnce }, { ...options, dryRun }, line.terminal))
+      line.exit(
+        await backfillDays(
+          { do: "backfill", ...dates, which, order, runsAtOnce },
+          { ...options, dryRun },
+          line.terminal,
+        ),
+      )
     })
 }
 

@@ -1,7 +1,6 @@
 import type { Command } from "commander"
-import type { RunName } from "../run-name.ts"
 import { parseRunOrBackfill } from "./arguments.ts"
-import { type CommandLine, jsonOption, noteOption, readSendFlags, type SendFlags } from "./command-line.ts"
+import { type CommandLine, jsonOption, noteOption, type SendFlags, send } from "./command-line.ts"
 
 export function addCancel(line: CommandLine): void {
   line.program
@@ -11,15 +10,9 @@ export function addCancel(line: CommandLine): void {
     .addOption(noteOption())
     .addOption(jsonOption())
     .addHelpText("after", cancelHelp)
-    .action(async (name: RunName | { backfillId: string }, flags: SendFlags, command: Command) => {
-      const options = readSendFlags(flags, command)
-      const { cancelBackfill, cancelRun } = await import("../cancel-run.ts")
-      line.exit(
-        "backfillId" in name
-          ? await cancelBackfill(name.backfillId, options, line.terminal)
-          : await cancelRun(name, options, line.terminal),
-      )
-    })
+    .action((name: { run: string } | { backfill: string }, flags: SendFlags, command: Command) =>
+      send({ do: "cancel", ...name }, flags, command, line),
+    )
 }
 
 const cancelHelp = `

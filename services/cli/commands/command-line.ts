@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander"
+import type { RunRequest } from "../send-request.ts"
 import type { Terminal } from "../terminal.ts"
 import { parseWhole } from "./arguments.ts"
 
@@ -20,6 +21,13 @@ export interface SendFlags {
 
 // setTimeout knows no longer time.
 const TIMEOUT_SECONDS_MAX = 2_147_483
+
+/** Sends what is typed, and says with which code that ends. */
+export async function send(request: RunRequest, flags: SendFlags, command: Command, line: CommandLine): Promise<void> {
+  const options = readSendFlags(flags, command)
+  const { sendRequest } = await import("../send-request.ts")
+  line.exit(await sendRequest(request, options, line.terminal))
+}
 
 export function readSendFlags({ wait = false, timeout, json = false, note }: SendFlags, command: Command) {
   if (timeout !== undefined && !wait) command.error("error: --timeout needs --wait")

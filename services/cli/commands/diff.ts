@@ -1,12 +1,13 @@
 import type { Command } from "commander"
-import { parseExactDate, parseVersion } from "./arguments.ts"
+import { requestFields } from "../../../shared/messages/person-requests.ts"
+import { parseField, parseVersion } from "./arguments.ts"
 import { type CommandLine, jsonOption } from "./command-line.ts"
 
 export function addDiff(line: CommandLine): void {
   line.program
     .command("diff")
     .description("show which users' revenue differs between two versions of a date")
-    .argument("<date>", "YYYY-MM-DD", parseExactDate)
+    .argument("<date>", "YYYY-MM-DD", parseField(requestFields.date))
     .argument("[before]", "a version; by default the newest below the other", parseVersion)
     .argument("[after]", "a version; by default the one that readers see", parseVersion)
     .option("--all", "print every user who differs, a line of JSON each, instead of the twenty who differ most")

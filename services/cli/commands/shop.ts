@@ -1,4 +1,5 @@
-import { parseDate } from "./arguments.ts"
+import { requestFields } from "../../../shared/messages/person-requests.ts"
+import { parseField } from "./arguments.ts"
 import { type CommandLine, jsonOption } from "./command-line.ts"
 
 export function addShop(line: CommandLine): void {
@@ -17,7 +18,7 @@ export function addShop(line: CommandLine): void {
   shop
     .command("check")
     .description("say what is missing or differs, and what a day's purchases add up to, before any run")
-    .argument("<date>", "YYYY-MM-DD, or yesterday, in REVENUE_TIME_ZONE", parseDate)
+    .argument("<date>", "YYYY-MM-DD, or yesterday, in REVENUE_TIME_ZONE", parseField(requestFields.dateOrYesterday))
     .addOption(jsonOption())
     .action(async (date: string, { json = false }: { json?: boolean }) => {
       const { checkShop } = await import("../inspect-shop.ts")

@@ -1,29 +1,23 @@
 import type { Command } from "commander"
-import { parseDate } from "./arguments.ts"
-import {
-  type CommandLine,
-  jsonOption,
-  noteOption,
-  readSendFlags,
-  type SendFlags,
-  timeoutOption,
-} from "./command-line.ts"
+import { requestFields } from "../../../shared/messages/person-requests.ts"
+import { parseField } from "./arguments.ts"
+import { type CommandLine, jsonOption, noteOption, type SendFlags, send, timeoutOption } from "./command-line.ts"
 
 export function addStart(line: CommandLine): void {
   line.program
     .command("start")
     .description("ask for one date to be computed")
-    .argument("<date>", "YYYY-MM-DD, or yesterday (in the planner's time zone)", parseDate)
+    .argument(
+      "<date>",
+      "YYYY-MM-DD, or yesterday (in the planner's time zone)",
+      parseField(requestFields.dateOrYesterday),
+    )
     .option("--wait", "show progress until the verdict; exit 0 only if it is complete")
     .addOption(timeoutOption())
     .addOption(noteOption())
     .addOption(jsonOption())
     .addHelpText("after", startHelp)
-    .action(async (date: string, flags: SendFlags, command: Command) => {
-      const options = readSendFlags(flags, command)
-      const { startRun } = await import("../start-run.ts")
-      line.exit(await startRun(date, options, line.terminal))
-    })
+    .action((date: string, flags: SendFlags, command: Command) => send({ do: "start", date }, flags, command, line))
 }
 
 const startHelp = `

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander"
-import type { RunName } from "../run-name.ts"
-import { parseExactDate, parseRun, parseWhole } from "./arguments.ts"
+import { requestFields } from "../../../shared/messages/person-requests.ts"
+import { parseField, parseWhole } from "./arguments.ts"
 import { type CommandLine, jsonOption } from "./command-line.ts"
 
 const RUNS_LISTED_DEFAULT = 20
@@ -19,13 +19,13 @@ export function addStatus(line: CommandLine): void {
   line.program
     .command("status")
     .description("list the days with what readers see of them, or show one run in detail")
-    .argument("[run]", "a date (its newest run) or a run's id", parseRun)
+    .argument("[run]", "a date (its newest run) or a run's id", parseField(requestFields.run))
     .option(
       "--from <date>",
       "the first day of the list; by default 35 days, not before the first that was ever asked for",
-      parseExactDate,
+      parseField(requestFields.date),
     )
-    .option("--to <date>", "the last day of the list; yesterday by default", parseExactDate)
+    .option("--to <date>", "the last day of the list; yesterday by default", parseField(requestFields.date))
     .option("--runs", "list the newest runs instead of days")
     .addOption(
       new Option("--limit <runs>", "with --runs: how many")
@@ -35,7 +35,7 @@ export function addStatus(line: CommandLine): void {
     .option("--watch", "show progress until the run has its verdict")
     .addOption(jsonOption())
     .addHelpText("after", statusHelp)
-    .action(async (name: RunName | undefined, flags: StatusFlags, command: Command) => {
+    .action(async (name: string | undefined, flags: StatusFlags, command: Command) => {
       const { watch = false, runs = false, json = false, limit, from, to } = flags
       if (watch && !name) command.error("error: --watch needs a run: name its date or id")
       if (name && (runs || from || to)) command.error("error: --runs, --from and --to are for the list: name no run")

@@ -2,7 +2,7 @@ import type { Topic } from "@google-cloud/pubsub"
 import { formatJson } from "../../../schemas/json.ts"
 import { RunRequestSchema } from "../../../schemas/messages/run_request_pb.ts"
 import type { Database } from "../../../shared/database/open-database.ts"
-import { addDays, findYesterday } from "../../../shared/day/revenue-day.ts"
+import { addDays, DAYS_MAX, findYesterday } from "../../../shared/day/revenue-day.ts"
 import { countUnfinishedRuns } from "../../../shared/ledger/find-runs.ts"
 import { listMissingDays, markDayAsked } from "../../../shared/ledger/missing-days.ts"
 import { CAUSE_ATTRIBUTE } from "../../../shared/messages/topics.ts"
@@ -31,8 +31,6 @@ const ASKED_MAX = 3
 const ASKED_AGAIN_MS = 30 * 60_000
 // The shop is not read by more than this for days that are late anyway.
 const AT_ONCE_MAX = 2
-// As many days as a person would fill by hand.
-const DAYS_MAX = 3_660
 
 /**
  * Asks for days since FIRST_DATE that readers do not see, yesterday first. Each try is one run however often it is asked

@@ -1,21 +1,27 @@
 import { html } from "hono/html"
+import {
+  backfillKindNames,
+  type PersonRequest,
+  RUNS_AT_ONCE_MAX,
+  requestTexts,
+} from "../../../shared/messages/person-requests.ts"
 import { formatCount } from "../../../shared/terminal/render-numbers.ts"
 import type { Preview } from "../preview-action.ts"
-import { type Html, toFields } from "./place.ts"
+import type { Html } from "./place.ts"
 
 /** What an action would do, and the button that does it. */
 export function renderActionForm(preview: Preview, day: string | undefined, form: string): Html {
-  const { action, title, effects, dates, dateCount, button } = preview
+  const { request, title, effects, dates, dateCount, button } = preview
   const rest = dateCount - dates.length
-  const isEmpty = (action.do === "backfill" || action.do === "start") && dateCount === 0
+  const isEmpty = (request.do === "backfill" || request.do === "start") && dateCount === 0
   const back = day === undefined ? "/" : `/?day=${day}`
   return html`<section class="do" id="do" aria-labelledby="do-title">
 <h2 id="do-title">${title}</h2>
 ${effects.map((effect) => html`<p>${effect}</p>`)}
 ${dates.length > 0 ? html`<ul>${dates.map(({ date, reason }) => html`<li>${date}: ${reason}</li>`)}${rest > 0 ? html`<li>and ${formatCount(rest)} more</li>` : ""}</ul>` : ""}
-${action.do === "backfill" ? renderBackfillChoice(action) : ""}
+${request.do === "backfill" ? renderBackfillChoice(request) : ""}
 <form method="post" action="/do" data-once>
-${Object.entries(toFields(action)).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`)}
+${Object.entries(requestTexts(request)).map(([name, value]) => html`<input type="hidden" name="${name}" value="${value}">`)}
 <input type="hidden" name="form" value="${form}">
 ${day === undefined ? "" : html`<input type="hidden" name="day" value="${day}">`}
 <label for="note">Why? It is kept with the run and told with its verdict.</label>
@@ -25,25 +31,15 @@ ${day === undefined ? "" : html`<input type="hidden" name="day" value="${day}">`
 </section>`
 }
 
-function renderBackfillChoice({
-  from,
-  to,
-  which,
-  runsAtOnce,
-}: {
-  from: string
-  to: string
-  which: string
-  runsAtOnce: number
-}): Html {
+function renderBackfillChoice({ from, to, which, runsAtOnce }: Extract<PersonRequest, { do: "backfill" }>): Html {
   const option = (value: string, label: string) =>
     html`<option value="${value}"${value === which ? html` selected` : ""}>${label}</option>`
   return html`<form method="get" action="/" class="choice">
 <input type="hidden" name="do" value="backfill">
 <label>From <input type="date" name="from" value="${from}" required></label>
 <label>to <input type="date" name="to" value="${to}" required></label>
-<label>days that are <select name="which">${option("missing", "missing")}${option("incomplete", "incomplete")}${option("drifted", "drifted")}${option("all", "of any kind")}</select></label>
-<label>runs at once <input type="number" name="runsAtOnce" min="1" max="99" value="${runsAtOnce}" required></label>
+<label>days that are <select name="which">${Object.entries(backfillKindNames).map(([value, label]) => option(value, label))}</select></label>
+<label>runs at once <input type="number" name="runsAtOnce" min="1" max="${RUNS_AT_ONCE_MAX}" value="${runsAtOnce}" required></label>
 <button>Show what it would be</button>
 </form>`
 }

@@ -2,6 +2,7 @@ import { html } from "hono/html"
 import type { Verdict } from "../../../schemas/documents/verdict_pb.ts"
 import { manifestFolder, planPath, verdictPath } from "../../../shared/documents/document-paths.ts"
 import { isUnfinished } from "../../../shared/ledger/runs/run-transitions.ts"
+import { RUNS_AT_ONCE } from "../../../shared/messages/person-requests.ts"
 import { formatAmount } from "../../../shared/terminal/render-amount.ts"
 import { formatCount, formatDuration } from "../../../shared/terminal/render-numbers.ts"
 import type { DayDetail, Version } from "../read-day.ts"
@@ -50,7 +51,8 @@ function renderActions({ day, version }: DayDetail, view: View, place: Place): (
         from: view.days.at(-1)?.date ?? date,
         to: view.days[0]?.date ?? date,
         which: "missing",
-        runsAtOnce: 2,
+        order: "newest-first",
+        runsAtOnce: RUNS_AT_ONCE,
       },
       "Fill missing days",
     ),

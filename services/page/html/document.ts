@@ -1,5 +1,5 @@
 import { html } from "hono/html"
-import type { Action } from "../actions.ts"
+import type { PersonRequest } from "../../../shared/messages/person-requests.ts"
 import type { View } from "../read-view.ts"
 import { renderActionForm } from "./action.ts"
 import { renderCalendar } from "./calendar.ts"
@@ -75,11 +75,12 @@ function renderWants({ wants }: View, place: Place): Html | string {
 <h2 id="wants">What wants you</h2>
 <ul>${wants.map(({ day, want }) => {
     const runId = day.newest?.runId ?? ""
-    const action: Action = want.action === "start" ? { do: "start", date: day.date } : { do: want.action, run: runId }
+    const request: PersonRequest =
+      want.action === "start" ? { do: "start", date: day.date } : { do: want.action, run: runId }
     const reason = want.reason?.startsWith("or ") ? undefined : want.reason
     return html`<li class="state-${day.state}"><a href="/?day=${day.date}#day">${formatDate(day.date)}</a>
 <span>${day.state}${day.lateAt && !day.shown ? ", late" : ""}${reason === undefined ? "" : html`: ${reason}`}</span>
-${actionLink(place, day.date, action, wantWords[want.action])}</li>`
+${actionLink(place, day.date, request, wantWords[want.action])}</li>`
   })}</ul>
 </section>`
 }

@@ -1,6 +1,6 @@
 import { html } from "hono/html"
 import type { HtmlEscapedString } from "hono/utils/html"
-import type { Action } from "../actions.ts"
+import { type PersonRequest, requestTexts } from "../../../shared/messages/person-requests.ts"
 import type { Preview } from "../preview-action.ts"
 
 export type Html = HtmlEscapedString | Promise<HtmlEscapedString>
@@ -33,11 +33,13 @@ export interface Place {
 }
 
 /** A link, or nothing where nothing may be done. */
-export function actionLink(place: Place, day: string | undefined, action: Action, label: string): Html | string {
+export function actionLink(
+  place: Place,
+  day: string | undefined,
+  request: PersonRequest,
+  label: string,
+): Html | string {
   if (!place.canAct) return ""
-  const query = new URLSearchParams({ ...(day === undefined ? {} : { day }), ...toFields(action) })
+  const query = new URLSearchParams({ ...(day === undefined ? {} : { day }), ...requestTexts(request) })
   return html`<a class="action" href="/?${query.toString()}#do">${label}</a>`
 }
-
-export const toFields = (action: Action): Record<string, string> =>
-  Object.fromEntries(Object.entries(action).map(([name, value]) => [name, String(value)]))

@@ -70,8 +70,8 @@ function renderBackfill({ backfill, counts, left }: BackfillAtWork, place: Place
 <p>${formatCount(done)} of ${formatNumberOf(all, "day")} done, ${formatCount(failed)} failed, ${formatCount(asked)} at work${left && waiting + asked > 0 ? `, ${formatDuration(left.fromMs)} to ${formatDuration(left.toMs)} left` : ""}</p>
 ${
   state === "paused"
-    ? actionLink(place, undefined, { do: "resume-backfill", ...id }, "Let it go on")
-    : actionLink(place, undefined, { do: "pause-backfill", ...id }, "Pause it")
-} ${actionLink(place, undefined, { do: "cancel-backfill", ...id }, "Cancel it")}
+    ? actionLink(place, undefined, { do: "resume", ...id }, "Let it go on")
+    : actionLink(place, undefined, { do: "pause", ...id }, "Pause it")
+} ${actionLink(place, undefined, { do: "cancel", ...id }, "Cancel it")}
 </div>`
 }
