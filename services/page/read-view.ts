@@ -5,6 +5,7 @@ import { addDays, checkDate, findYesterday, listDates } from "../../shared/day/r
 import { PermanentError } from "../../shared/errors.ts"
 import { type Backfill, countBackfillDays, listOpenBackfills } from "../../shared/ledger/backfills.ts"
 import type { DayTotals } from "../../shared/ledger/day-changes.ts"
+import { type FailingDuty, listFailingDuties } from "../../shared/ledger/duties.ts"
 import { unfinishedStates } from "../../shared/ledger/find-runs.ts"
 import { type Day, findWant, listDays, listWindow, type Want } from "../../shared/ledger/list-days.ts"
 import { countTasksAtWork, findPause, type Pause } from "../../shared/ledger/pause.ts"
@@ -41,6 +42,8 @@ export interface View {
   /** The first date that is known or wanted; undefined: there is none. */
   begun: string | undefined
   headline: Headline | undefined
+  /** Duties of the sweep that keep failing. */
+  failingDuties: FailingDuty[]
   /** Days that want a person, the newest first. */
   wants: { day: Day; want: Want }[]
   atWork: RunAtWork[]
@@ -78,7 +81,7 @@ export function checkEnded(date: string, last: string): string {
 export async function readView(db: Database, settings: PageSettings, chosen: Chosen, now: Date): Promise<View> {
   const { timeZone, firstDate, deadline } = settings
   const last = findYesterday(now, timeZone).date
-  const [{ days, begun }, weekBefore, unfinished, backfills, pause] = await Promise.all([
+  const [{ days, begun }, weekBefore, unfinished, backfills, pause, failingDuties] = await Promise.all([
     listWindow(db, settings, { from: addDays(last, 1 - WEEKS * 7), to: last }, now),
     listDays(db, addDays(last, 1 - (WEEKS + 1) * 7), addDays(last, -WEEKS * 7)),
     db
@@ -87,6 +90,7 @@ export async function readView(db: Database, settings: PageSettings, chosen: Cho
       .where(inArray(runs.state, unfinishedStates)),
     listOpenBackfills(db),
     findPause(db),
+    listFailingDuties(db),
   ])
   const shownOf = new Map([...days, ...weekBefore].map((day) => [day.date, day.shown?.totals]))
   const before = new Map(
@@ -108,6 +112,7 @@ export async function readView(db: Database, settings: PageSettings, chosen: Cho
       yesterday && (begun !== undefined || firstDate !== undefined)
         ? describeHeadline({ day: yesterday, before: before.get(yesterday.date), now, timeZone, deadline })
         : undefined,
+    failingDuties,
     wants: listWants(known).slice(0, WANTS_MAX),
     atWork: await readAtWork(db, first),
     unfinished: unfinished.length,

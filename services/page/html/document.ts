@@ -2,22 +2,17 @@ import { html } from "hono/html"
 import type { HtmlEscapedString } from "hono/utils/html"
 import type { Action } from "../actions.ts"
 import type { Preview } from "../preview-action.ts"
+import type { Asked } from "../read-asked.ts"
 import type { View } from "../read-view.ts"
 import { renderActionForm } from "./action.ts"
 import { renderCalendar } from "./calendar.ts"
 import { renderChart } from "./chart.ts"
 import { renderDay } from "./day.ts"
+import { renderDuties } from "./duties.ts"
 import { formatDate, formatInstant } from "./format.ts"
 import { renderWork } from "./work.ts"
 
 export type Html = HtmlEscapedString | Promise<HtmlEscapedString>
-
-/** What is known of a request that was just sent. */
-export interface Asked {
-  messageId: string
-  /** Why it was not taken; undefined: it was, or it is on its way. */
-  rejection: string | undefined
-}
 
 export interface Place {
   /** Who looks; undefined where nobody is asked. */
@@ -109,11 +104,12 @@ ${begun === undefined ? actionLink(place, headline.date, { do: "start", date: he
 
 const wantWords = { start: "Compute it", release: "Show it as it is", rerun: "Rerun it" }
 
-function renderWants({ wants }: View, place: Place): Html | string {
-  if (wants.length === 0) return ""
+function renderWants(view: View, place: Place): Html | string {
+  const { wants, failingDuties } = view
+  if (wants.length === 0 && failingDuties.length === 0) return ""
   return html`<section class="wants" aria-labelledby="wants">
 <h2 id="wants">What wants you</h2>
-<ul>${wants.map(({ day, want }) => {
+<ul>${renderDuties(view)}${wants.map(({ day, want }) => {
     const runId = day.newest?.runId ?? ""
     const action: Action = want.action === "start" ? { do: "start", date: day.date } : { do: want.action, run: runId }
     const reason = want.reason?.startsWith("or ") ? undefined : want.reason
