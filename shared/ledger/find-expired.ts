@@ -15,12 +15,7 @@ export interface ExpiredAudit {
  * Finds runs decided before a time whose rows are deleted already, in the order of their ids, which begin with the date, from
  * behind one on. Never the one that readers see, nor the newest of its date, from which the numbers of versions go on.
  */
-export async function findExpiredRuns(
-  db: Database,
-  before: Date,
-  limit: number,
-  after?: string | undefined,
-): Promise<Version[]> {
+export async function findExpiredRuns(db: Database, before: Date, limit: number, after?: string): Promise<Version[]> {
   const { newest, query } = selectVersions(db)
   return query
     .where(
@@ -43,7 +38,7 @@ export async function findExpiredAudits(
   db: Database,
   before: Date,
   limit: number,
-  after?: string | undefined,
+  after?: string,
 ): Promise<ExpiredAudit[]> {
   const newest = db
     .select({ revenueDate: audits.revenueDate, auditedAt: max(audits.auditedAt).as("newest_audit") })
