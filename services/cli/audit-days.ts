@@ -5,25 +5,20 @@ import { RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
 import { openDatabase } from "../../shared/database/open-database.ts"
 import { routeDatabase } from "../../shared/database/route-database.ts"
 import { parseChange } from "../../shared/day/totals-fields.ts"
-import { rejectionPath } from "../../shared/documents/document-paths.ts"
-import { readDocument } from "../../shared/documents/documents.ts"
-import { openBucket } from "../../shared/google/open-bucket.ts"
 import { type Audit, listAuditsOfRequest } from "../../shared/ledger/find-audits.ts"
 import type { PersonRequest } from "../../shared/messages/person-requests.ts"
 import { topics } from "../../shared/messages/topics.ts"
-import { createLog } from "../../shared/telemetry/log.ts"
 import { formatAmount } from "../../shared/terminal/render-amount.ts"
 import { renderChanges } from "../../shared/terminal/render-changes.ts"
 import { formatCount, formatNumberOf } from "../../shared/terminal/render-numbers.ts"
 import { renderTable } from "../../shared/terminal/render-table.ts"
 import type { SendOptions } from "./await-verdict.ts"
+import { createRejectionReader } from "./read-rejection.ts"
 import { publish } from "./send-request.ts"
 import { readWatchConfig } from "./shop-config.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
 const POLL_MS = 250
-// Each look for a rejection is a call to Cloud Storage, and costs.
-const POLLS_PER_REJECTION_LOOK = 4
 const ENDED: readonly string[] = ["same", "drifted", "outdated", "failed"]
 
 /** `daybook audit`: asks for published days to be compared with the shop as it is now. */
@@ -50,9 +45,7 @@ export async function auditDays(
     const { messageId: requestId } = await publish(request, options.note, terminal.env)
     terminal.stderr.write(`Asked for an audit of ${what}: message ${requestId}.\n`)
     const list = () => listAuditsOfRequest(database.db, requestId)
-    const log = await createLog("cli", "silent")
-    const readRejection = () =>
-      readDocument(openBucket(config), rejectionPath(topics.auditRequests, requestId), { log })
+    const readRejection = createRejectionReader(config, topics.auditRequests, requestId)
     return await awaitAudits(requestId, list, readRejection, { ...options, scale: config.SHOP_FILE.scale }, terminal)
   } finally {
     await database.close()
@@ -68,11 +61,11 @@ async function awaitAudits(
 ): Promise<number> {
   const deadline = options.timeoutSeconds === undefined ? Infinity : performance.now() + options.timeoutSeconds * 1_000
   let shown = ""
-  for (let polls = 0; ; polls++) {
+  for (;;) {
     const audits = await list()
     const ended = audits.filter(({ state }) => ENDED.includes(state))
     if (audits.length > 0 && ended.length === audits.length) return printAudits(requestId, audits, options, terminal)
-    const rejection = audits.length === 0 && polls % POLLS_PER_REJECTION_LOOK === 0 ? await readRejection() : undefined
+    const rejection = audits.length === 0 ? await readRejection() : undefined
     if (rejection !== undefined) {
       const { reason = "no reason was given" } = parseJson(RunVerdictSchema, rejection)
       printResult(terminal, options.json, { requestId, verdict: "rejected", reason }, [`rejected: ${reason}`])

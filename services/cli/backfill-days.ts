@@ -6,9 +6,6 @@ import { routeDatabase } from "../../shared/database/route-database.ts"
 import { chooseRead } from "../../shared/day/choose-read.ts"
 import { estimateDay, SHARD_PURCHASES_MIN } from "../../shared/day/estimate-day.ts"
 import { resolveRevenueDay } from "../../shared/day/revenue-day.ts"
-import { rejectionPath } from "../../shared/documents/document-paths.ts"
-import { readDocument } from "../../shared/documents/documents.ts"
-import { openBucket } from "../../shared/google/open-bucket.ts"
 import {
   type Backfill,
   countBackfillDays,
@@ -19,11 +16,11 @@ import {
 import { estimateTime, findPurchasesPerShard, listRunTimes } from "../../shared/ledger/run-times.ts"
 import type { PersonRequest } from "../../shared/messages/person-requests.ts"
 import { topics } from "../../shared/messages/topics.ts"
-import { createLog } from "../../shared/telemetry/log.ts"
 import { formatCount, formatDuration, formatNumberOf } from "../../shared/terminal/render-numbers.ts"
 import { renderTable } from "../../shared/terminal/render-table.ts"
 import type { SendOptions } from "./await-verdict.ts"
 import { describeBackfill } from "./describe-backfill.ts"
+import { createRejectionReader } from "./read-rejection.ts"
 import { publish } from "./send-request.ts"
 import { readShopConfig, readWatchConfig } from "./shop-config.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
@@ -56,9 +53,7 @@ export async function backfillDays(
     await findBackfill(database.db, "")
     const { messageId: backfillId } = await publish(request, options.note, terminal.env)
     terminal.stderr.write(`Asked for ${what}: backfill ${backfillId}.\n`)
-    const log = await createLog("cli", "silent")
-    const readRejection = () =>
-      readDocument(openBucket(config), rejectionPath(topics.backfillRequests, backfillId), { log })
+    const readRejection = createRejectionReader(config, topics.backfillRequests, backfillId)
     return await follow(database.db, backfillId, readRejection, options, terminal)
   } finally {
     await database.close()

@@ -6,9 +6,10 @@ import { parseUserId, selectUser, type UserId } from "../../schemas/database/use
 import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { inTransaction } from "../../shared/database/transaction.ts"
 import { inRange, type RevenueVersion } from "../../shared/day/revenue-rows.ts"
+import { listDutyErrors, replaceDutyError } from "../../shared/ledger/duties.ts"
 import { ofShard } from "../../shared/ledger/find-shards.ts"
 import { ofUser } from "../../shared/range.ts"
-import { type Forgotten, listForms, scrubJson, scrubSentence } from "./scrub-text.ts"
+import { type Forgotten, listForms, mentions, scrubJson, scrubSentence } from "./scrub-text.ts"
 
 /** A version in which a user has rows, with the key as the rows have it. */
 export interface UserVersion extends Omit<RevenueVersion, "shop"> {
@@ -169,6 +170,13 @@ async function listErrors(db: Database, date: string, who: Forgotten): Promise<L
     scrub: scrubSentence,
     write: (text) => db.update(shards).set({ error: text }).where(ofShard(shard.runId, shard.shardIndex)),
   }))
+}
+
+/** Why a duty of the sweep failed, whatever the date; returns how many of these errors named the user. */
+export async function forgetInDuties(db: Database, { spellings }: Forgotten, dryRun: boolean): Promise<number> {
+  const naming = (await listDutyErrors(db)).filter(({ lastError }) => spellings.some((key) => mentions(lastError, key)))
+  if (!dryRun) for (const error of naming) await replaceDutyError(db, error, "an error that named a forgotten user")
+  return naming.length
 }
 
 /** The end of one shard and the beginning of the next. */

@@ -14,7 +14,14 @@ import { formatCount, formatNumberOf } from "../../shared/terminal/render-number
 import { renderTable } from "../../shared/terminal/render-table.ts"
 import { CommandError } from "./explain-error.ts"
 import { type DocumentsPlace, forgetInDocuments, runOf } from "./forget-in-documents.ts"
-import { findBounds, findVersions, forgetInLedger, listDates, type UserVersion } from "./forget-in-ledger.ts"
+import {
+  findBounds,
+  findVersions,
+  forgetInDuties,
+  forgetInLedger,
+  listDates,
+  type UserVersion,
+} from "./forget-in-ledger.ts"
 import { type Forgotten, mentions } from "./scrub-text.ts"
 import { readForgetConfig } from "./shop-config.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
@@ -86,6 +93,7 @@ export async function forgetUser(text: string, options: ForgetOptions, terminal:
       },
       { concurrency: DATES_AT_ONCE },
     )
+    erased.ledgerEntries += await forgetInDuties(place.db, { spellings }, options.dryRun)
     if (!options.dryRun && erased.left.length === 0) await endErasure(place.db, place.erasureId)
     printErased(place, erased, options.json, terminal)
     return erased.left.length === 0 ? exitCodes.ok : exitCodes.failed

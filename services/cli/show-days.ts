@@ -1,6 +1,8 @@
 import type { Database } from "../../shared/database/open-database.ts"
 import { listOpenBackfills } from "../../shared/ledger/backfills.ts"
 import { describeDay, describeWant } from "../../shared/ledger/describe-day.ts"
+import { describeDuty } from "../../shared/ledger/describe-duty.ts"
+import { listFailingDuties } from "../../shared/ledger/duties.ts"
 import { type Day, listWindow, type Window } from "../../shared/ledger/list-days.ts"
 import { countTasksAtWork, findPause, type Pause } from "../../shared/ledger/pause.ts"
 import { formatAmount } from "../../shared/terminal/render-amount.ts"
@@ -18,9 +20,10 @@ export async function showDays(
   terminal: Terminal,
 ): Promise<number> {
   const { days, begun } = await listWindow(db, { timeZone, firstDate }, { from, to })
-  const [backfills, pause] = await Promise.all([listOpenBackfills(db), findPause(db)])
+  const [backfills, pause, failing] = await Promise.all([listOpenBackfills(db), findPause(db), listFailingDuties(db)])
+  const failingDuties = failing.map(describeDuty)
   const tasks = pause ? await countTasksAtWork(db) : 0
-  const lines =
+  const dayLines =
     begun === undefined && from === undefined
       ? ["There is no run yet: npm run daybook -- start yesterday"]
       : [
@@ -29,7 +32,8 @@ export async function showDays(
           ...(pause ? [describePause(pause, tasks)] : []),
         ]
   const paused = pause ? { ...pause, tasksAtWork: tasks } : null
-  printResult(terminal, json, { days: days.map(describeDay), backfills, paused }, lines)
+  const lines = [...dayLines, ...failingDuties.flatMap(renderDuty)]
+  printResult(terminal, json, { days: days.map(describeDay), backfills, paused, failingDuties }, lines)
   return exitCodes.ok
 }
 
@@ -72,6 +76,23 @@ function describePause({ changedAt, untilAt, askedBy, note }: Pause, tasks: numb
   const until = untilAt === null ? "" : `, until ${formatTime(untilAt)}`
   const rest = tasks === 0 ? "no task is at work" : `${formatNumberOf(tasks, "task")} still at work`
   return `paused since ${formatTime(changedAt ?? undefined)}${by}${why}${until}: ${rest}`
+}
+
+/** What fails and since when, why, and what to do about it. */
+function renderDuty({
+  name,
+  effect,
+  failures,
+  failingSince,
+  lastError,
+  next,
+}: ReturnType<typeof describeDuty>): string[] {
+  const since = failingSince ? ` since ${formatTime(failingSince)}` : ""
+  return [
+    `Needs attention: ${name} failed ${failures} times in a row${since}. Meanwhile ${effect}.`,
+    `  Error: ${lastError}`,
+    `  Next: ${next}`,
+  ]
 }
 
 /** To the minute, in UTC. */

@@ -3,6 +3,7 @@ import type { FastifyInstance } from "fastify"
 import type { Database } from "../../shared/database/open-database.ts"
 import { findYesterday } from "../../shared/day/revenue-day.ts"
 import { describeDay } from "../../shared/ledger/describe-day.ts"
+import { describeDuty } from "../../shared/ledger/describe-duty.ts"
 import { readDayDetail } from "./read-day.ts"
 import { checkEnded, type PageSettings, readView, type View } from "./read-view.ts"
 
@@ -119,6 +120,17 @@ const nowSchema = object(
       sentence: text,
       details: list(text),
     }),
+    failingDuties: list(
+      object({
+        name: text,
+        effect: text,
+        failures: whole,
+        failingSince: nullable(instant),
+        lastError: text,
+        succeededAt: nullable(instant),
+        next: text,
+      }),
+    ),
     wants: list(object({ date, action: text, reason: text }, ["reason"])),
     runs: list(runSchema),
     unfinished: whole,
@@ -196,11 +208,12 @@ export async function serveApi(server: FastifyInstance, { db, settings, now }: A
 }
 
 function describeView(view: View) {
-  const { now, timeZone, headline, wants, atWork, unfinished, pause, backfills, days, begun } = view
+  const { now, timeZone, headline, failingDuties, wants, atWork, unfinished, pause, backfills, days, begun } = view
   return {
     asOf: now,
     timeZone,
     headline,
+    failingDuties: failingDuties.map(describeDuty),
     wants: wants.map(({ day, want }) => ({ date: day.date, action: want.action, reason: want.reason })),
     runs: atWork.map(({ progress, throttled }) => ({ ...(toText(progress) as object), throttled })),
     unfinished,

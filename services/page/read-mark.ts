@@ -1,8 +1,9 @@
 import { inArray, sql } from "drizzle-orm"
-import { backfillDays, backfills, controls, days, runs, shards } from "../../schemas/database/ledger.ts"
+import { backfillDays, backfills, controls, days, duties, runs, shards } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { openStates } from "../../shared/ledger/backfills.ts"
+import { needsAttention } from "../../shared/ledger/duties.ts"
 import { inStates, unfinishedStates } from "../../shared/ledger/runs/run-transitions.ts"
 
 /**
@@ -34,6 +35,10 @@ export async function readMark(db: Database): Promise<string> {
           one(
             sql`SUM(CRC32(CONCAT_WS(' ', ${controls.name}, ${controls.paused}, ${controls.untilAt}, ${controls.changedAt})))`,
             sql`${controls}`,
+          ),
+          one(
+            sql`SUM(CRC32(CONCAT_WS(' ', ${duties.name}, ${duties.failures}, ${duties.lastError})))`,
+            sql`${duties} WHERE ${needsAttention}`,
           ),
           one(sql`SUM(CRC32(CONCAT_WS(' ', ${backfills.backfillId}, ${backfills.state})))`, sql`${backfills}`),
           one(

@@ -4,6 +4,7 @@ import { addDays, checkDate, findYesterday, listDates } from "../../shared/day/r
 import type { Totals } from "../../shared/day/totals.ts"
 import { PermanentError } from "../../shared/errors.ts"
 import { type Backfill, countBackfillDays, listOpenBackfills } from "../../shared/ledger/backfills.ts"
+import { type FailingDuty, listFailingDuties } from "../../shared/ledger/duties.ts"
 import { type Day, findWant, listDays, listWindow, type Want } from "../../shared/ledger/list-days.ts"
 import { countTasksAtWork, findPause, type Pause } from "../../shared/ledger/pause.ts"
 import { type RunProgress, readRunProgress } from "../../shared/ledger/run-progress.ts"
@@ -44,6 +45,8 @@ export interface View {
   /** The first date that is known or wanted; undefined: there is none. */
   begun: string | undefined
   headline: Headline | undefined
+  /** Duties of the sweep that keep failing. */
+  failingDuties: FailingDuty[]
   /** Days that want a person, the newest first. */
   wants: { day: Day; want: Want }[]
   atWork: RunAtWork[]
@@ -81,7 +84,7 @@ export function checkEnded(date: string, last: string): string {
 export async function readView(db: Database, settings: PageSettings, chosen: Chosen, now: Date): Promise<View> {
   const { timeZone, firstDate, deadline, scale } = settings
   const last = findYesterday(now, timeZone).date
-  const [{ days, begun }, weekBefore, unfinished, backfills, pause] = await Promise.all([
+  const [{ days, begun }, weekBefore, unfinished, backfills, pause, failingDuties] = await Promise.all([
     listWindow(db, settings, { from: addDays(last, 1 - WEEKS * 7), to: last }, now),
     listDays(db, addDays(last, 1 - (WEEKS + 1) * 7), addDays(last, -WEEKS * 7)),
     db
@@ -90,6 +93,7 @@ export async function readView(db: Database, settings: PageSettings, chosen: Cho
       .where(inStates(unfinishedStates)),
     listOpenBackfills(db),
     findPause(db),
+    listFailingDuties(db),
   ])
   const shownOf = new Map([...days, ...weekBefore].map((day) => [day.date, day.shown?.totals]))
   const before = new Map(
@@ -112,6 +116,7 @@ export async function readView(db: Database, settings: PageSettings, chosen: Cho
       yesterday && (begun !== undefined || firstDate !== undefined)
         ? describeHeadline({ day: yesterday, before: before.get(yesterday.date), now, timeZone, deadline, scale })
         : undefined,
+    failingDuties,
     wants: listWants(known).slice(0, WANTS_MAX),
     atWork: await readAtWork(db, first),
     unfinished: unfinished.length,

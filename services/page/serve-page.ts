@@ -6,18 +6,15 @@ import { type FastifyInstance, fastify } from "fastify"
 import { explainDatabaseError } from "../../shared/database/explain-database-error.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { findYesterday } from "../../shared/day/revenue-day.ts"
-import { rejectionPath } from "../../shared/documents/document-paths.ts"
-import { readDocument } from "../../shared/documents/documents.ts"
 import { describeError, PermanentError } from "../../shared/errors.ts"
 import { readRequest } from "../../shared/messages/person-requests.ts"
-import { topics } from "../../shared/messages/topics.ts"
 import { slowClientLimits } from "../../shared/slow-clients.ts"
 import type { Log } from "../../shared/telemetry/log.ts"
 import { serveApi } from "./api.ts"
 import { guardPage } from "./guard-page.ts"
 import { renderDocument } from "./html/document.ts"
-import type { Asked } from "./html/place.ts"
 import { previewAction } from "./preview-action.ts"
+import { createAskedReader } from "./read-asked.ts"
 import { readMark } from "./read-mark.ts"
 import { type Chosen, type PageSettings, readView } from "./read-view.ts"
 import { sendTrouble } from "./send-trouble.ts"
@@ -77,11 +74,12 @@ export async function servePage(options: PageOptions): Promise<{ url: string; cl
   guardPage(server, log, options.verify)
   compress(server)
   serveAssets(server)
+  const readAsked = createAskedReader({ bucket: options.bucket, log, now })
   await serveApi(server, { db, settings: options.settings, now })
 
   server.get<{ Querystring: Query }>("/", hidden, async (request, reply) => {
     const { query } = request
-    const [mark, asked] = await Promise.all([readMark(db), readAsked(options, query)])
+    const [mark, asked] = await Promise.all([readMark(db), readAsked(query.asked, query.topic)])
     const minute = Math.floor(now().getTime() / 60_000)
     const etag = `"${createHash("sha256")
       .update(JSON.stringify([mark, asked, minute, query, request.viewer, assetsDigest]))
@@ -90,7 +88,7 @@ export async function servePage(options: PageOptions): Promise<{ url: string; cl
     if (request.headers["if-none-match"] === etag) return reply.code(304).send()
     const view = await readView(db, options.settings, toChosen(query), now())
     const requested = publish ? readRequest(query) : undefined
-    const isBusy = view.unfinished > 0 || view.backfills.length > 0 || query.asked !== undefined
+    const isBusy = view.unfinished > 0 || view.backfills.length > 0 || asked?.isAwaited
     const page = await renderDocument(view, {
       viewer: request.viewer,
       canAct: publish !== undefined,
@@ -143,19 +141,4 @@ function compress(server: FastifyInstance): void {
     void reply.header("content-encoding", "gzip").header("vary", "accept-encoding").removeHeader("content-length")
     return zip(payload)
   })
-}
-
-/** What became of a request, as far as it is known: only what is rejected is said. */
-async function readAsked({ bucket, log }: PageOptions, { asked, topic }: Query): Promise<Asked | undefined> {
-  if (asked === undefined || !/^[\w-]{1,64}$/.test(asked)) return undefined
-  const known = Object.values<string>(topics).find((name) => name === topic)
-  if (known === undefined) return undefined
-  try {
-    const text = await readDocument(bucket, rejectionPath(known, asked), { log, retriesMax: 0 })
-    const rejection = text === undefined ? undefined : String((JSON.parse(text) as { reason?: unknown }).reason)
-    return { messageId: asked, rejection }
-  } catch (error) {
-    log.warn({ error: describeError(error) }, "whether a request was rejected cannot be read")
-    return { messageId: asked, rejection: undefined }
-  }
 }

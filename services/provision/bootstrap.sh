@@ -213,7 +213,7 @@ if [[ "$dry_run" == no ]] && gcloud monitoring policies list --help >/dev/null 2
 say "alerts"
 ensure gcloud logging metrics describe daybook_sweeps --project="$project" -- \
   gcloud logging metrics create daybook_sweeps --project="$project" --config-from-file=alerts/sweeps.metric.yaml
-for policy in day-late no-sweep verdict-incomplete dead-letters; do
+for policy in day-late no-sweep duty-failing verdict-incomplete dead-letters; do
   file=alerts/$policy.yaml
   title=$(sed -n 's/^displayName: "\(.*\)"$/\1/p' "$file")
   flags=(--project="$project" --policy-from-file="$file")

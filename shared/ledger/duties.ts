@@ -21,8 +21,6 @@ export const dutyEffects = {
 
 export type DutyName = keyof typeof dutyEffects
 
-const dutyNames = Object.keys(dutyEffects) as DutyName[]
-
 /** What became of the attempts of a duty since they were last recorded. */
 export interface DutyRecord {
   name: DutyName
@@ -45,7 +43,13 @@ export interface FailingDuty {
 }
 
 // One may be a deployment or a failover; three in a row last minutes.
-const FAILURES_BEFORE_ATTENTION = 3
+export const FAILURES_BEFORE_ATTENTION = 3
+
+/** The row of a duty that only another version of Daybook has stays as it was: it is passed over. */
+export const needsAttention = and(
+  gte(duties.failures, FAILURES_BEFORE_ATTENTION),
+  inArray(duties.name, Object.keys(dutyEffects)),
+)
 
 // A sentence or two; the log has all of it.
 const ERROR_CHARACTERS_MAX = 1_000
@@ -76,14 +80,9 @@ export async function recordDuties(db: Database, records: DutyRecord[]): Promise
     })
 }
 
-/** Duties that failed three times in a row or more, the longest failing first. */
+/** Duties that need attention, the longest failing first. */
 export async function listFailingDuties(db: Database): Promise<FailingDuty[]> {
-  const rows = await db
-    .select()
-    .from(duties)
-    // The row of a duty that another version of Daybook had stays as it was.
-    .where(and(gte(duties.failures, FAILURES_BEFORE_ATTENTION), inArray(duties.name, dutyNames)))
-    .orderBy(asc(duties.failingSince), asc(duties.name))
+  const rows = await db.select().from(duties).where(needsAttention).orderBy(asc(duties.failingSince), asc(duties.name))
   return rows.map(({ name, ...row }) => ({ ...row, name: name as DutyName }))
 }
 

@@ -1,5 +1,6 @@
 import { pino } from "pino"
 import { afterAll, beforeAll, expect, test } from "vitest"
+import { failBefore } from "../../services/emulators/faults.ts"
 import { manifestPath, planPath } from "../../shared/documents/document-paths.ts"
 import { createDocument, listDocuments } from "../../shared/documents/documents.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
@@ -36,6 +37,16 @@ test("a dry run lists what is old and behind nothing that readers see, and delet
   expect(code).toBe(0)
   expect(stdout).toContain("would be deleted: 1 runs, 0 audits and 0 messages about days (older than 400 days)")
   expect(stdout).toContain(runs[0]?.runId)
+  expect(await left()).toEqual([1, 2, 3, 4])
+})
+
+test("a run whose documents are under a hold is left, named, and found again", async () => {
+  const release = cli.storageFaults.add(failBefore({ method: "storage.objects.delete" }, "PERMISSION_DENIED", 100))
+  const { code, stdout } = await cli.daybook("retention")
+  release()
+  expect(code).toBe(1)
+  expect(stdout).toContain("deleted: 0 runs")
+  expect(stdout).toContain(`left: run ${runs[0]?.runId}: `)
   expect(await left()).toEqual([1, 2, 3, 4])
 })
 

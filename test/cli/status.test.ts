@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test, vi } from "vitest"
 import { closeRun } from "../../shared/ledger/close-run.ts"
 import type { NewRun } from "../../shared/ledger/create-run.ts"
 import { decideRun } from "../../shared/ledger/decide-run.ts"
+import { recordDuties } from "../../shared/ledger/duties.ts"
 import { recordExecution } from "../../shared/ledger/record-execution.ts"
 import { claim, compute, fail, finish } from "../rooms/play-run.ts"
 import { typeCommand, WAIT } from "../rooms/start-cli.ts"
@@ -166,4 +167,24 @@ test("an unknown run or date is an error that says what to do, as JSON too", asy
   expect(code).toBe(1)
   expect(stderr).toContain("There is no run of 2001-01-01: npm run daybook -- start 2001-01-01")
   expect(JSON.parse(stdout)).toEqual({ error: stderr.trimEnd() })
+})
+
+test("a duty of the sweep that failed three times in a row is told with its reason and what to do", async () => {
+  const failure = { name: "prune-versions" as const, succeededAt: undefined, lastError: "DELETE command denied" }
+  const failingSince = new Date("2026-11-23T12:00:00Z")
+  await recordDuties(database.db, [{ ...failure, failures: 2, failingSince }])
+  expect((await status()).stdout).not.toContain("prune-versions")
+  await recordDuties(database.db, [{ ...failure, failures: 1, failingSince: new Date("2026-11-23T12:02:00Z") }])
+  const { code, stdout } = await status()
+  expect(code).toBe(0)
+  expect(stdout.split("\n").slice(1)).toEqual([
+    "Needs attention: prune-versions failed 3 times in a row since 2026-11-23 12:00. Meanwhile rows of old versions stay in the database.",
+    "  Error: DELETE command denied",
+    expect.stringMatching(/^ {2}Next: Fix the cause\..*jsonPayload\.duty="prune-versions"/) as string,
+    "",
+  ])
+  const { failingDuties } = JSON.parse((await status("--json")).stdout) as { failingDuties: unknown[] }
+  expect(failingDuties).toMatchObject([
+    { name: "prune-versions", failures: 3, failingSince: "2026-11-23T12:00:00.000Z", succeededAt: null },
+  ])
 })

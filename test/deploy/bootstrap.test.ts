@@ -216,7 +216,7 @@ describe("bootstrap.sh", () => {
       "storage buckets update gs://shop-daybook",
       "scheduler jobs update pubsub",
       "scheduler jobs update http",
-      ...Array.from({ length: 4 }, () => "alpha monitoring policies update"),
+      ...Array.from({ length: 5 }, () => "alpha monitoring policies update"),
       "monitoring dashboards update D1",
     ])
   })
@@ -235,8 +235,14 @@ describe("bootstrap.sh", () => {
 describe("the alert policies", () => {
   it("are policies with one condition each, that watch what the finalizer logs", async () => {
     const files = (await readdir(join(provision, "alerts"))).filter((name) => !name.includes(".metric."))
-    expect(files.toSorted()).toEqual(["day-late.yaml", "dead-letters.yaml", "no-sweep.yaml", "verdict-incomplete.yaml"])
-    const services = ["finalize-run.ts", "watch-deadline.ts", "sweep.ts"]
+    expect(files.toSorted()).toEqual([
+      "day-late.yaml",
+      "dead-letters.yaml",
+      "duty-failing.yaml",
+      "no-sweep.yaml",
+      "verdict-incomplete.yaml",
+    ])
+    const services = ["finalize-run.ts", "sweep.ts", "duties/watch-deadline.ts", "duties/duty-book.ts"]
     const logged = (
       await Promise.all(services.map((file) => readFile(join(provision, "../finalizer", file), "utf8")))
     ).join("")

@@ -3,6 +3,7 @@ import { sql } from "drizzle-orm"
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
 import { allRows, openDatabase } from "../../shared/database/open-database.ts"
 import { addDays } from "../../shared/day/revenue-day.ts"
+import { recordDuties } from "../../shared/ledger/duties.ts"
 import { addBackfill, addLate, fillLedger, startPage } from "../rooms/page-room.ts"
 import { useTestDatabase } from "../rooms/test-database.ts"
 
@@ -74,6 +75,22 @@ describe("what it says", () => {
       [...wants.matchAll(/do=(\w+)&amp;(?:run|date)=([\w-]+)/g)].map(([, action, of]) => `${action} ${of}`),
     ).toEqual([`release ${yesterday}-1`, "start 2026-11-23", "rerun 2026-11-22-1", "start 2026-11-21"])
     expect(wants).toContain("held, late")
+  })
+
+  test("a duty of the sweep that keeps failing is told with its reason, and what it says does nothing", async () => {
+    await fillLedger(database, [{ date: yesterday }])
+    const failure = { name: "prune-versions" as const, succeededAt: undefined, lastError: markup }
+    await recordDuties(database.db, [{ ...failure, failures: 2, failingSince: new Date("2026-11-25T04:00:00Z") }])
+    const answer = await get()
+    expect(await answer.text()).not.toContain("prune-versions")
+    await recordDuties(database.db, [{ ...failure, failures: 1, failingSince: new Date("2026-11-25T04:02:00Z") }])
+    const text = await (await get("/", { "if-none-match": answer.headers.get("etag") ?? "" })).text()
+    const wants = /<section class="wants"[^]*?<\/section>/.exec(text)?.[0] ?? ""
+    expect(wants).toContain("failed 3 times in a row since 2026-11-25 04:00. Meanwhile rows of old versions stay")
+    expect(wants).toContain(`Error: ${escaped}`)
+    expect(wants).toContain("Fix the cause.")
+    const { failingDuties } = (await (await get("/api/now")).json()) as { failingDuties: unknown[] }
+    expect(failingDuties).toMatchObject([{ name: "prune-versions", failures: 3, lastError: markup }])
   })
 
   test("numbers have every digit, and what people wrote does nothing but stand there", async () => {

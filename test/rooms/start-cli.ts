@@ -48,6 +48,7 @@ export async function startCli(): Promise<Cli> {
   await pubsub.createTopic(topics.runRequests)
   await pubsub.createTopic(topics.rerunRequests)
   await pubsub.createTopic(topics.auditRequests)
+  await pubsub.createTopic(topics.backfillRequests)
   const bucket = openBucket(env)
   await bucket.storage.createBucket(env.BUCKET)
   const messagesOf = (topic: string) => pubsubServer.messages(`projects/local/topics/${topic}`)

@@ -3,6 +3,7 @@ import { describeError } from "../../../shared/errors.ts"
 import {
   type DutyName,
   type DutyRecord,
+  FAILURES_BEFORE_ATTENTION,
   type FailingDuty,
   listFailingDuties,
   recordDuties,
@@ -14,9 +15,6 @@ type Records = Map<DutyName, DutyRecord>
 
 // A statement takes milliseconds. One that does not come back must not hold the sweep's answer.
 const WRITE_MS_MAX = 5_000
-
-// As in the ledger, for when that cannot be written.
-const FAILURES_UNTOLD_MAX = 2
 
 /**
  * Makes the function that writes to the ledger what became of duties, and logs those that keep failing. It returns false where
@@ -47,7 +45,7 @@ export function createDutyBook({ db, log }: { db: Database; log: Log }): (record
     const error = findFailure(writing)
     if (error !== undefined) {
       log.error({ error }, "what became of duties cannot be written to the ledger, and is in this log alone")
-      tellFailing([...unwritten.values()].filter(({ failures }) => failures > FAILURES_UNTOLD_MAX))
+      tellFailing([...unwritten.values()].filter(({ failures }) => failures >= FAILURES_BEFORE_ATTENTION))
       return false
     }
     const listing = hasFailures ? beginAttempt(async () => tellFailing(await listFailingDuties(db))) : undefined

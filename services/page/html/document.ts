@@ -1,12 +1,14 @@
 import { html } from "hono/html"
 import type { PersonRequest } from "../../../shared/messages/person-requests.ts"
+import type { Asked } from "../read-asked.ts"
 import type { View } from "../read-view.ts"
 import { renderActionForm } from "./action.ts"
 import { renderCalendar } from "./calendar.ts"
 import { renderChart } from "./chart.ts"
 import { renderDay } from "./day.ts"
+import { renderDuties } from "./duties.ts"
 import { formatDate, formatInstant } from "./format.ts"
-import { type Asked, actionLink, type Html, type Place } from "./place.ts"
+import { actionLink, type Html, type Place } from "./place.ts"
 import { renderWork } from "./work.ts"
 
 export function renderDocument(view: View, place: Place): Html {
@@ -69,11 +71,12 @@ ${begun === undefined ? actionLink(place, headline.date, { do: "start", date: he
 
 const wantWords = { start: "Compute it", release: "Show it as it is", rerun: "Rerun it" }
 
-function renderWants({ wants }: View, place: Place): Html | string {
-  if (wants.length === 0) return ""
+function renderWants(view: View, place: Place): Html | string {
+  const { wants, failingDuties } = view
+  if (wants.length === 0 && failingDuties.length === 0) return ""
   return html`<section class="wants" aria-labelledby="wants">
 <h2 id="wants">What wants you</h2>
-<ul>${wants.map(({ day, want }) => {
+<ul>${renderDuties(view)}${wants.map(({ day, want }) => {
     const runId = day.newest?.runId ?? ""
     const request: PersonRequest =
       want.action === "start" ? { do: "start", date: day.date } : { do: want.action, run: runId }

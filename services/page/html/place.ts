@@ -2,15 +2,9 @@ import { html } from "hono/html"
 import type { HtmlEscapedString } from "hono/utils/html"
 import { type PersonRequest, requestTexts } from "../../../shared/messages/person-requests.ts"
 import type { Preview } from "../preview-action.ts"
+import type { Asked } from "../read-asked.ts"
 
 export type Html = HtmlEscapedString | Promise<HtmlEscapedString>
-
-/** What is known of a request that was just sent. */
-export interface Asked {
-  messageId: string
-  /** Why it was not taken; undefined: it was, or it is on its way. */
-  rejection: string | undefined
-}
 
 export interface Place {
   /** Who looks; undefined where nobody is asked. */
