@@ -9,6 +9,7 @@ import {
 } from "../../schemas/documents/audit_pb.ts"
 import { formatJson, parseDocument } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database/open-database.ts"
+import type { Throttle } from "../../shared/database/throttle.ts"
 import { readSource } from "../../shared/day/read-source.ts"
 import { sumRows } from "../../shared/day/revenue-rows.ts"
 import {
@@ -29,6 +30,7 @@ import { findRun, type Run } from "../../shared/ledger/find-runs.ts"
 import { listShards, type Shard } from "../../shared/ledger/find-shards.ts"
 import { saveAudit } from "../../shared/ledger/save-audit.ts"
 import { shardRange } from "../../shared/ledger/shard-range.ts"
+import { cutPieces } from "./cut-pieces.ts"
 import { type Examination, examineRange } from "./examine-range.ts"
 import { sumSource } from "./sum-source.ts"
 
@@ -36,6 +38,8 @@ export interface AuditContext {
   db: Database
   /** Where the shop is read; the database itself unless the shop is elsewhere. */
   source: Database
+  /** Asked before each batch. */
+  throttle: Throttle
 }
 
 /** How far an audit was brought: to its end, to where it had to stop, or to where somebody else has got further. */
@@ -51,7 +55,7 @@ const SHARDS_WITH_USERS_MAX = 100
  * Compares the version that readers see of a date with the shop as it is now, shard by shard from where it stands, for as
  * long as `mayGoOn` says. It writes nothing but its own row, and in the end the state of the day. Several finalizers may
  * do so at once: progress is kept by who was first, and who was not leaves it to them. Each purchase is read once, and
- * once more in a shard that differs.
+ * once more in a shard that differs. While the shop's server is busy it waits, and stops when `mayGoOn` says no.
  */
 export async function auditDay(
   context: AuditContext,
@@ -69,8 +73,10 @@ export async function auditDay(
   const shards = await listShards(db, run.runId)
   let document = audit.document ? parseDocument(AuditSchema, audit.document) : beginDocument(audit)
   while (audit.nextShard < shards.length) {
-    if (!mayGoOn()) return "stopped"
-    const batch = shards.slice(audit.nextShard, audit.nextShard + SHARDS_PER_BATCH)
+    if (!mayGoOn() || !(await context.throttle.pass(mayGoOn))) return "stopped"
+    const ahead = shards.slice(audit.nextShard, audit.nextShard + SHARDS_PER_BATCH)
+    // Every shard of a published run is done.
+    const [batch = ahead] = cutPieces(ahead, { shardsMax: SHARDS_PER_BATCH, unknown: 0 })
     document = await auditBatch(context, run, batch, document)
     const nextShard: number = audit.nextShard + batch.length
     if (!(await saveAudit(db, audit, nextShard, formatJson(AuditSchema, document)))) return "overtaken"

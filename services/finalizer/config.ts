@@ -15,6 +15,7 @@ import {
   serverSettings,
   sourceSettings,
   telemetrySettings,
+  throttleSettings,
 } from "../../shared/config/settings.ts"
 
 export function readFinalizerConfig(env: NodeJS.ProcessEnv) {
@@ -30,6 +31,7 @@ export function readFinalizerConfig(env: NodeJS.ProcessEnv) {
       ...telemetrySettings,
       ...metricSettings,
       ...retentionSettings,
+      ...throttleSettings,
       ...daySettings,
       ...firstDateSettings,
       ...deadlineSettings,

@@ -1,9 +1,11 @@
 import type { Database } from "../../shared/database/open-database.ts"
+import type { Throttle } from "../../shared/database/throttle.ts"
 import type { Spent, UserChange } from "../../shared/day/compare-totals.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import type { Range } from "../../shared/range.ts"
 import { examineRange } from "./examine-range.ts"
 import type { Finding } from "./judge-run.ts"
+import { awaitShop } from "./throttles.ts"
 
 const USERS_IN_REASON_MAX = 2
 
@@ -18,12 +20,14 @@ export async function nameUsers(
   run: Run,
   ranges: Range[],
   findings: Finding[],
+  throttle: Throttle,
 ): Promise<Finding[]> {
   const named: Finding[] = []
   let examined = 0
   for (const finding of findings) {
     const range = finding.index === undefined ? undefined : ranges[finding.index]
     const isExamined = finding.kind === "drifted" && range && examined++ < SHARDS_EXAMINED_MAX
+    if (isExamined) await awaitShop(throttle)
     named.push(isExamined ? { ...finding, ...(await examineShard(db, source, run, range, finding.reason)) } : finding)
   }
   return named

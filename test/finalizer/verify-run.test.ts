@@ -14,6 +14,7 @@ import { openPlannerRoom, type PlannerRoom, pushed } from "../rooms/planner-room
 import { compute, reread } from "../rooms/play-run.ts"
 import { insertPurchases, shopTables } from "../rooms/test-database.ts"
 import { cutAt, newRun, openFirstDispatch } from "../rooms/test-run.ts"
+import { noThrottles } from "../rooms/unthrottled.ts"
 
 const MINUTE_MS = 60_000
 
@@ -44,6 +45,8 @@ const context = (): FinalizeContext => ({
   runStarts: room.context.pubsub.topic(topics.runStarts),
   underWay: new Map(),
   verifyingMsMax: 60 * MINUTE_MS,
+  throttles: noThrottles,
+  signal: new AbortController().signal,
   now: () => new Date(Date.now() + elapsedMs),
 })
 const finalize = () => finalizeRun(context(), run.runId)
