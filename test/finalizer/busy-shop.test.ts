@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises"
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
-import { type FinalizeContext, finalizeRun } from "../../services/finalizer/finalize-run.ts"
+import { finalizeRun } from "../../services/finalizer/finalize-run.ts"
 import { gatherEvidence } from "../../services/finalizer/gather-evidence.ts"
 import { sumSource } from "../../services/finalizer/sum-source.ts"
 import { openThrottles } from "../../services/finalizer/throttles.ts"
@@ -12,7 +12,7 @@ import type { Run } from "../../shared/ledger/find-runs.ts"
 import { listShards } from "../../shared/ledger/find-shards.ts"
 import { requestAudits } from "../../shared/ledger/request-audits.ts"
 import { shardRange } from "../../shared/ledger/shard-range.ts"
-import { topics } from "../../shared/messages/topics.ts"
+import { openFinalizeContext } from "../rooms/finalize-context.ts"
 import { openPlannerRoom, type PlannerRoom } from "../rooms/planner-room.ts"
 import { claim, reread } from "../rooms/play-run.ts"
 import { insertPurchases } from "../rooms/test-database.ts"
@@ -55,21 +55,8 @@ const openAll = (minutesMax = 1) => {
   return openThrottles({ shop: room.database.db, settings, log: room.context.log, signal: stopping.signal })
 }
 
-const finalize = ({ throttles = openAll(), elapsedMs = 0 } = {}) => {
-  const context: FinalizeContext = {
-    ...room.context,
-    sendDayChanges: async () => {},
-    checks: [],
-    runRequests: room.context.pubsub.topic(topics.runRequests),
-    runStarts: room.context.pubsub.topic(topics.runStarts),
-    underWay: new Map(),
-    verifyingMsMax: 60 * MINUTE_MS,
-    throttles,
-    signal: stopping.signal,
-    now: () => new Date(Date.now() + elapsedMs),
-  }
-  return finalizeRun(context, run.runId)
-}
+const finalize = ({ throttles = openAll(), elapsedMs = 0 } = {}) =>
+  finalizeRun(openFinalizeContext(room, { throttles, elapsedMs, signal: stopping.signal }), run.runId)
 const now = () => reread(room.database.db, run)
 
 /** Whether something is still going on after a while. */
