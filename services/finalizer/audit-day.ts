@@ -12,6 +12,7 @@ import {
 import { formatJson, parseDocument } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { readSource } from "../../shared/database/read-source.ts"
+import type { Throttle } from "../../shared/database/throttle.ts"
 import { sumRows } from "../../shared/day/revenue-rows.ts"
 import { addTotals, noRows, sameTotals, type Totals } from "../../shared/day/totals.ts"
 import { changeFields, parseTotals, totalsFields } from "../../shared/day/totals-fields.ts"
@@ -24,6 +25,7 @@ import { findRun, type ShopRun } from "../../shared/ledger/find-runs.ts"
 import { listShards, type Shard } from "../../shared/ledger/find-shards.ts"
 import { saveAudit } from "../../shared/ledger/save-audit.ts"
 import { shardRange } from "../../shared/ledger/shard-range.ts"
+import { cutPieces } from "./cut-pieces.ts"
 import { type Examination, examineRange } from "./examine-range.ts"
 import { sumSource } from "./sum-source.ts"
 
@@ -32,6 +34,8 @@ export interface AuditContext {
   /** Where the shop is read; the database itself unless the shop is elsewhere. */
   shopDb: Database
   shop: Shop
+  /** Asked before each batch. */
+  throttle: Throttle
 }
 
 /** How far an audit was brought: to its end, to where it had to stop, or to where somebody else has got further. */
@@ -47,7 +51,7 @@ const SHARDS_WITH_USERS_MAX = 100
  * Compares the version that readers see of a date with the shop as it is now, shard by shard from where it stands, for as
  * long as `mayGoOn` says. It writes nothing but its own row, and in the end the state of the day. Several finalizers may
  * do so at once: progress is kept by who was first, and who was not leaves it to them. Each purchase is read once, and
- * once more in a shard that differs.
+ * once more in a shard that differs. While the shop's server is busy it waits, and stops when `mayGoOn` says no.
  */
 export async function auditDay(
   context: AuditContext,
@@ -66,8 +70,10 @@ export async function auditDay(
   const shards = await listShards(db, run.runId)
   let document = audit.document ? parseDocument(AuditSchema, audit.document) : beginDocument(shop, audit)
   while (audit.nextShard < shards.length) {
-    if (!mayGoOn()) return "stopped"
-    const batch = shards.slice(audit.nextShard, audit.nextShard + SHARDS_PER_BATCH)
+    if (!mayGoOn() || !(await context.throttle.pass(mayGoOn))) return "stopped"
+    const ahead = shards.slice(audit.nextShard, audit.nextShard + SHARDS_PER_BATCH)
+    // Every shard of a published run is done.
+    const [batch = ahead] = cutPieces(ahead, { shardsMax: SHARDS_PER_BATCH, unknown: 0 })
     document = await auditBatch(context, run, batch, document)
     const nextShard: number = audit.nextShard + batch.length
     if (!(await saveAudit(db, audit, nextShard, formatJson(AuditSchema, document)))) return "overtaken"

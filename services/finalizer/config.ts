@@ -15,6 +15,7 @@ import {
   serverSettings,
   sourceSettings,
   telemetrySettings,
+  throttleSettings,
 } from "../../shared/config/settings.ts"
 import { shopSettings } from "../../shared/config/shop-settings.ts"
 import { DAYS_MAX } from "../../shared/day/revenue-day.ts"
@@ -33,6 +34,7 @@ export function readFinalizerConfig(env: NodeJS.ProcessEnv) {
       ...telemetrySettings,
       ...metricSettings,
       ...retentionSettings,
+      ...throttleSettings,
       ...daySettings,
       ...firstDateSettings,
       ...deadlineSettings,

@@ -4,6 +4,8 @@ import { type Plan, PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { MalformedError, parseDocument } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { readSource } from "../../shared/database/read-source.ts"
+import type { Throttle } from "../../shared/database/throttle.ts"
+import { SHARD_PURCHASES_MIN } from "../../shared/day/estimate-day.ts"
 import { type CheckedRows, sumRows } from "../../shared/day/revenue-rows.ts"
 import type { CheckedTotals, Totals } from "../../shared/day/totals.ts"
 import { planPath } from "../../shared/documents/document-paths.ts"
@@ -13,8 +15,10 @@ import { countShards, listShardsFrom, type Shard } from "../../shared/ledger/fin
 import { shardRange } from "../../shared/ledger/shard-range.ts"
 import { parseRange, type Range } from "../../shared/range.ts"
 import type { RetryOptions } from "../../shared/retry.ts"
+import { cutPieces } from "./cut-pieces.ts"
 import { type ListedManifests, listManifests, readManifests } from "./read-manifests.ts"
 import { sumGuests, sumSource } from "./sum-source.ts"
+import { awaitShop } from "./throttles.ts"
 
 /** All that a verdict rests on, as it was seen. */
 export interface Evidence {
@@ -41,6 +45,11 @@ export interface ShardEvidence {
 // A run of more shards is looked at in pieces, so that memory does not grow with it; one of fewer loses nothing by that.
 const SHARDS_PER_PIECE = 1_000
 
+export interface GatherOptions extends RetryOptions {
+  /** Asked before each piece. */
+  throttle: Throttle
+}
+
 /**
  * Looks at plan, manifests, rows and source of a run that is closed. What equal values prove:
  *
@@ -58,44 +67,70 @@ export async function gatherEvidence(
   shopDb: Database,
   bucket: Bucket,
   run: ShopRun,
-  options: RetryOptions,
+  options: GatherOptions,
 ): Promise<Evidence> {
   const listing = listManifests(bucket, run, options)
+  const reading = readPlan(bucket, run, options)
+  // Found where they are needed, which may be after a wait.
+  for (const begun of [listing, reading]) begun.catch(() => undefined)
+  await awaitShop(options.throttle)
+  const gather = (shards: Shard[]) => gatherPiece(db, shopDb, bucket, run, shards, listing, options)
+  const pieces = gatherPieces(db, run, reading, options.throttle, gather)
   const [plan, manifests, count, guests, first] = await Promise.all([
-    readPlan(bucket, run, options),
+    reading,
     listing,
     countShards(db, run.runId),
+    // They have no user by whom they could be cut, and are a piece of their own, whatever their number.
     readSource(() => sumGuests(shopDb, run)),
-    gatherPiece(db, shopDb, bucket, run, 0, listing, options),
+    pieces.next(),
   ])
-  async function* pieces() {
-    let piece = first
-    for (;;) {
-      yield piece
-      const last = piece.at(-1)?.shard.shardIndex
-      if (last === undefined || piece.length < SHARDS_PER_PIECE) return
-      piece = await gatherPiece(db, shopDb, bucket, run, last + 1, listing, options)
-    }
+  async function* shards() {
+    if (first.done) return
+    yield first.value
+    yield* pieces
   }
   return {
     plan,
-    shards: pieces(),
+    shards: shards(),
     strangers: [...[...manifests.byIndex.keys()].filter((index) => index >= count), ...manifests.foreign],
     guests,
   }
 }
 
-/** Looks at some shards from an index on. */
+/** Looks at all shards in the order of their indexes, piece by piece, and waits between them while the shop is busy. */
+async function* gatherPieces(
+  db: Database,
+  run: ShopRun,
+  plan: Promise<Plan | string>,
+  throttle: Throttle,
+  gather: (shards: Shard[]) => Promise<ShardEvidence[]>,
+): AsyncGenerator<ShardEvidence[]> {
+  for (let from = 0; ; ) {
+    const shards = await listShardsFrom(db, run.runId, from, SHARDS_PER_PIECE)
+    const isSizeUnknown = shards.some(({ purchases }) => purchases === null)
+    const unknown = isSizeUnknown ? sizeOf(await plan) : 0
+    for (const piece of cutPieces(shards, { shardsMax: SHARDS_PER_PIECE, unknown })) {
+      await awaitShop(throttle)
+      yield await gather(piece)
+    }
+    const last = shards.at(-1)
+    if (!last || shards.length < SHARDS_PER_PIECE) return
+    from = last.shardIndex + 1
+  }
+}
+
+/** About how many purchases a shard of a plan holds. */
+const sizeOf = (plan: Plan | string) => (typeof plan === "string" ? SHARD_PURCHASES_MIN : plan.shardPurchases)
+
 async function gatherPiece(
   db: Database,
   shopDb: Database,
   bucket: Bucket,
   run: ShopRun,
-  from: number,
+  shards: Shard[],
   listing: Promise<ListedManifests>,
   options: RetryOptions,
 ): Promise<ShardEvidence[]> {
-  const shards = await listShardsFrom(db, run.runId, from, SHARDS_PER_PIECE)
   const ranges = shards.map((shard) => shardRange(run.shop.layout.userType, shard))
   const [manifests, rows, purchases] = await Promise.all([
     listing.then((listed) => readManifests(bucket, run, shards, listed, options)),

@@ -1,3 +1,4 @@
+import { readThrottle } from "../../shared/database/find-busy-reason.ts"
 import { openExecutions } from "../../shared/google/open-run.ts"
 import { runProcess } from "../../shared/lifecycle.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
@@ -16,6 +17,7 @@ import { takeCancelRequest } from "./take-cancel-request.ts"
 import { takePauseRequest } from "./take-pause-request.ts"
 import { takeReleaseRequest } from "./take-release-request.ts"
 import { takeShardReport } from "./take-report.ts"
+import { openThrottles } from "./throttles.ts"
 
 // Less than half of what Cloud Run and Pub/Sub give a push; the sweep goes on with what is left.
 const AUDITS_PER_MESSAGE_MS = 240_000
@@ -30,6 +32,7 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
     executions: openExecutions(config),
     job: config.WORKER_JOB,
     underWay: new Map(),
+    throttles: openThrottles({ shopDb: service.shopDb, settings: readThrottle(config), log: service.log, signal }),
     checks: readChecks(),
     verifyingMsMax: config.VERIFYING_MINUTES_MAX * 60_000,
     planningMsMax: config.PLANNING_MINUTES_MAX * 60_000,

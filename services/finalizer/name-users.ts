@@ -1,10 +1,12 @@
 import type { Database } from "../../shared/database/open-database.ts"
+import type { Throttle } from "../../shared/database/throttle.ts"
 import type { UserChange } from "../../shared/day/compare-totals.ts"
 import type { Sums } from "../../shared/day/totals.ts"
 import type { ShopRun } from "../../shared/ledger/find-runs.ts"
 import type { Range } from "../../shared/range.ts"
 import { examineRange } from "./examine-range.ts"
 import type { Finding } from "./judge-run.ts"
+import { awaitShop } from "./throttles.ts"
 
 const USERS_IN_REASON_MAX = 2
 
@@ -19,12 +21,14 @@ export async function nameUsers(
   run: ShopRun,
   ranges: Range[],
   findings: Finding[],
+  throttle: Throttle,
 ): Promise<Finding[]> {
   const named: Finding[] = []
   let examined = 0
   for (const finding of findings) {
     const range = finding.index === undefined ? undefined : ranges[finding.index]
     const isExamined = finding.kind === "drifted" && range && examined++ < SHARDS_EXAMINED_MAX
+    if (isExamined) await awaitShop(throttle)
     named.push(isExamined ? { ...finding, ...(await examineShard(db, shopDb, run, range, finding.reason)) } : finding)
   }
   return named

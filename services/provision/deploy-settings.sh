@@ -37,6 +37,16 @@ if [[ "$_METRICS_ENDPOINT" != none ]]; then
   google+=",OTEL_METRICS_EXPORTER=otlp,OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=$_METRICS_ENDPOINT/v1/metrics"
   google+=",OTEL_RESOURCE_ATTRIBUTES=cloud.region=$_REGION"
 fi
+# Of those that read whole days of the shop: when they wait for its server.
+throttle=""
+if [[ "$_THROTTLE_THREADS_RUNNING" != none ]]; then throttle+=",THROTTLE_THREADS_RUNNING=$_THROTTLE_THREADS_RUNNING"; fi
+if [[ "$_THROTTLE_REPLICA_LAG_SECONDS" != none ]]; then throttle+=",THROTTLE_REPLICA_LAG_SECONDS=$_THROTTLE_REPLICA_LAG_SECONDS"; fi
+if [[ "$_THROTTLE_QUERY" != none ]]; then throttle+=",THROTTLE_QUERY=$_THROTTLE_QUERY"; fi
+if [[ "$throttle" == *,THROTTLE_QUERY=*,* ]]; then
+  echo "_THROTTLE_QUERY holds a comma, at which gcloud ends a value: make the query a view, and select its number" >&2
+  exit 1
+fi
+if [[ -n "$throttle" ]]; then throttle+=",THROTTLE_MINUTES_MAX=$_THROTTLE_MINUTES_MAX"; fi
 job="WORKER_JOB=projects/$PROJECT_ID/locations/$_REGION/jobs/$_WORKER"
 
 # Cloud Run lets nobody in but by name, as bootstrap.sh has set it, and takes the signature off the tokens that it has

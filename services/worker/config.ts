@@ -8,9 +8,9 @@ import {
   metricSettings,
   sourceSettings,
   telemetrySettings,
+  throttleSettings,
 } from "../../shared/config/settings.ts"
 import { shopSettings } from "../../shared/config/shop-settings.ts"
-import type { ThrottleSettings } from "./find-busy-reason.ts"
 
 export type WorkerConfig = ReturnType<typeof readWorkerConfig>
 
@@ -27,6 +27,7 @@ export function readWorkerConfig(env: NodeJS.ProcessEnv) {
       ...logSettings,
       ...telemetrySettings,
       ...metricSettings,
+      ...throttleSettings,
       RUN_ID: form("the run, set by the planner", /^\d{4}-\d{2}-\d{2}-\S+$/, "a run's id"),
       DISPATCH: wholeNumber("the dispatch, set by the planner", 0, COUNT_MAX),
       TRACEPARENT: v.optional(text("the trace of the run, set by the planner")),
@@ -39,28 +40,7 @@ export function readWorkerConfig(env: NodeJS.ProcessEnv) {
         wholeNumber("how often a shard may crash its task before it is marked failed; below the job's retries", 1, 10),
         "3",
       ),
-      THROTTLE_THREADS_RUNNING: v.optional(
-        wholeNumber("above how many running threads of others on the shop's server tasks wait", 0, COUNT_MAX),
-      ),
-      THROTTLE_REPLICA_LAG_SECONDS: v.optional(
-        wholeNumber("above how many seconds that the shop's server, a replica, is behind tasks wait", 0, COUNT_MAX),
-      ),
-      THROTTLE_QUERY: v.optional(text("a SELECT of one number on the shop's server: above 0 tasks wait")),
-      THROTTLE_MINUTES_MAX: v.optional(
-        wholeNumber("minutes that a task waits for the server at most", 1, 10_000),
-        "30",
-      ),
     },
     env,
   )
-}
-
-/** When tasks wait for the shop's server. */
-export function readThrottle(config: WorkerConfig): ThrottleSettings {
-  return {
-    threadsRunning: config.THROTTLE_THREADS_RUNNING,
-    replicaLagSeconds: config.THROTTLE_REPLICA_LAG_SECONDS,
-    query: config.THROTTLE_QUERY,
-    minutesMax: config.THROTTLE_MINUTES_MAX,
-  }
 }

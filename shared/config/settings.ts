@@ -79,6 +79,21 @@ export const metricSettings = {
   OTEL_METRICS_EXPORTER: exporter,
 }
 
+/** For those that read whole days of the shop. */
+export const throttleSettings = {
+  THROTTLE_THREADS_RUNNING: v.optional(
+    wholeNumber("above how many running threads of others on the shop's server reading waits", 0, 1_000_000),
+  ),
+  THROTTLE_REPLICA_LAG_SECONDS: v.optional(
+    wholeNumber("above how many seconds that the shop's server, a replica, is behind reading waits", 0, 1_000_000),
+  ),
+  THROTTLE_QUERY: v.optional(text("a SELECT of one number on the shop's server: above 0 reading waits")),
+  THROTTLE_MINUTES_MAX: v.optional(
+    wholeNumber("minutes that a task, a verification or an audit waits for the server at most, in all", 1, 10_000),
+    "30",
+  ),
+}
+
 export const daySettings = {
   REVENUE_TIME_ZONE: v.optional(
     v.pipe(

@@ -2,7 +2,7 @@ import type { Duplex } from "node:stream"
 import type { MySqlDatabase } from "drizzle-orm/mysql-core"
 import { drizzle, type MySql2PreparedQueryHKT, type MySql2QueryResultHKT } from "drizzle-orm/mysql2"
 import { createPool, type Pool, type PoolOptions, type ResultSetHeader } from "mysql2"
-import { listCauses, PermanentError } from "../errors.ts"
+import { listCauses } from "../errors.ts"
 import { connectionOptions } from "./connection-options.ts"
 import { STATEMENT_TIME_UNLIMITED } from "./dialect.ts"
 import { discardConnection } from "./discard-connection.ts"
@@ -91,11 +91,6 @@ export function openDatabase(options: DatabaseOptions): DatabaseConnection {
 /** How many rows a write matched. */
 export function matchedRows(result: [ResultSetHeader, ...unknown[]]): number {
   return result[0].affectedRows
-}
-
-/** Every write after a claim or a state check must match its row; none means that the state was another. */
-export function requireRow(result: [ResultSetHeader, ...unknown[]], what: string): void {
-  if (matchedRows(result) === 0) throw new PermanentError(`cannot ${what}: no row is in the state that allows it`)
 }
 
 /** All rows of a SELECT run with `db.execute`. */

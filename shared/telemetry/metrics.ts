@@ -33,7 +33,7 @@ function openInstruments(meter: Meter) {
       description: "Purchases that were read for runs that have their verdict",
     }),
     throttled: meter.createCounter("daybook_throttled_seconds_total", {
-      description: "For which tasks waited for a busy database, by reason",
+      description: "For which the shop's server was waited for, by reason",
     }),
   }
 }

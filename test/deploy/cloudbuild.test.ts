@@ -216,6 +216,24 @@ describe("a build", () => {
     }
   })
 
+  it("has reading wait for a busy shop only where that is set, in the parts that read whole days", async () => {
+    const given = { _THROTTLE_THREADS_RUNNING: "20", _THROTTLE_QUERY: "SELECT busy FROM load_now" }
+    const throttle = {
+      THROTTLE_THREADS_RUNNING: "20",
+      THROTTLE_QUERY: "SELECT busy FROM load_now",
+      THROTTLE_MINUTES_MAX: "30",
+    }
+    for (const [runs, set] of [[await usual, {}] as const, [await runBuild(given), throttle] as const]) {
+      const deployed = runs.flatMap(gcloud).filter((call) => call.flags.image !== undefined)
+      const settings = deployed.map(({ flags }) => Object.entries(readEnv(flags["set-env-vars"])))
+      const throttled = settings.map((env) => Object.fromEntries(env.filter(([name]) => name.startsWith("THROTTLE_"))))
+      expect(throttled).toEqual([{}, set, set, {}])
+    }
+    const refused = (await runBuild({ _THROTTLE_QUERY: "SELECT GREATEST(a, b) FROM t" })).at(-1)
+    expect(refused).toMatchObject({ id: "migrate", status: 1 })
+    expect(refused?.stderr).toContain("_THROTTLE_QUERY holds a comma")
+  })
+
   it("deploys the page only where its account is named: one that may look, one that may ask, both behind IAP", async () => {
     expect((await usual).at(-1)).toMatchObject({ id: "page", status: 0, commands: [] })
     const given = { _PAGE_DATABASE_SECRET: "daybook-page-database-url", _DEADLINE: "06:00", _CONNECTION_BUDGET: "41" }

@@ -17,6 +17,7 @@ import { findDueRepair, markRepairAsked } from "../../shared/ledger/repair-day.t
 import { requestAudits } from "../../shared/ledger/request-audits.ts"
 import { insertPurchases, shopTables, useTestDatabase } from "../rooms/test-database.ts"
 import { beginRun, cutAt, newRun, testDate } from "../rooms/test-run.ts"
+import { unthrottled } from "../rooms/unthrottled.ts"
 
 const at = `${testDate} 10:00:00`
 const SHARDS = 20
@@ -56,7 +57,7 @@ const ask = async () => {
   return (await findNextAudit(database.db, [])) as Audit
 }
 const audit = (of: Audit, mayGoOn = () => true, isRepaired = true) =>
-  auditDay({ db: database.db, shopDb: database.db, shop: plainShop }, of, isRepaired, mayGoOn)
+  auditDay({ db: database.db, shopDb: database.db, shop: plainShop, throttle: unthrottled }, of, isRepaired, mayGoOn)
 const reread = async ({ auditId }: Audit) =>
   (
     await database.query<{ state: string; document: string; next_shard: number; repair: string }>(

@@ -5,6 +5,7 @@ import { insertTotals } from "../../shared/day/revenue-rows.ts"
 import type { ShopRun } from "../../shared/ledger/find-runs.ts"
 import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../rooms/test-database.ts"
 import { newRun } from "../rooms/test-run.ts"
+import { unthrottled } from "../rooms/unthrottled.ts"
 
 const at = "2026-11-22 10:00:00"
 const run = { ...newRun({ requestId: "1" }), version: 1 } as ShopRun
@@ -23,7 +24,7 @@ afterAll(() => database.drop())
 
 const sums = (amountCents: bigint, purchases: bigint) => ({ amountCents, purchases, measures: {} })
 
-const name = (...findings: Finding[]) => nameUsers(database.db, database.db, run, ranges, findings)
+const name = (...findings: Finding[]) => nameUsers(database.db, database.db, run, ranges, findings, unthrottled)
 
 test("a purchase given to another user names both, with what Revenue and the shop have of them", async () => {
   await database.query("UPDATE purchases SET user_id = 4 WHERE user_id = 3")

@@ -2,13 +2,14 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
 import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { parseDocument } from "../../schemas/json.ts"
 import { failBefore, InjectedError } from "../../services/emulators/faults.ts"
-import { type FinalizeContext, finalizeRun } from "../../services/finalizer/finalize-run.ts"
+import { finalizeRun } from "../../services/finalizer/finalize-run.ts"
 import { takeRerunRequest } from "../../services/planner/rerun-shards.ts"
 import { verdictPath } from "../../shared/documents/document-paths.ts"
 import { readDocument } from "../../shared/documents/documents.ts"
 import { createRun } from "../../shared/ledger/create-run.ts"
 import type { Run } from "../../shared/ledger/find-runs.ts"
 import { listShards } from "../../shared/ledger/find-shards.ts"
+import { openFinalizeContext } from "../rooms/finalize-context.ts"
 import { openPlannerRoom, type PlannerRoom, pushed } from "../rooms/planner-room.ts"
 import { compute, reread } from "../rooms/play-run.ts"
 import { insertPurchases, shopTables } from "../rooms/test-database.ts"
@@ -35,16 +36,7 @@ beforeEach(async () => {
   await compute(db, run, 0)
 })
 
-const context = (): FinalizeContext => ({
-  ...room.context,
-  sendDayChanges: async () => {},
-  checks: [],
-  startWaiting: async () => {},
-  driveBackfills: async () => {},
-  underWay: new Map(),
-  verifyingMsMax: 60 * MINUTE_MS,
-  now: () => new Date(Date.now() + elapsedMs),
-})
+const context = () => openFinalizeContext(room, { elapsedMs })
 const finalize = () => finalizeRun(context(), run.runId)
 const stateNow = async () => (await reread(room.database.db, run)).state
 

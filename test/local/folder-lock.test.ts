@@ -24,7 +24,7 @@ beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), "daybook-lock-"))
   for (let n = 0; n < CONTENDERS; n++) contenders.push(startContender())
   // All are up.
-  await Promise.all(contenders.map(({ ask }) => ask("release")))
+  await Promise.all(contenders.map((contender) => contender.ask("release")))
 })
 afterAll(async () => {
   for (const contender of contenders) contender.process.kill("SIGKILL")
@@ -47,7 +47,7 @@ function startContender(): Contender {
 
 /** All try at once; returns who has the folder. */
 async function contend(folder: string, among: Contender[]): Promise<Contender[]> {
-  const answers = await Promise.all(among.map(({ ask }) => ask(`take ${folder}`)))
+  const answers = await Promise.all(among.map((contender) => contender.ask(`take ${folder}`)))
   const others = answers.filter((answer) => answer !== "held")
   expect(others).toEqual(others.map(() => "refused"))
   return among.filter((_contender, at) => answers[at] === "held")

@@ -86,3 +86,31 @@ test("while the database is busy tasks wait, and say why; work that is begun is 
   expect((await runOf(dates[1]))?.throttled).toBeNull()
   await pipeline.expectRevenue(dates[1])
 })
+
+test("while the database is busy a verification waits, too, and the run says why", async () => {
+  const day = "2026-10-03"
+  await pipeline.query(...purchasesOf(2, 3, day))
+  const released = Promise.withResolvers<void>()
+  const remove = pipeline.cloud.storage.faults.add({
+    matches: ({ method, resource }) => method === "storage.objects.insert" && resource.includes("/shards/"),
+    before: () => released.promise,
+  })
+  const requestId = await pipeline.publish("run-requests", { date: day })
+  const done =
+    "SELECT COUNT(*) AS n FROM shards JOIN runs USING (run_id) WHERE revenue_date = '2026-10-03' AND shards.state = 'done'"
+  await vi.waitFor(
+    async () => expect(await pipeline.query(done)).toEqual([{ n: expect.stringMatching("[1-9]") as string }]),
+    soon,
+  )
+  await pipeline.query("INSERT INTO busy VALUES (1)")
+  remove()
+  released.resolve()
+  const waits = { state: "verifying", throttled: "THROTTLE_QUERY says 1" }
+  await vi.waitFor(async () => expect(await runOf(day)).toMatchObject(waits), soon)
+  await new Promise((passed) => setTimeout(passed, 1_500))
+  expect(await runOf(day)).toMatchObject(waits)
+  expect((await runDaybook(pipeline.cloud.env, "status", day)).stdout).toContain("THROTTLE_QUERY says 1")
+  await pipeline.query("DELETE FROM busy")
+  expect(await pipeline.awaitVerdict(requestId)).toMatchObject({ verdict: "complete" })
+  expect(await runOf(day)).toMatchObject({ state: "complete", throttled: null })
+})

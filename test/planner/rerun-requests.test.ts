@@ -81,7 +81,6 @@ test("a rerun without shards offers all that the verdict found wanting, as the n
 
 test("a rerun of a run whose backfill was cancelled waits for its slot, and gets it", async () => {
   const { database } = room
-  const { db } = database
   await database.query(
     "INSERT INTO backfills (backfill_id, from_date, to_date, which, runs_at_once, state, requested_at) VALUES ('b', '2026-11-22', '2026-11-22', 'all', 1, 'cancelled', NOW(3))",
     `UPDATE runs SET cause = '${run.revenueDate} backfill b' WHERE run_id = '${run.runId}'`,
@@ -93,7 +92,7 @@ test("a rerun of a run whose backfill was cancelled waits for its slot, and gets
   await database.query("UPDATE controls SET paused = 0")
   await takeRunStart(room.context, pushed({ runId: run.runId }))
   expect(await current()).toMatchObject({ state: "running", dispatch: 1 })
-  expect(await findDispatch(db, run.runId, 1)).toMatchObject({ execution: expect.any(String) as string })
+  expect(await findDispatch(database.db, run.runId, 1)).toMatchObject({ execution: expect.any(String) as string })
 })
 
 test("a rerun of named shards of the date's newest run offers those, each once", async () => {

@@ -6,6 +6,7 @@ import type { SweepContext } from "../../services/finalizer/sweep.ts"
 import { openExecutions } from "../../shared/google/open-run.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { openPlannerRoom } from "./planner-room.ts"
+import { noThrottles } from "./unthrottled.ts"
 
 interface Line {
   message: string
@@ -37,6 +38,7 @@ export async function openFinalizerRoom() {
       startWaiting: () => startWaiting(context),
       driveBackfills: () => driveBackfills(context),
       underWay: new Map(),
+      throttles: noThrottles,
       checks: [],
       verifyingMsMax: 3_600_000,
       planningMsMax: 7_200_000,

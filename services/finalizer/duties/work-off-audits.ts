@@ -6,10 +6,12 @@ import { inSpan } from "../../../shared/telemetry/tracing.ts"
 import { isTransient } from "../../../shared/transient.ts"
 import { throwFailures } from "../../../shared/try-each.ts"
 import { type AuditContext, auditDay } from "../audit-day.ts"
+import type { Throttles } from "../throttles.ts"
 import { firstDateToRepair, type NightSettings } from "./plan-night.ts"
 
-export interface AuditsContext extends AuditContext {
+export interface AuditsContext extends Omit<AuditContext, "throttle"> {
   log: Log
+  throttles: Throttles
   night: NightSettings
   /** At its abort, the audit under way stops after its batch. */
   signal: AbortSignal
@@ -61,10 +63,13 @@ async function workOffAudit(
   failures: unknown[],
 ): Promise<boolean> {
   const { auditId, revenueDate } = audit
+  const throttleId = `audit ${auditId}`
   const isRepaired = revenueDate >= (firstDateToRepair(context.night, context.now()) ?? "9999")
   try {
     return await inSpan("audit day", { auditId }, async () => {
-      const outcome = await auditDay(context, audit, isRepaired, mayGoOn)
+      const throttle = context.throttles.of(throttleId)
+      const outcome = await auditDay({ ...context, throttle }, audit, isRepaired, mayGoOn)
+      if (outcome !== "stopped") context.throttles.end(throttleId)
       if (outcome === "ended") context.log.info({ auditId }, "an audit has ended")
       return outcome !== "overtaken"
     })
@@ -77,6 +82,7 @@ async function workOffAudit(
     } else {
       context.log.error({ auditId, error: reason }, "an audit has failed: mend the reason and ask for the date again")
       await failAudit(context.db, audit, reason)
+      context.throttles.end(throttleId)
     }
     return false
   }

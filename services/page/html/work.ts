@@ -45,7 +45,7 @@ function renderRun({ progress, throttled, pausedAt }: RunAtWork, place: Place): 
 <p><a href="/?day=${date}#day">${formatDate(date)}</a>, version ${version}: <strong>${pausedAt ? "paused" : state}</strong></p>
 <progress max="${shardCount ?? 1}" value="${shards.done}" aria-label="Shards of ${date} that are done"></progress>
 <p>${facts.join(", ")}</p>
-${throttled === null ? "" : html`<p class="throttled">Its tasks wait for the database: ${throttled}</p>`}
+${throttled === null ? "" : html`<p class="throttled">${state === "verifying" ? "Its verification waits" : "Its tasks wait"} for the database: ${throttled}</p>`}
 ${actionLink(place, date, { do: "cancel", run: progress.runId }, "Cancel it")}
 </div>`
 }

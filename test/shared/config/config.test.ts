@@ -45,6 +45,13 @@ test("a sound environment is read, with defaults", () => {
   expect(readFinalizerConfig(sound)).toMatchObject({ PORT: 8080 })
 })
 
+test("tasks and the finalizer read alike when to wait for the shop", () => {
+  const throttle = { THROTTLE_QUERY: "SELECT 1", THROTTLE_THREADS_RUNNING: "20" }
+  const read = { THROTTLE_QUERY: "SELECT 1", THROTTLE_THREADS_RUNNING: 20, THROTTLE_MINUTES_MAX: 30 }
+  expect(readWorkerConfig({ ...sound, ...task, ...throttle })).toMatchObject(read)
+  expect(readFinalizerConfig({ ...sound, ...throttle })).toMatchObject(read)
+})
+
 test("every problem is reported at once, with the variable's name and what it is for", () => {
   const problems = listProblems(() =>
     readPlannerConfig({

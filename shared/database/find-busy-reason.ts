@@ -1,6 +1,6 @@
 import { sql } from "drizzle-orm"
-import { allRows, type Database } from "../../shared/database/open-database.ts"
-import { readReplicaLag } from "../../shared/database/replica-lag.ts"
+import { allRows, type Database } from "./open-database.ts"
+import { readReplicaLag } from "./replica-lag.ts"
 
 /** When the database that the shop is in has no time for this; what is undefined is not asked. */
 export interface ThrottleSettings {
@@ -10,17 +10,32 @@ export interface ThrottleSettings {
   replicaLagSeconds: number | undefined
   /** A SELECT of one number: above 0 means wait. */
   query: string | undefined
-  /** After so many minutes the task goes on whatever is said. */
+  /** A task, a verification or an audit that has waited for so many minutes in all continues whatever is said. */
   minutesMax: number
 }
 
-/** Why a task should wait: of which kind it is, and a sentence. */
+/** When to wait for the shop's server, by the environment: throttleSettings in shared/config/settings.ts. */
+export function readThrottle(config: {
+  THROTTLE_THREADS_RUNNING?: number | undefined
+  THROTTLE_REPLICA_LAG_SECONDS?: number | undefined
+  THROTTLE_QUERY?: string | undefined
+  THROTTLE_MINUTES_MAX: number
+}): ThrottleSettings {
+  return {
+    threadsRunning: config.THROTTLE_THREADS_RUNNING,
+    replicaLagSeconds: config.THROTTLE_REPLICA_LAG_SECONDS,
+    query: config.THROTTLE_QUERY,
+    minutesMax: config.THROTTLE_MINUTES_MAX,
+  }
+}
+
+/** Why to wait: of which kind it is, and a sentence. */
 export interface BusyReason {
-  kind: "threads_running" | "replica_lag" | "query"
+  kind: "threads_running" | "replica_lag" | "query" | "failed_look"
   text: string
 }
 
-/** Why a task should wait; undefined if it need not. As gh-ost asks: https://github.com/github/gh-ost/blob/master/doc/throttle.md */
+/** Why to wait; undefined if there is no need. As gh-ost asks: https://github.com/github/gh-ost/blob/master/doc/throttle.md */
 export async function findBusyReason(shopDb: Database, settings: ThrottleSettings): Promise<BusyReason | undefined> {
   const { threadsRunning, replicaLagSeconds, query } = settings
   if (threadsRunning !== undefined) {
