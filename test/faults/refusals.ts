@@ -61,7 +61,7 @@ export function refuseAt(recorder: CallRecorder, proxy: DatabaseProxy, key: stri
     throw refusal.error()
   })
   return {
-    happened: armed.happened,
+    happened: () => armed.happened(),
     cancel: () => {
       armed.cancel()
       removeRollback()

@@ -3,6 +3,8 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { expect, test } from "vitest"
 import { readChecks, runChecks } from "../../services/finalizer/run-checks.ts"
+import { isTransient } from "../../shared/transient.ts"
+import { openBehindProxy, refusals } from "../rooms/behind-proxy.ts"
 import { useTestDatabase } from "../rooms/test-database.ts"
 import { admitNewRun } from "../rooms/test-run.ts"
 
@@ -39,6 +41,24 @@ test("twenty rows are kept, and what the server refuses objects, too", async () 
   )
   expect(many?.rows).toHaveLength(20)
   expect(refused?.rows).toEqual([expect.stringMatching(/"error":".*nowhere/)])
+})
+
+test("a connection that is lost, or a lock that is not granted, is no objection: the check is asked again", async () => {
+  const run = await admitNewRun(database.db)
+  await database.forgetRuns()
+  const service = await openBehindProxy(database)
+  const check = { name: "c", severity: "block" as const, meaning: "m", query: "SELECT 1 FROM DUAL WHERE 1 = 2 /* c */" }
+  try {
+    for (const error of [refusals.lost, refusals.lockWait, refusals.readOnly]) {
+      service.refuseOnce(/\/\* c \*\//, error)
+      const asked = runChecks(service.db, [check], run, revenue)
+      await expect(asked).rejects.toSatisfy(isTransient)
+      expect(service.hasRefused()).toBe(true)
+      expect(await runChecks(service.db, [check], run, revenue)).toEqual([])
+    }
+  } finally {
+    await service.stop()
+  }
 })
 
 test("a file that does not say what follows is refused, and named", async () => {

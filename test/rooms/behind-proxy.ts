@@ -1,11 +1,13 @@
 import type { Pool } from "mysql2"
 import type { RowDataPacket } from "mysql2/promise"
+import { InjectedError } from "../../services/emulators/faults.ts"
 import { type DatabaseConnection, openDatabase } from "../../shared/database/open-database.ts"
 import { type DatabaseProxy, SqlError, startDatabaseProxy } from "../faults/database-proxy.ts"
 import type { TestDatabase } from "./test-database.ts"
 
-/** Errors of a server that keeps the connection. */
+/** Errors of a server that keeps the connection, and a connection that is lost. */
 export const refusals = {
+  lost: () => new InjectedError("ABORTED", "the connection is cut"),
   lockWait: () => new SqlError(1205, "HY000", "Lock wait timeout exceeded; try restarting transaction"),
   readOnly: () => new SqlError(1290, "HY000", "The server is running with the --read-only option"),
   tooMany: () => new SqlError(1226, "42000", "User 'daybook' has exceeded the 'max_queries_per_hour' resource"),

@@ -4,15 +4,17 @@ import { integerUsers } from "../../schemas/database/user-type.ts"
 import { computeShard, computeShards } from "../../services/worker/compute-shards.ts"
 import { sumRows } from "../../shared/day/revenue-rows.ts"
 import { StaleEpochError } from "../../shared/errors.ts"
+import { markAnnounced } from "../../shared/ledger/announce-run.ts"
 import type { Claim } from "../../shared/ledger/claim-shards.ts"
 import { closeRun } from "../../shared/ledger/close-run.ts"
 import { decideRun } from "../../shared/ledger/decide-run.ts"
 import type { ShopRun } from "../../shared/ledger/find-runs.ts"
 import { findShard, listShards } from "../../shared/ledger/find-shards.ts"
+import { openNextDispatch } from "../../shared/ledger/open-rerun.ts"
 import { shardRange } from "../../shared/ledger/shard-range.ts"
 import type { Range } from "../../shared/range.ts"
 import { anyCuts, anyPurchases } from "../rooms/any-purchases.ts"
-import { claim as claimAsTask } from "../rooms/play-run.ts"
+import { claim as claimAsTask, reread } from "../rooms/play-run.ts"
 import { asText, insertPurchases, shopTables, useTestDatabase } from "../rooms/test-database.ts"
 import { beginRun, cutAt } from "../rooms/test-run.ts"
 
@@ -124,6 +126,45 @@ test("computing a shard again replaces its rows by what the shop says now, and t
   await database.query("UPDATE revenue_versions SET amount_cents = 99 WHERE user_id = 11")
   await computeShard(database.db, run, await claim(run, 0))
   expect(asText(await written())).toEqual(["1,12,2", "11,99,1"])
+})
+
+test("from its second claim on, a shard's rows that are there already are replaced, whoever left them", async () => {
+  const run = await begin(cutAt(10n))
+  await database.query(
+    insertPurchases([
+      [1, 5, "2026-11-22 10:00:00"],
+      [11, 5, "2026-11-22 10:00:00"],
+    ]),
+  )
+  await claim(run, 0, 0)
+  // As after a restore in which the ledger lacks what the rows have: no mark says that this shard was written.
+  for (const [user, amount] of [
+    [1, 77],
+    [2, 88],
+    [11, 99],
+  ]) {
+    await database.query(
+      `INSERT INTO revenue_versions (revenue_date, version, user_id, amount_cents, purchases) VALUES ('2026-11-22', 1, ${user}, ${amount}, 1)`,
+    )
+  }
+  const second = await claim(run, 0, 1)
+  expect(second.epoch).toBe(2)
+  await computeShard(database.db, run, second)
+  expect(asText(await written())).toEqual(["1,5,1", "11,99,1"])
+})
+
+test("a drifted shard's first rerun replaces its rows", async () => {
+  const run = await begin(cutAt())
+  await database.query(insertPurchases([[1, 5, "2026-11-22 10:00:00"]]))
+  await computeShard(database.db, run, await claim(run, 0))
+  await closeRun(database.db, run)
+  await decideRun(database.db, run, { state: "incomplete", verdict: "{}" })
+  await markAnnounced(database.db, run)
+  await database.query("UPDATE purchases SET user_id = 2, amount_cents = 7")
+  expect(await openNextDispatch(database.db, await reread(database.db, run), "request-2", [0])).toBe(true)
+  const again = await reread(database.db, run)
+  await computeShard(database.db, again, await claim(again, 0))
+  expect(asText(await written())).toEqual(["2,7,1"])
 })
 
 test("a task that lost its epoch writes nothing", async () => {
