@@ -10,7 +10,7 @@ declare module "vitest" {
   interface ProvidedContext {
     /** A server, without a database: mysql://user:password@host:port/ */
     databaseServer: string
-    /** Whether tests may make accounts of their own there. */
+    /** Whether tests may make accounts of their own there, and grant them everything. */
     mayCreateUsers: boolean
     /** A browser's program; "" where there is none. */
     chromium: string
@@ -25,7 +25,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
     const mayCreateUsers = await tryCreateUser(given)
     if (!mayCreateUsers)
       console.log(
-        "The account of DATABASE_URL may not create users: tests that need an account of their own are skipped.",
+        "The account of DATABASE_URL may not create users or grant them rights: tests that need an account of their own are skipped.",
       )
     project.provide("databaseServer", new URL("/", given).href)
     project.provide("mayCreateUsers", mayCreateUsers)
@@ -44,13 +44,18 @@ export default async function setup(project: TestProject): Promise<() => Promise
 
 async function tryCreateUser(url: string): Promise<boolean> {
   const connection = await createConnection({ uri: url })
+  const user = "daybook_test_user@localhost"
   try {
-    await connection.query("CREATE USER daybook_test_user@localhost")
-    await connection.query("DROP USER daybook_test_user@localhost")
-    return true
+    await connection.query(`CREATE USER ${user}`)
+    // An account with all rights but GRANT OPTION may create users, and they may do nothing.
+    return await connection.query(`GRANT ALL ON *.* TO ${user}`).then(
+      () => true,
+      () => false,
+    )
   } catch {
     return false
   } finally {
+    await connection.query(`DROP USER IF EXISTS ${user}`).catch(() => undefined)
     await connection.end()
   }
 }
