@@ -14,8 +14,12 @@ export function isUnfinished(state: RunState): boolean {
   return unfinishedStates.includes(state)
 }
 
+/** Of a run that a backfill requested. */
+const ofBackfill = sql`COALESCE(${runs.cause}, '') LIKE '% backfill %'`
+
+/** Counts unfinished runs, but for those of backfills, of which there may be some for weeks. */
 export async function countUnfinishedRuns(db: Database): Promise<number> {
-  return db.$count(runs, inArray(runs.state, unfinishedStates))
+  return db.$count(runs, and(inArray(runs.state, unfinishedStates), sql`NOT ${ofBackfill}`))
 }
 
 export async function findRun(db: Database, runId: string): Promise<Run | undefined> {
@@ -61,7 +65,6 @@ export function isOfBackfill({ cause }: Pick<Run, "cause">): boolean {
  * is reserved for these may be free while none is for the others, however many there are.
  */
 export async function listWaitingRuns(db: Database, limitOfEach: number): Promise<Pick<Run, "runId">[]> {
-  const ofBackfill = sql`COALESCE(${runs.cause}, '') LIKE '% backfill %'`
   const list = (kind: SQL) =>
     db
       .select({ runId: runs.runId })

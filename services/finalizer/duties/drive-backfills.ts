@@ -23,7 +23,7 @@ import { isUnfinished } from "../../../shared/ledger/find-runs.ts"
 import { askerFields } from "../../../shared/messages/asker.ts"
 import { backfillCause, CAUSE_ATTRIBUTE, topics } from "../../../shared/messages/topics.ts"
 import type { Log } from "../../../shared/telemetry/log.ts"
-import { tryEach } from "../../../shared/try-each.ts"
+import { tryEach } from "./try-each.ts"
 
 export interface BackfillContext {
   db: Database

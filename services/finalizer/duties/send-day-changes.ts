@@ -10,7 +10,7 @@ import {
   type StoredDayChange,
 } from "../../../shared/ledger/day-changes.ts"
 import { askerFields } from "../../../shared/messages/asker.ts"
-import { throwFailures } from "../../../shared/try-each.ts"
+import { throwFailures } from "./try-each.ts"
 
 const CHANGES_AT_ONCE_MAX = 100
 

@@ -4,9 +4,9 @@ import { type Audit, findNextAudit } from "../../../shared/ledger/find-audits.ts
 import type { Log } from "../../../shared/telemetry/log.ts"
 import { inSpan } from "../../../shared/telemetry/tracing.ts"
 import { isTransient } from "../../../shared/transient.ts"
-import { throwFailures } from "../../../shared/try-each.ts"
 import { type AuditContext, auditDay } from "../audit-day.ts"
 import { firstDateToRepair, type NightSettings } from "./plan-night.ts"
+import { throwFailures } from "./try-each.ts"
 
 export interface AuditsContext extends AuditContext {
   log: Log
