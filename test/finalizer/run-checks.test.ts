@@ -51,10 +51,10 @@ test("a connection that is lost, or a lock that is not granted, is no objection:
   try {
     for (const error of [refusals.lost, refusals.lockWait, refusals.readOnly]) {
       service.refuseOnce(/\/\* c \*\//, error)
-      const asked = runChecks(service.db, [check], run, revenue)
+      const asked = runChecks(service.db, [check], run, seen)
       await expect(asked).rejects.toSatisfy(isTransient)
       expect(service.hasRefused()).toBe(true)
-      expect(await runChecks(service.db, [check], run, revenue)).toEqual([])
+      expect(await runChecks(service.db, [check], run, seen)).toEqual([])
     }
   } finally {
     await service.stop()

@@ -1,6 +1,6 @@
 import { DrizzleQueryError } from "drizzle-orm"
 import { describe, expect, test } from "vitest"
-import { SourceError } from "../../shared/day/read-source.ts"
+import { SourceError } from "../../shared/database/read-source.ts"
 import { CommitUnknownError, ConfigurationError, PermanentError, StaleEpochError } from "../../shared/errors.ts"
 import { isLasting, isTransient } from "../../shared/transient.ts"
 

@@ -22,10 +22,15 @@ export function beginAttempt<T>(work: () => Promise<T>): Attempt<T> {
   return attempt
 }
 
+// A timer may fire a fraction of a millisecond early: whoever waits until a limit finds it passed afterwards.
+const TIMER_EARLY_MS = 1
+
 /** Waits until an attempt has ended, but no longer than this. */
 export async function awaitAttempt({ ended }: Attempt<unknown>, ms: number): Promise<void> {
   const given = new AbortController()
-  const late = wait(Math.max(0, ms), undefined, { signal: given.signal }).catch(() => undefined)
+  const late = wait(Math.max(0, Math.ceil(ms) + TIMER_EARLY_MS), undefined, { signal: given.signal }).catch(
+    () => undefined,
+  )
   await Promise.race([ended, late])
   given.abort()
 }

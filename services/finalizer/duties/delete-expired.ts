@@ -10,7 +10,7 @@ import type { Database } from "../../../shared/database/open-database.ts"
 import { type ExpiredAudit, findExpiredAudits, findExpiredRuns } from "../../../shared/ledger/find-expired.ts"
 import type { Version } from "../../../shared/ledger/find-runs.ts"
 import type { Log } from "../../../shared/telemetry/log.ts"
-import { tryEach } from "../../../shared/try-each.ts"
+import { tryEach } from "./try-each.ts"
 import { createWalk } from "./walk-list.ts"
 
 export interface RetentionContext {

@@ -24,7 +24,7 @@ import {
 import { isUnfinished } from "../../../shared/ledger/runs/run-transitions.ts"
 import { CAUSE_ATTRIBUTE, topics } from "../../../shared/messages/topics.ts"
 import type { Log } from "../../../shared/telemetry/log.ts"
-import { tryEach } from "../../../shared/try-each.ts"
+import { tryEach } from "./try-each.ts"
 
 export interface BackfillContext {
   db: Database

@@ -7,7 +7,7 @@ import { countUnfinishedRuns } from "../../../shared/ledger/find-runs.ts"
 import { listMissingDays, markDayAsked } from "../../../shared/ledger/missing-days.ts"
 import { CAUSE_ATTRIBUTE } from "../../../shared/messages/topics.ts"
 import type { Log } from "../../../shared/telemetry/log.ts"
-import { tryEach } from "../../../shared/try-each.ts"
+import { tryEach } from "./try-each.ts"
 
 export interface GapSettings {
   REVENUE_TIME_ZONE: string
@@ -29,7 +29,8 @@ const ASKED_BY_OTHERS_MS = 3 * 3_600_000
 // A day that fails again and again is a person's.
 const ASKED_MAX = 3
 const ASKED_AGAIN_MS = 30 * 60_000
-// The shop is not read by more than this for days that are late anyway.
+// The shop is not read by more than this for days that are late anyway. Runs of backfills do not count: the day that ended
+// must not wait until all of them have.
 const AT_ONCE_MAX = 2
 
 /**

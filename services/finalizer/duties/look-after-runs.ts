@@ -11,9 +11,9 @@ import { isUnfinished } from "../../../shared/ledger/runs/run-transitions.ts"
 import { retryTransient } from "../../../shared/retry.ts"
 import { parseTraceParent } from "../../../shared/telemetry/trace-parent.ts"
 import { continueTrace, currentSpan, noteFields } from "../../../shared/telemetry/tracing.ts"
-import { throwFailures } from "../../../shared/try-each.ts"
 import { type FinalizeContext, finalizeRun } from "../finalize-run.ts"
 import { type Attempt, awaitAttempt, beginAttempt } from "./attempt.ts"
+import { throwFailures } from "./try-each.ts"
 
 export interface RunCareContext extends FinalizeContext {
   executions: ExecutionsClient

@@ -1,7 +1,7 @@
 import type { Database } from "../../../shared/database/open-database.ts"
 import { addDays, findYesterday } from "../../../shared/day/revenue-day.ts"
 import { listNewestPublishedDates } from "../../../shared/ledger/find-audits.ts"
-import { findNewestRun, listOpenRuns } from "../../../shared/ledger/find-runs.ts"
+import { findNewestRun, isOfBackfill, listOpenRuns } from "../../../shared/ledger/find-runs.ts"
 import { requestAudits } from "../../../shared/ledger/request-audits.ts"
 import { isUnfinished } from "../../../shared/ledger/runs/run-transitions.ts"
 import type { Log } from "../../../shared/telemetry/log.ts"
@@ -37,8 +37,8 @@ export async function planNight(context: NightContext): Promise<void> {
   if (night.AUDIT_DAYS === 0) return
   const yesterday = findYesterday(now, night.REVENUE_TIME_ZONE)
   if (context.nightPlanned === yesterday.date) return
-  // The shop is read by one at a time, and a run goes first.
-  if ((await listOpenRuns(db)).length > 0) return
+  // The shop is read by one at a time, and a run goes first; a backfill may take weeks, and audits do not wait for that.
+  if (!(await listOpenRuns(db)).every(isOfBackfill)) return
   const run = await findNewestRun(db, yesterday.date)
   if (run ? isUnfinished(run.state) : now.getTime() < yesterday.toAt.getTime() + RUN_AWAITED_MS) return
   const dates = await listNewestPublishedDates(db, yesterday.date, night.AUDIT_DAYS)

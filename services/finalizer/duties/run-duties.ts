@@ -31,7 +31,7 @@ export interface SweepResult {
 const TURN_MS = 2_000
 
 // Cloud Scheduler calls every minute, and not while a call is open: a longer sweep would delay every duty.
-const ANSWER_MS = 45_000
+const ANSWER_MS = 40_000
 
 interface DutyState {
   duty: Duty

@@ -4,7 +4,7 @@ import { RunStartSchema } from "../../../schemas/messages/run_start_pb.ts"
 import type { Database } from "../../../shared/database/open-database.ts"
 import { findPause, listPausedRuns } from "../../../shared/ledger/pause.ts"
 import { listWaitingRuns } from "../../../shared/ledger/run-queue.ts"
-import { tryEach } from "../../../shared/try-each.ts"
+import { tryEach } from "./try-each.ts"
 
 export interface WaitingContext {
   db: Database

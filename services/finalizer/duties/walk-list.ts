@@ -1,4 +1,4 @@
-import { throwFailures, tryEach } from "../../../shared/try-each.ts"
+import { throwFailures, tryEach } from "./try-each.ts"
 
 /** A list that is worked off from front to back. */
 export interface WalkedList<Item> {

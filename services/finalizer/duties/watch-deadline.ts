@@ -3,7 +3,7 @@ import { addDays, findYesterday, instantOf } from "../../../shared/day/revenue-d
 import { listArrivedDays, tellArrived, tellLate } from "../../../shared/ledger/late-days.ts"
 import { findPublishedDay } from "../../../shared/ledger/published-days.ts"
 import type { Log } from "../../../shared/telemetry/log.ts"
-import { tryEach } from "../../../shared/try-each.ts"
+import { tryEach } from "./try-each.ts"
 
 export interface DeadlineSettings {
   REVENUE_TIME_ZONE: string

@@ -4,10 +4,10 @@ import { type Audit, findNextAudit } from "../../../shared/ledger/find-audits.ts
 import type { Log } from "../../../shared/telemetry/log.ts"
 import { inSpan } from "../../../shared/telemetry/tracing.ts"
 import { isTransient } from "../../../shared/transient.ts"
-import { throwFailures } from "../../../shared/try-each.ts"
 import { type AuditContext, auditDay } from "../audit-day.ts"
 import type { Throttles } from "../throttles.ts"
 import { firstDateToRepair, type NightSettings } from "./plan-night.ts"
+import { throwFailures } from "./try-each.ts"
 
 export interface AuditsContext extends Omit<AuditContext, "throttle"> {
   log: Log

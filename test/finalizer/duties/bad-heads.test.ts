@@ -3,6 +3,7 @@ import { type Call, InjectedError } from "../../../services/emulators/faults.ts"
 import { createAuditAnnouncing } from "../../../services/finalizer/duties/announce-audits.ts"
 import { createRetention } from "../../../services/finalizer/duties/delete-expired.ts"
 import { driveBackfills } from "../../../services/finalizer/duties/drive-backfills.ts"
+import { planNight } from "../../../services/finalizer/duties/plan-night.ts"
 import { createPruning } from "../../../services/finalizer/duties/prune-versions.ts"
 import { startWaiting } from "../../../services/finalizer/duties/start-waiting.ts"
 import { addDays } from "../../../shared/day/revenue-day.ts"
@@ -179,4 +180,15 @@ test("a backfill's run is told of its slot, however many other runs wait before 
   expect(told).toHaveLength(11)
   expect(told).toContain(ofBackfill.runId)
   expect(told).toContain(runs[0]?.runId)
+})
+
+test.each([
+  ["wait for a run", undefined, 0],
+  ["do not wait for the run of a backfill, which may take weeks", "2026-01-02 backfill 1", 1],
+])("the night's audits %s", async (_what, cause, planned) => {
+  const [runId] = await insertOldRuns(1, "NULL")
+  expect(runId).toBeDefined()
+  await createRun(db(), newRun({ revenueDate: dateOf(1), cause }))
+  await planNight(room.contextOf({ now: () => new Date(`${dateOf(3)}T12:00:00Z`) }))
+  expect(await room.database.query("SELECT audit_id FROM audits")).toHaveLength(planned)
 })

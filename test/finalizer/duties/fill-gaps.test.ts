@@ -58,6 +58,16 @@ test("missing days are asked for, yesterday first, a few at a time; yesterday no
   expect(await sweepAt(new Date("2026-11-23T03:01:00Z"))).toEqual(["2026-11-22: 2026-11-22 gap 1"])
 })
 
+test("a backfill that takes weeks does not keep missing days from being asked for", async () => {
+  for (const revenueDate of ["2026-11-18", "2026-11-19"]) {
+    await beginRun(database.db, cutAt(), { revenueDate, cause: `${revenueDate} backfill 1` })
+  }
+  expect(await sweepAt(new Date("2026-11-23T04:00:00Z"))).toEqual([
+    "2026-11-22: 2026-11-22 gap 1",
+    "2026-11-21: 2026-11-21 gap 1",
+  ])
+})
+
 test("a day that does not come is asked for three times, half an hour apart, and then is a person's", async () => {
   const first = dayOf(later(0), -2)
   const options = { FIRST_DATE: first }

@@ -1,4 +1,4 @@
-import { describeError } from "./errors.ts"
+import { describeError } from "../../../shared/errors.ts"
 
 /** Does something with each of some items. What fails with one keeps no other waiting and is thrown at the end. */
 export async function tryEach<Item>(items: Iterable<Item>, work: (item: Item) => Promise<unknown>): Promise<void> {
