@@ -2,9 +2,14 @@ import type { Bucket } from "@google-cloud/storage"
 import type { Database } from "./database/open-database.ts"
 import { auditPath, runFolder } from "./documents/document-paths.ts"
 import { deleteDocument, deleteDocuments } from "./documents/documents.ts"
-import { deleteAudit, deleteExpiredChanges, deleteRun } from "./ledger/delete-expired.ts"
-import { countExpiredChanges, type ExpiredAudit, findExpiredAudits, findExpiredRuns } from "./ledger/find-expired.ts"
-import type { Version } from "./ledger/find-runs.ts"
+import { deleteAudit, deleteExpiredChanges, deleteRun } from "./ledger/retention/delete-expired.ts"
+import {
+  countExpiredChanges,
+  type ExpiredAudit,
+  findExpiredAudits,
+  findExpiredRuns,
+} from "./ledger/retention/find-expired.ts"
+import type { Version } from "./ledger/runs/find-runs.ts"
 import type { RetryOptions } from "./retry.ts"
 
 /** What is older than it has to be kept, and on which nothing rests that readers see. */

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { createConnection } from "mysql2/promise"
 import type { TestProject } from "vitest/node"
 import { startDatabaseServer } from "../services/local/database/start-server.ts"
-import { findChromium } from "./rooms/find-chromium.ts"
+import { findChromium } from "./fixtures/find-chromium.ts"
 
 declare module "vitest" {
   interface ProvidedContext {

@@ -12,8 +12,8 @@ import {
   findBackfill,
   listBackfillDays,
   listDatesToFill,
-} from "../../shared/ledger/backfills.ts"
-import { estimateTime, findPurchasesPerShard, listRunTimes } from "../../shared/ledger/run-times.ts"
+} from "../../shared/ledger/backfills/backfills.ts"
+import { estimateTime, findPurchasesPerShard, listRunTimes } from "../../shared/ledger/runs/run-times.ts"
 import type { PersonRequest } from "../../shared/messages/person-requests.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { formatCount, formatDuration, formatNumberOf } from "../../shared/terminal/render-numbers.ts"

@@ -1,5 +1,5 @@
 import type { Database } from "../../shared/database/open-database.ts"
-import { type Backfill, countBackfillDays } from "../../shared/ledger/backfills.ts"
+import { type Backfill, countBackfillDays } from "../../shared/ledger/backfills/backfills.ts"
 import { formatNumberOf } from "../../shared/terminal/render-numbers.ts"
 
 /** `backfill 1795…: 12 of 60 days done, 1 failed, 2 at work`. */

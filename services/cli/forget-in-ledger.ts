@@ -6,8 +6,8 @@ import { parseUserId, selectUser, type UserId } from "../../schemas/database/use
 import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { inTransaction } from "../../shared/database/transaction.ts"
 import { inRange, type RevenueVersion } from "../../shared/day/revenue-rows.ts"
-import { listDutyErrors, replaceDutyError } from "../../shared/ledger/duties.ts"
-import { ofShard } from "../../shared/ledger/find-shards.ts"
+import { listDutyErrors, replaceDutyError } from "../../shared/ledger/duties/duties.ts"
+import { ofShard } from "../../shared/ledger/shards/find-shards.ts"
 import { ofUser } from "../../shared/range.ts"
 import { type Forgotten, listForms, mentions, scrubJson, scrubSentence } from "./scrub-text.ts"
 

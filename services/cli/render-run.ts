@@ -1,5 +1,5 @@
 import { shardStates } from "../../schemas/database/ledger.ts"
-import { isFinished } from "../../shared/ledger/run-progress.ts"
+import { isFinished } from "../../shared/ledger/runs/run-progress.ts"
 import { formatAmount } from "../../shared/terminal/render-amount.ts"
 import { formatCount, formatDuration } from "../../shared/terminal/render-numbers.ts"
 import { renderProgress } from "../../shared/terminal/render-progress.ts"

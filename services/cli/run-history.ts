@@ -2,7 +2,7 @@ import { and, asc, desc, eq, inArray, isNull, sql } from "drizzle-orm"
 import { dispatches, type RunState, runs, shards } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import type { Database } from "../../shared/database/open-database.ts"
-import type { Dispatch } from "../../shared/ledger/find-dispatches.ts"
+import type { Dispatch } from "../../shared/ledger/runs/find-dispatches.ts"
 import { decidedStates, inStates } from "../../shared/ledger/runs/run-transitions.ts"
 
 /** A run as a line of a list. */

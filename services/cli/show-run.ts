@@ -1,7 +1,7 @@
 import { VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { formatJson } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database/open-database.ts"
-import { followRun } from "../../shared/ledger/run-progress.ts"
+import { followRun } from "../../shared/ledger/runs/run-progress.ts"
 import { createLog } from "../../shared/telemetry/log.ts"
 import { openProgressLine } from "../../shared/terminal/render-progress.ts"
 import { renderRun } from "./render-run.ts"

@@ -1,6 +1,6 @@
 import { addDays, instantOf } from "../../shared/day/revenue-day.ts"
 import type { Totals } from "../../shared/day/totals.ts"
-import type { Day } from "../../shared/ledger/list-days.ts"
+import type { Day } from "../../shared/ledger/days/list-days.ts"
 import { formatCount } from "../../shared/terminal/render-numbers.ts"
 import { formatClock, formatDate, formatRoughly, formatShare, formatTotals } from "./html/format.ts"
 

@@ -3,7 +3,7 @@ import { type RunState, runs, type ShardState, shards } from "../../schemas/data
 import { type Verdict, VerdictSchema } from "../../schemas/documents/verdict_pb.ts"
 import { MalformedError, parseDocument } from "../../schemas/json.ts"
 import type { Database } from "../../shared/database/open-database.ts"
-import { type Day, listDays, missingDay } from "../../shared/ledger/list-days.ts"
+import { type Day, listDays, missingDay } from "../../shared/ledger/days/list-days.ts"
 
 /** A run of the date as a line of its history. */
 export interface Version {

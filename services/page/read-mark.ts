@@ -2,8 +2,8 @@ import { inArray, sql } from "drizzle-orm"
 import { backfillDays, backfills, controls, days, duties, runs, shards } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
-import { openStates } from "../../shared/ledger/backfills.ts"
-import { needsAttention } from "../../shared/ledger/duties.ts"
+import { openStates } from "../../shared/ledger/backfills/backfills.ts"
+import { needsAttention } from "../../shared/ledger/duties/duties.ts"
 import { inStates, unfinishedStates } from "../../shared/ledger/runs/run-transitions.ts"
 
 /**

@@ -1,4 +1,4 @@
-import type { Shard } from "../../shared/ledger/find-shards.ts"
+import type { Shard } from "../../shared/ledger/shards/find-shards.ts"
 
 export type OfferedShard = Pick<Shard, "shardIndex" | "rangeFrom" | "rangeTo" | "state">
 

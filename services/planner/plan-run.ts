@@ -1,5 +1,5 @@
-import { findDispatch } from "../../shared/ledger/find-dispatches.ts"
-import type { Run } from "../../shared/ledger/find-runs.ts"
+import { findDispatch } from "../../shared/ledger/runs/find-dispatches.ts"
+import type { Run } from "../../shared/ledger/runs/find-runs.ts"
 import { planShards } from "./plan-shards.ts"
 import { releaseSubscription } from "./resume-dispatch.ts"
 import type { RunContext } from "./run-context.ts"

@@ -1,7 +1,7 @@
 import type { ThrottleSettings } from "../../shared/database/find-busy-reason.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { LOOK_MS, openThrottle } from "../../shared/database/throttle.ts"
-import { findPause, markRunPaused, noteThrottled } from "../../shared/ledger/pause.ts"
+import { findPause, markRunPaused, noteThrottled } from "../../shared/ledger/pauses/pause.ts"
 import { type RetryOptions, retryTransient } from "../../shared/retry.ts"
 
 /** Asked before each claim of a shard that nobody has. */

@@ -1,4 +1,4 @@
-import { findShardAt } from "../../shared/ledger/find-shards.ts"
+import { findShardAt } from "../../shared/ledger/shards/find-shards.ts"
 import { claimLeft } from "./claim-left.ts"
 import { claimOffered } from "./claim-offered.ts"
 import { ask, type ClaimContext, type ComputeWork, claimNew, type Work } from "./claim-work.ts"

@@ -1,4 +1,4 @@
-import { findShard, listLeftShards } from "../../shared/ledger/find-shards.ts"
+import { findShard, listLeftShards } from "../../shared/ledger/shards/find-shards.ts"
 import { ask, type ClaimContext, claimAgain, type Work } from "./claim-work.ts"
 
 /** Takes up what earlier attempts of this task left: shards claimed and not finished, or finished and not reported. */

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises"
-import { findRun } from "../../shared/ledger/find-runs.ts"
-import { findOfferedShard } from "../../shared/ledger/find-shards.ts"
+import { findRun } from "../../shared/ledger/runs/find-runs.ts"
+import { findOfferedShard } from "../../shared/ledger/shards/find-shards.ts"
 import { ask, type ClaimContext, claimNew, type Work } from "./claim-work.ts"
 import type { ItemQueue } from "./item-queue.ts"
 import type { PulledItem } from "./pull-item.ts"

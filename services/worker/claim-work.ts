@@ -1,6 +1,6 @@
 import type { Database } from "../../shared/database/open-database.ts"
-import { type Claim, claimShard, claimShards } from "../../shared/ledger/claim-shards.ts"
-import type { Shard, TaskAttempt } from "../../shared/ledger/find-shards.ts"
+import { type Claim, claimShard, claimShards } from "../../shared/ledger/shards/claim-shards.ts"
+import type { Shard, TaskAttempt } from "../../shared/ledger/shards/find-shards.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import type { Log } from "../../shared/telemetry/log.ts"
 import type { ClaimGate } from "./claim-gate.ts"

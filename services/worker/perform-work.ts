@@ -1,6 +1,6 @@
 import { describeError, StaleEpochError } from "../../shared/errors.ts"
-import type { Claim } from "../../shared/ledger/claim-shards.ts"
-import type { Shard } from "../../shared/ledger/find-shards.ts"
+import type { Claim } from "../../shared/ledger/shards/claim-shards.ts"
+import type { Shard } from "../../shared/ledger/shards/find-shards.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import { inSpan, noteFields } from "../../shared/telemetry/tracing.ts"
 import { isTransient } from "../../shared/transient.ts"

@@ -1,6 +1,6 @@
 import { StaleEpochError } from "../../shared/errors.ts"
-import type { Claim } from "../../shared/ledger/claim-shards.ts"
-import { findShard, type Shard } from "../../shared/ledger/find-shards.ts"
+import type { Claim } from "../../shared/ledger/shards/claim-shards.ts"
+import { findShard, type Shard } from "../../shared/ledger/shards/find-shards.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import type { WorkContext } from "./work-context.ts"
 

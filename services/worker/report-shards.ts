@@ -1,5 +1,5 @@
 import { StaleEpochError } from "../../shared/errors.ts"
-import type { Shard } from "../../shared/ledger/find-shards.ts"
+import type { Shard } from "../../shared/ledger/shards/find-shards.ts"
 import { inSpan } from "../../shared/telemetry/tracing.ts"
 import { sendReport } from "./send-report.ts"
 import type { WorkContext } from "./work-context.ts"

@@ -1,7 +1,7 @@
 import type { Topic } from "@google-cloud/pubsub"
 import { formatJson } from "../../schemas/json.ts"
 import { ShardReportSchema } from "../../schemas/messages/shard_report_pb.ts"
-import type { Shard } from "../../shared/ledger/find-shards.ts"
+import type { Shard } from "../../shared/ledger/shards/find-shards.ts"
 import { type RetryOptions, retryTransient } from "../../shared/retry.ts"
 import { traceAttributes } from "../../shared/telemetry/trace-parent.ts"
 import { currentSpan } from "../../shared/telemetry/tracing.ts"

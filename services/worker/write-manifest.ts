@@ -5,9 +5,9 @@ import type { Database } from "../../shared/database/open-database.ts"
 import { laterManifestPath, manifestPath } from "../../shared/documents/document-paths.ts"
 import { replaceDocument } from "../../shared/documents/documents.ts"
 import { StaleEpochError } from "../../shared/errors.ts"
-import { composeManifest, formatManifest } from "../../shared/ledger/compose-manifest.ts"
-import type { Run } from "../../shared/ledger/find-runs.ts"
-import { findShard, type Shard } from "../../shared/ledger/find-shards.ts"
+import type { Run } from "../../shared/ledger/runs/find-runs.ts"
+import { composeManifest, formatManifest } from "../../shared/ledger/shards/compose-manifest.ts"
+import { findShard, type Shard } from "../../shared/ledger/shards/find-shards.ts"
 import type { RetryOptions } from "../../shared/retry.ts"
 
 export interface ManifestContext extends RetryOptions {

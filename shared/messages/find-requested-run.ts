@@ -1,6 +1,6 @@
 import type { Database } from "../database/open-database.ts"
 import { PermanentError } from "../errors.ts"
-import { findNewestRun, findRun, type Run } from "../ledger/find-runs.ts"
+import { findNewestRun, findRun, type Run } from "../ledger/runs/find-runs.ts"
 import { topics } from "./topics.ts"
 
 /** How requests name a run: by its id, or as the newest of a date. */

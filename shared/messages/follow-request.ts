@@ -6,9 +6,9 @@ import { type RunVerdict, RunVerdictSchema } from "../../schemas/messages/run_ve
 import type { Database } from "../database/open-database.ts"
 import { rejectionPath } from "../documents/document-paths.ts"
 import { readDocument } from "../documents/documents.ts"
-import { findRun } from "../ledger/find-runs.ts"
-import { findDispatchOfRerun, findRunOfRequest, type RequestedDispatch } from "../ledger/requests.ts"
-import { followRun, type RunProgress } from "../ledger/run-progress.ts"
+import { findRun } from "../ledger/runs/find-runs.ts"
+import { findDispatchOfRerun, findRunOfRequest, type RequestedDispatch } from "../ledger/runs/requests.ts"
+import { followRun, type RunProgress } from "../ledger/runs/run-progress.ts"
 import { type RetryOptions, retryTransient } from "../retry.ts"
 import { topics } from "./topics.ts"
 

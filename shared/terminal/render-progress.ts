@@ -1,4 +1,4 @@
-import { purchasesPerSecond, type RunProgress } from "../ledger/run-progress.ts"
+import { purchasesPerSecond, type RunProgress } from "../ledger/runs/run-progress.ts"
 import { formatCount, formatDuration, formatNumberOf } from "./render-numbers.ts"
 
 /** Where lines for people go: a terminal is rewritten in place, anything else gets a line now and then. */

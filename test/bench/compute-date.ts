@@ -2,11 +2,11 @@ import { readFile } from "node:fs/promises"
 import { setTimeout as wait } from "node:timers/promises"
 import { formatJson } from "../../schemas/json.ts"
 import { RunRequestSchema } from "../../schemas/messages/run_request_pb.ts"
-import { findRun, type Run } from "../../shared/ledger/find-runs.ts"
-import { listShards, type Shard } from "../../shared/ledger/find-shards.ts"
+import { findRun, type Run } from "../../shared/ledger/runs/find-runs.ts"
+import { listShards, type Shard } from "../../shared/ledger/shards/find-shards.ts"
 import { publishRequest } from "../../shared/messages/publish-request.ts"
 import { topics } from "../../shared/messages/topics.ts"
-import type { Room } from "./room.ts"
+import type { Room } from "./fixture.ts"
 
 /** What a run goes through, in its order: each phase begins where the one before ends, but for the last. */
 export const phases = [

@@ -1,5 +1,5 @@
 import type { Call, Faults } from "../../services/emulators/faults.ts"
-import type { Room } from "./room.ts"
+import type { Room } from "./fixture.ts"
 
 export interface CallCounts {
   /** By server and method: `pubsub.Publish`. */

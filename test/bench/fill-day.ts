@@ -1,4 +1,4 @@
-import type { Room } from "./room.ts"
+import type { Room } from "./fixture.ts"
 
 // A statement is a transaction, and a bigger one is not faster.
 const ROWS_PER_STATEMENT = 100_000

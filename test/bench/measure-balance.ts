@@ -1,8 +1,8 @@
 import { plainShop } from "../../schemas/database/shop.ts"
-import { sumSource } from "../../services/finalizer/sum-source.ts"
+import { sumSource } from "../../services/finalizer/proof/sum-source.ts"
 import { planRanges } from "../../services/planner/plan-ranges.ts"
 import { fillDay } from "./fill-day.ts"
-import { date, type Room } from "./room.ts"
+import { date, type Room } from "./fixture.ts"
 import { addShopTables, withSpareDatabase } from "./spare-database.ts"
 
 export interface BalanceFigures {

@@ -7,7 +7,7 @@ import { promisify } from "node:util"
 import { readShopFile } from "../../schemas/database/read-shop-file.ts"
 import { createShop } from "../../services/local/shop/create-shop.ts"
 import { migrateDatabase } from "../../services/migrate/migrate-database.ts"
-import { date, type Room } from "./room.ts"
+import { date, type Room } from "./fixture.ts"
 import { withSpareDatabase } from "./spare-database.ts"
 import { median } from "./statistics.ts"
 

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises"
 import { computeDate } from "./compute-date.ts"
 import { fillDay } from "./fill-day.ts"
-import { forgetRuns, type Room } from "./room.ts"
+import { forgetRuns, type Room } from "./fixture.ts"
 import { addShopTables } from "./spare-database.ts"
 
 /** Peak resident memory, in MiB. */

@@ -1,7 +1,7 @@
 import { computeDate, type Phase } from "./compute-date.ts"
 import { type CallCounts, countCalls } from "./count-calls.ts"
 import { fillDay } from "./fill-day.ts"
-import { forgetRuns, type Room } from "./room.ts"
+import { forgetRuns, type Room } from "./fixture.ts"
 import { addShopTables } from "./spare-database.ts"
 
 export interface OrchestrationFigures {

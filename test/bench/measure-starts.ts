@@ -6,7 +6,7 @@ import { buildServices } from "../../services/build/build-services.ts"
 import { findFreePort } from "../../services/local/free-port.ts"
 import { computeDate } from "./compute-date.ts"
 import { fillDay } from "./fill-day.ts"
-import { forgetRuns, type Room } from "./room.ts"
+import { forgetRuns, type Room } from "./fixture.ts"
 import { addShopTables } from "./spare-database.ts"
 import { median } from "./statistics.ts"
 

@@ -1,9 +1,9 @@
 import { computeDate, type Phase } from "./compute-date.ts"
 import { type CallCounts, countCalls } from "./count-calls.ts"
+import { date, forgetRuns, type Room } from "./fixture.ts"
 import { measureCoreDistance } from "./measure-core-distance.ts"
 import type { BenchOptions } from "./options.ts"
 import { emptyRows, runEachUser, runGroupBy, runOneStatement } from "./other-ways.ts"
-import { date, forgetRuns, type Room } from "./room.ts"
 import { median, medians } from "./statistics.ts"
 
 export const ways = ["one statement", "a query per user", "one GROUP BY per task", "Daybook"] as const

@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
+import { date, type Room } from "./fixture.ts"
 import type { PlainResult, PlainTask } from "./plain-task.ts"
-import { date, type Room } from "./room.ts"
 
 const run = promisify(execFile)
 const program = fileURLToPath(new URL("plain-task.ts", import.meta.url))

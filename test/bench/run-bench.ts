@@ -1,4 +1,5 @@
 import { createShop } from "../../services/local/shop/create-shop.ts"
+import { date, openRoom, type Room } from "./fixture.ts"
 import { measureBalance } from "./measure-balance.ts"
 import { measureDeclared } from "./measure-declared.ts"
 import { measureGrowth } from "./measure-growth.ts"
@@ -8,7 +9,6 @@ import { measureRows } from "./measure-rows.ts"
 import { measureStarts } from "./measure-starts.ts"
 import { measureWays } from "./measure-ways.ts"
 import { type BenchOptions, type Section, sectionNames } from "./options.ts"
-import { date, openRoom, type Room } from "./room.ts"
 import {
   showBalance,
   showDeclared,

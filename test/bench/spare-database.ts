@@ -3,7 +3,7 @@ import { createScratchDatabase } from "../../services/local/database/scratch-dat
 import { createShopTables } from "../../services/local/shop/shop-tables.ts"
 import { migrateDatabase } from "../../services/migrate/migrate-database.ts"
 import { allRows, type Database, openDatabase } from "../../shared/database/open-database.ts"
-import type { Room } from "./room.ts"
+import type { Room } from "./fixture.ts"
 
 /** A database of its own beside the room's, on the same server: Daybook's tables, and no cloud around it. */
 export interface SpareDatabase {

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url"
 import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { buildImage } from "../../services/build/build-image.ts"
 import { optionalPackages } from "../../services/build/build-services.ts"
-import { createTestDatabase, type TestDatabase } from "../rooms/test-database.ts"
+import { createTestDatabase, type TestDatabase } from "../fixtures/test-database.ts"
 
 const root = fileURLToPath(new URL("../..", import.meta.url))
 

@@ -4,7 +4,7 @@ import { RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
 import { rejectionPath } from "../../shared/documents/document-paths.ts"
 import { createDocument } from "../../shared/documents/documents.ts"
 import { createLog } from "../../shared/telemetry/log.ts"
-import { type Cli, startCli } from "../rooms/start-cli.ts"
+import { type Cli, startCli } from "../fixtures/start-cli.ts"
 
 let cli: Cli
 beforeAll(async () => {

@@ -1,8 +1,8 @@
 import { beforeEach, expect, test } from "vitest"
-import { finish } from "../rooms/play-run.ts"
-import { typeCommand } from "../rooms/start-cli.ts"
-import { useTestDatabase } from "../rooms/test-database.ts"
-import { beginRun, cutAt, testDate } from "../rooms/test-run.ts"
+import { finish } from "../fixtures/play-run.ts"
+import { typeCommand } from "../fixtures/start-cli.ts"
+import { useTestDatabase } from "../fixtures/test-database.ts"
+import { beginRun, cutAt, testDate } from "../fixtures/test-run.ts"
 
 const database = useTestDatabase()
 beforeEach(() => database.forgetRuns())

@@ -1,6 +1,6 @@
 import { createConnection } from "mysql2/promise"
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest"
-import { typeCommand } from "../rooms/start-cli.ts"
+import { typeCommand } from "../fixtures/start-cli.ts"
 
 const emptyDatabase = `daybook_test_unmigrated_${process.pid}`
 

@@ -4,11 +4,11 @@ import { InjectedError } from "../../services/emulators/faults.ts"
 import { computeShard } from "../../services/worker/compute-shards.ts"
 import { manifestPath, planPath } from "../../shared/documents/document-paths.ts"
 import { createDocument, readDocument } from "../../shared/documents/documents.ts"
-import type { ShopRun } from "../../shared/ledger/find-runs.ts"
-import { claim, decide, fail, finish } from "../rooms/play-run.ts"
-import { type Cli, startCli } from "../rooms/start-cli.ts"
-import { insertPurchases, shopTables } from "../rooms/test-database.ts"
-import { beginRun, cutAt, testDate } from "../rooms/test-run.ts"
+import type { ShopRun } from "../../shared/ledger/runs/find-runs.ts"
+import { claim, decide, fail, finish } from "../fixtures/play-run.ts"
+import { type Cli, startCli } from "../fixtures/start-cli.ts"
+import { insertPurchases, shopTables } from "../fixtures/test-database.ts"
+import { beginRun, cutAt, testDate } from "../fixtures/test-run.ts"
 
 let cli: Cli
 let run: ShopRun

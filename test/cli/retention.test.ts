@@ -3,10 +3,10 @@ import { afterAll, beforeAll, expect, test } from "vitest"
 import { failBefore } from "../../services/emulators/faults.ts"
 import { manifestPath, planPath } from "../../shared/documents/document-paths.ts"
 import { createDocument, listDocuments } from "../../shared/documents/documents.ts"
-import type { Run } from "../../shared/ledger/find-runs.ts"
-import { finish } from "../rooms/play-run.ts"
-import { type Cli, startCli } from "../rooms/start-cli.ts"
-import { beginRun, cutAt, testDate } from "../rooms/test-run.ts"
+import type { Run } from "../../shared/ledger/runs/find-runs.ts"
+import { finish } from "../fixtures/play-run.ts"
+import { type Cli, startCli } from "../fixtures/start-cli.ts"
+import { beginRun, cutAt, testDate } from "../fixtures/test-run.ts"
 
 let cli: Cli
 const runs: Run[] = []

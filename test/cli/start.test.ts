@@ -3,15 +3,15 @@ import { formatJson } from "../../schemas/json.ts"
 import { RunVerdictSchema } from "../../schemas/messages/run_verdict_pb.ts"
 import { rejectionPath } from "../../shared/documents/document-paths.ts"
 import { createDocument } from "../../shared/documents/documents.ts"
-import { abandonRun } from "../../shared/ledger/abandon-run.ts"
-import { markAnnounced } from "../../shared/ledger/announce-run.ts"
-import { createRun } from "../../shared/ledger/create-run.ts"
-import type { Run } from "../../shared/ledger/find-runs.ts"
-import { openNextDispatch } from "../../shared/ledger/open-rerun.ts"
+import { abandonRun } from "../../shared/ledger/runs/abandon-run.ts"
+import { markAnnounced } from "../../shared/ledger/runs/announce-run.ts"
+import { createRun } from "../../shared/ledger/runs/create-run.ts"
+import type { Run } from "../../shared/ledger/runs/find-runs.ts"
+import { openNextDispatch } from "../../shared/ledger/runs/open-next-dispatch.ts"
 import { createLog } from "../../shared/telemetry/log.ts"
-import { claim, compute, decide, fail, finish, reread } from "../rooms/play-run.ts"
-import { type Cli, startCli, WAIT } from "../rooms/start-cli.ts"
-import { beginRun, cutAt, newRun } from "../rooms/test-run.ts"
+import { claim, compute, decide, fail, finish, reread } from "../fixtures/play-run.ts"
+import { type Cli, startCli, WAIT } from "../fixtures/start-cli.ts"
+import { beginRun, cutAt, newRun } from "../fixtures/test-run.ts"
 
 let cli: Cli
 let asked = 0
@@ -41,7 +41,7 @@ async function reject(topic: string, messageId: string, reason: string): Promise
 
 test("start publishes the date and prints the ids of message and run, with no database in the environment", async () => {
   const { DATABASE_URL: _, ...env } = cli.env
-  const { typeCommand } = await import("../rooms/start-cli.ts")
+  const { typeCommand } = await import("../fixtures/start-cli.ts")
   const { code, stdout, stderr } = await typeCommand(["start", "2026-11-22"], env)
   const { messageId, data } = await cli.published("run-requests", ++asked)
   expect(data).toEqual({ date: "2026-11-22" })

@@ -1,13 +1,13 @@
 import { beforeEach, describe, expect, test, vi } from "vitest"
-import { closeRun } from "../../shared/ledger/close-run.ts"
-import type { NewRun } from "../../shared/ledger/create-run.ts"
-import { decideRun } from "../../shared/ledger/decide-run.ts"
-import { recordDuties } from "../../shared/ledger/duties.ts"
-import { recordExecution } from "../../shared/ledger/record-execution.ts"
-import { claim, compute, fail, finish } from "../rooms/play-run.ts"
-import { typeCommand, WAIT } from "../rooms/start-cli.ts"
-import { useTestDatabase } from "../rooms/test-database.ts"
-import { beginRun, cutAt, testDate } from "../rooms/test-run.ts"
+import { recordDuties } from "../../shared/ledger/duties/duties.ts"
+import { closeRun } from "../../shared/ledger/runs/close-run.ts"
+import type { NewRun } from "../../shared/ledger/runs/create-run.ts"
+import { decideRun } from "../../shared/ledger/runs/decide-run.ts"
+import { recordExecution } from "../../shared/ledger/runs/record-execution.ts"
+import { claim, compute, fail, finish } from "../fixtures/play-run.ts"
+import { typeCommand, WAIT } from "../fixtures/start-cli.ts"
+import { useTestDatabase } from "../fixtures/test-database.ts"
+import { beginRun, cutAt, testDate } from "../fixtures/test-run.ts"
 
 const database = useTestDatabase()
 beforeEach(() => database.forgetRuns())

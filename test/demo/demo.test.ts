@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { createConnection, type RowDataPacket } from "mysql2/promise"
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest"
 import { startDatabaseServer } from "../../services/local/database/start-server.ts"
-import { WAIT } from "../rooms/start-cli.ts"
+import { WAIT } from "../fixtures/start-cli.ts"
 
 /** The temporary folder of the demo, in which it must leave nothing. */
 let folder: string

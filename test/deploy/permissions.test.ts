@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test, vi } from "vitest"
 import type { Call } from "../../services/emulators/faults.ts"
 import { createProcessFinder } from "../faults/find-process.ts"
 import { type PushRelay, startPushRelay } from "../faults/push-relay.ts"
-import { date, type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
+import { date, type Pipeline, purchasesOf, startPipeline } from "../fixtures/start-pipeline.ts"
 
 /*
  * Every call that a service makes to Google is allowed by a line of roles.txt. The calls are those that the services made in

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { createConnection } from "mysql2/promise"
 import { afterAll, beforeAll, describe, expect, inject, it } from "vitest"
 import { buildImage } from "../../services/build/build-image.ts"
-import { date, type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
+import { date, type Pipeline, purchasesOf, startPipeline } from "../fixtures/start-pipeline.ts"
 
 const password = `pw-${randomBytes(9).toString("hex")}`
 const user = `deploy_${randomBytes(4).toString("hex")}`

@@ -1,6 +1,6 @@
 import type { Connection, RowDataPacket } from "mysql2/promise"
 import type { ServerKind } from "../../services/local/database/find-server.ts"
-import { kindOfVersion } from "../rooms/test-database.ts"
+import { kindOfVersion } from "../fixtures/test-database.ts"
 
 /*
  * The database itself writes down what was committed: an entry exists if and only if its transaction landed. This knows

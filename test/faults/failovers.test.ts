@@ -1,6 +1,6 @@
 import type { RowDataPacket } from "mysql2/promise"
 import { expect } from "vitest"
-import { listOwnTables, restoreSnapshot, type Snapshot, takeSnapshot } from "../rooms/database-snapshot.ts"
+import { listOwnTables, restoreSnapshot, type Snapshot, takeSnapshot } from "../fixtures/database-snapshot.ts"
 import type { RecordedCall } from "./call-recorder.ts"
 import type { FaultCloud } from "./fault-cloud.ts"
 import { playCase } from "./play-case.ts"

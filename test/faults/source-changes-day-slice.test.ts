@@ -1,5 +1,5 @@
 import { describe } from "vitest"
-import { shopTables } from "../rooms/test-database.ts"
+import { shopTables } from "../fixtures/test-database.ts"
 import { proveSourceChanges } from "./prove-source-changes.ts"
 
 describe.each([

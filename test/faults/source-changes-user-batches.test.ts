@@ -1,5 +1,5 @@
 import { describe } from "vitest"
-import { userShopTables } from "../rooms/user-shop.ts"
+import { userShopTables } from "../fixtures/user-shop.ts"
 import { proveSourceChanges } from "./prove-source-changes.ts"
 
 describe.each([

@@ -1,43 +1,43 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
 import { createSweep, type SweepContext } from "../../services/finalizer/sweep.ts"
 import { openDatabase } from "../../shared/database/open-database.ts"
-import { listFailingDuties } from "../../shared/ledger/duties.ts"
-import { openFinalizerRoom } from "../rooms/finalizer-room.ts"
-import { compute, finish, reread } from "../rooms/play-run.ts"
-import { beginRun, cutAt, testDate } from "../rooms/test-run.ts"
+import { listFailingDuties } from "../../shared/ledger/duties/duties.ts"
+import { openFinalizerFixture } from "../fixtures/finalizer-fixture.ts"
+import { compute, finish, reread } from "../fixtures/play-run.ts"
+import { beginRun, cutAt, testDate } from "../fixtures/test-run.ts"
 
-let room: Awaited<ReturnType<typeof openFinalizerRoom>>
+let fixture: Awaited<ReturnType<typeof openFinalizerFixture>>
 beforeAll(async () => {
-  room = await openFinalizerRoom()
+  fixture = await openFinalizerFixture()
 })
-afterAll(() => room?.close())
+afterAll(() => fixture?.close())
 beforeEach(async () => {
-  await room.database.forgetRuns()
-  room.lines.length = 0
+  await fixture.database.forgetRuns()
+  fixture.lines.length = 0
 })
 
-const lined = (message: string) => room.lines.filter((line) => line.message === message)
-const sweepOf = (overrides: Partial<SweepContext> = {}) => createSweep(room.contextOf(overrides))
+const lined = (message: string) => fixture.lines.filter((line) => line.message === message)
+const sweepOf = (overrides: Partial<SweepContext> = {}) => createSweep(fixture.contextOf(overrides))
 const requestAudit = () =>
-  room.database.query(
+  fixture.database.query(
     `INSERT INTO audits (audit_id, revenue_date, request_id, state, requested_at)
       VALUES ('${testDate}-x', '${testDate}', 'x', 'waiting', NOW())`,
   )
-const stateOfAudit = async () => (await room.database.query<{ state: string }>("SELECT state FROM audits"))[0]?.state
+const stateOfAudit = async () => (await fixture.database.query<{ state: string }>("SELECT state FROM audits"))[0]?.state
 
 /** A third version, so that the rows of the first are not needed any more. */
 async function publishThrice(): Promise<void> {
-  const { db } = room.database
+  const { db } = fixture.database
   for (let version = 1; version <= 3; version++) {
     const run = await beginRun(db, cutAt())
     await compute(db, run, 0)
     await finish(db, run)
   }
-  await room.database.query(`INSERT INTO revenue_versions VALUES ('${testDate}', 1, 5, 100, 1)`)
+  await fixture.database.query(`INSERT INTO revenue_versions VALUES ('${testDate}', 1, 5, 100, 1)`)
 }
 
 test("old versions that cannot be deleted keep nothing else waiting, need attention after three sweeps, and none once they can", async () => {
-  const { database } = room
+  const { database } = fixture
   await publishThrice()
   await requestAudit()
   await database.query(
@@ -68,11 +68,11 @@ test("two sweeps at once are one, and two finalizers at once do the same as one"
   const [one, other] = [sweepOf(), sweepOf()]
   expect(await Promise.all([one(), one(), other(), other()])).toEqual([undefined, undefined, undefined, undefined])
   expect(lined("a sweep has ended")).toHaveLength(2)
-  expect(await room.database.query("SELECT user_id FROM revenue_versions")).toEqual([])
+  expect(await fixture.database.query("SELECT user_id FROM revenue_versions")).toEqual([])
 })
 
 test("a table that somebody has locked takes neither all connections nor the other duties", async () => {
-  const { database } = room
+  const { database } = fixture
   const run = await beginRun(database.db, cutAt())
   await compute(database.db, run, 0)
   await database.query(`UPDATE runs SET state = 'verifying', verifying_at = NOW() WHERE run_id = '${run.runId}'`)

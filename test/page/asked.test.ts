@@ -8,8 +8,8 @@ import { rejectionPath } from "../../shared/documents/document-paths.ts"
 import { createDocument } from "../../shared/documents/documents.ts"
 import { openBucket } from "../../shared/google/open-bucket.ts"
 import { createLog } from "../../shared/telemetry/log.ts"
-import { startPage } from "../rooms/page-room.ts"
-import { useTestDatabase } from "../rooms/test-database.ts"
+import { startPage } from "../fixtures/page-fixture.ts"
+import { useTestDatabase } from "../fixtures/test-database.ts"
 
 const database = useTestDatabase()
 let folder: string

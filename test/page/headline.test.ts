@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest"
 import { describeHeadline } from "../../services/page/describe-headline.ts"
 import type { Totals } from "../../shared/day/totals.ts"
-import type { Day } from "../../shared/ledger/list-days.ts"
+import type { Day } from "../../shared/ledger/days/list-days.ts"
 
 const date = "2026-11-24"
 const totals: Totals = { rows: 4_367n, purchases: 19_410n, amountCents: 125_056_979n, parts: [] }

@@ -3,9 +3,9 @@ import { sql } from "drizzle-orm"
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
 import { allRows, openDatabase } from "../../shared/database/open-database.ts"
 import { addDays } from "../../shared/day/revenue-day.ts"
-import { recordDuties } from "../../shared/ledger/duties.ts"
-import { addBackfill, addLate, fillLedger, startPage } from "../rooms/page-room.ts"
-import { useTestDatabase } from "../rooms/test-database.ts"
+import { recordDuties } from "../../shared/ledger/duties/duties.ts"
+import { addBackfill, addLate, fillLedger, startPage } from "../fixtures/page-fixture.ts"
+import { useTestDatabase } from "../fixtures/test-database.ts"
 
 const database = useTestDatabase()
 let page: Awaited<ReturnType<typeof startPage>>

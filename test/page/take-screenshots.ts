@@ -7,9 +7,9 @@ import { startDatabaseServer } from "../../services/local/database/start-server.
 import { migrateDatabase } from "../../services/migrate/migrate-database.ts"
 import { openDatabase } from "../../shared/database/open-database.ts"
 import { addDays } from "../../shared/day/revenue-day.ts"
-import { browserArgs } from "../rooms/browser-args.ts"
-import { findChromium } from "../rooms/find-chromium.ts"
-import { addBackfill, addLate, fillLedger, type LedgerDay, startPage } from "../rooms/page-room.ts"
+import { browserArgs } from "../fixtures/browser-args.ts"
+import { findChromium } from "../fixtures/find-chromium.ts"
+import { addBackfill, addLate, fillLedger, type LedgerDay, startPage } from "../fixtures/page-fixture.ts"
 
 /*
  * Takes the pictures of the page that the README shows: `npm run screenshots`. What is on them is written into a ledger

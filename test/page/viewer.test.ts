@@ -3,8 +3,8 @@ import { createServer, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { openViewerVerifier } from "../../services/page/verify-viewer.ts"
-import { fillLedger, startPage } from "../rooms/page-room.ts"
-import { useTestDatabase } from "../rooms/test-database.ts"
+import { fillLedger, startPage } from "../fixtures/page-fixture.ts"
+import { useTestDatabase } from "../fixtures/test-database.ts"
 
 const database = useTestDatabase()
 const audience = "/projects/42/locations/europe-west1/services/daybook-desk"

@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { afterAll, beforeAll, expect, test, vi } from "vitest"
 import { findYesterday } from "../../shared/day/revenue-day.ts"
 import { topics } from "../../shared/messages/topics.ts"
-import { type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
+import { type Pipeline, purchasesOf, startPipeline } from "../fixtures/start-pipeline.ts"
 
 let pipeline: Pipeline
 // The newest day there can be, which is repaired by itself, and one whose books are closed.

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { topics } from "../../shared/messages/topics.ts"
-import { listOwnTables, restoreSnapshot, takeSnapshot } from "../rooms/database-snapshot.ts"
-import { date, type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
+import { listOwnTables, restoreSnapshot, takeSnapshot } from "../fixtures/database-snapshot.ts"
+import { date, type Pipeline, purchasesOf, startPipeline } from "../fixtures/start-pipeline.ts"
 
 /* A database that is restored, or fails over to a replica that had not got everything: the bucket knows of more. */
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test, vi } from "vitest"
-import { runDaybook } from "../rooms/run-daybook.ts"
-import { type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
+import { runDaybook } from "../fixtures/run-daybook.ts"
+import { type Pipeline, purchasesOf, startPipeline } from "../fixtures/start-pipeline.ts"
 
 const dates = Array.from({ length: 8 }, (_, n) => `2026-10-0${n + 1}`)
 // A user whose sum does not fit into 64 bits.

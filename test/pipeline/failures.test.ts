@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest"
-import type { Shard } from "../../shared/ledger/find-shards.ts"
+import type { Shard } from "../../shared/ledger/shards/find-shards.ts"
 import { topics } from "../../shared/messages/topics.ts"
-import { date, type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
+import { date, type Pipeline, purchasesOf, startPipeline } from "../fixtures/start-pipeline.ts"
 
 let pipeline: Pipeline
 

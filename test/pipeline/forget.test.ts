@@ -3,8 +3,8 @@ import { join } from "node:path"
 import { afterAll, beforeAll, expect, test, vi } from "vitest"
 import { findYesterday } from "../../shared/day/revenue-day.ts"
 import { topics } from "../../shared/messages/topics.ts"
-import { typeCommand } from "../rooms/start-cli.ts"
-import { type Pipeline, startPipeline } from "../rooms/start-pipeline.ts"
+import { typeCommand } from "../fixtures/start-cli.ts"
+import { type Pipeline, startPipeline } from "../fixtures/start-pipeline.ts"
 
 let pipeline: Pipeline
 // A day that is repaired by itself, and one whose books are closed.

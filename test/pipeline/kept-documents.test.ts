@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { InjectedError } from "../../services/emulators/faults.ts"
 import { runFolder } from "../../shared/documents/document-paths.ts"
-import { date, type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
+import { date, type Pipeline, purchasesOf, startPipeline } from "../fixtures/start-pipeline.ts"
 
 /* A bucket with a retention policy: what is there can be neither replaced nor deleted. */
 

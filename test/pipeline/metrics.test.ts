@@ -2,8 +2,8 @@ import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { afterAll, beforeAll, expect, test, vi } from "vitest"
 import { parse } from "yaml"
-import { date, type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
-import { type Collector, type ExportedPoint, startCollector } from "../rooms/telemetry-collector.ts"
+import { date, type Pipeline, purchasesOf, startPipeline } from "../fixtures/start-pipeline.ts"
+import { type Collector, type ExportedPoint, startCollector } from "../fixtures/telemetry-collector.ts"
 
 const soon = { timeout: 30_000, interval: 50 }
 
@@ -27,7 +27,7 @@ beforeAll(async () => {
   }
   await vi.waitFor(awaitThrottled, soon)
   // Each of the two tasks has waited for as long as it does before it looks again, and says so at once.
-  await vi.waitFor(() => expect(newest("daybook_throttled_seconds_total")).toHaveLength(2), soon)
+  await vi.waitUntil(() => newest("daybook_throttled_seconds_total").length === 2, soon)
   await pipeline.query("DELETE FROM busy")
   shards = (await pipeline.awaitVerdict(requestId)).shards ?? 0
   await pipeline.cloud.sweep()

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test, vi } from "vitest"
 import { LOOK_MS } from "../../shared/database/throttle.ts"
-import { runDaybook } from "../rooms/run-daybook.ts"
-import { type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
+import { runDaybook } from "../fixtures/run-daybook.ts"
+import { type Pipeline, purchasesOf, startPipeline } from "../fixtures/start-pipeline.ts"
 
 const dates = ["2026-10-01", "2026-10-02"] as const
 

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, expect, test, vi } from "vitest"
 import { type DatabaseServer, startDatabaseServer } from "../../services/local/database/start-server.ts"
 import { type DatabaseConnection, openDatabase } from "../../shared/database/open-database.ts"
 import { topics } from "../../shared/messages/topics.ts"
-import { date, type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
-import { asText, shopTables } from "../rooms/test-database.ts"
+import { date, type Pipeline, purchasesOf, startPipeline } from "../fixtures/start-pipeline.ts"
+import { asText, shopTables } from "../fixtures/test-database.ts"
 
 const password = "hush-of-the-source"
 

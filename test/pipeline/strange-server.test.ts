@@ -9,9 +9,9 @@ import { migrateDatabase } from "../../services/migrate/migrate-database.ts"
 import { connectionOptions } from "../../shared/database/connection-options.ts"
 import { STATEMENT_TIME_UNLIMITED } from "../../shared/database/dialect.ts"
 import { openDatabase } from "../../shared/database/open-database.ts"
-import { startPage } from "../rooms/page-room.ts"
-import { type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
-import { asText, shopTables } from "../rooms/test-database.ts"
+import { startPage } from "../fixtures/page-fixture.ts"
+import { type Pipeline, purchasesOf, startPipeline } from "../fixtures/start-pipeline.ts"
+import { asText, shopTables } from "../fixtures/test-database.ts"
 
 /** What somebody may have set for everybody on a server, and what Cloud SQL sets. */
 const settings: Record<ServerKind, string[]> = {

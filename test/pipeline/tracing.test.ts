@@ -1,8 +1,8 @@
 import { randomBytes } from "node:crypto"
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest"
 import { topics } from "../../shared/messages/topics.ts"
-import { date, type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
-import { type Collector, startCollector } from "../rooms/telemetry-collector.ts"
+import { date, type Pipeline, purchasesOf, startPipeline } from "../fixtures/start-pipeline.ts"
+import { type Collector, startCollector } from "../fixtures/telemetry-collector.ts"
 
 type LogLine = Record<string, unknown>
 

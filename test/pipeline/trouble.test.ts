@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, inject, test, vi } from "vitest"
 import { buildServices } from "../../services/build/build-services.ts"
 import { openJobs } from "../../shared/google/open-run.ts"
 import { topics } from "../../shared/messages/topics.ts"
-import { date, type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
+import { date, type Pipeline, purchasesOf, startPipeline } from "../fixtures/start-pipeline.ts"
 
 /* What a person sees when something around the services is not as it should be: the real bundles, as processes. */
 

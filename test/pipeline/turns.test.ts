@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from "vitest"
-import { type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
+import { type Pipeline, purchasesOf, startPipeline } from "../fixtures/start-pipeline.ts"
 
 const dates = ["2026-11-18", "2026-11-19", "2026-11-20", "2026-11-21"]
 

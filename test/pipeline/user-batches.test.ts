@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
-import { date, type Pipeline, startPipeline } from "../rooms/start-pipeline.ts"
-import { asText, createTestDatabase, type TestDatabase } from "../rooms/test-database.ts"
-import { fillUserShop, userShopTables } from "../rooms/user-shop.ts"
+import { date, type Pipeline, startPipeline } from "../fixtures/start-pipeline.ts"
+import { asText, createTestDatabase, type TestDatabase } from "../fixtures/test-database.ts"
+import { fillUserShop, userShopTables } from "../fixtures/user-shop.ts"
 
 interface Case {
   where: string

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises"
 import { join } from "node:path"
 import { afterAll, beforeAll, expect, test, vi } from "vitest"
 import { changesPath } from "../../shared/documents/document-paths.ts"
-import { date, type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
+import { date, type Pipeline, purchasesOf, startPipeline } from "../fixtures/start-pipeline.ts"
 
 let pipeline: Pipeline
 

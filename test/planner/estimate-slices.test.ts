@@ -1,12 +1,12 @@
 import { createConnection } from "mysql2/promise"
 import { afterAll, beforeAll, expect, test } from "vitest"
-import { type CheckedDay, sumSource } from "../../services/finalizer/sum-source.ts"
+import { type CheckedDay, sumSource } from "../../services/finalizer/proof/sum-source.ts"
 import { planRanges } from "../../services/planner/plan-ranges.ts"
 import { allRows, type Database, openDatabase } from "../../shared/database/open-database.ts"
 import { findGap } from "../../shared/range.ts"
 import { fillDay } from "../bench/fill-day.ts"
-import { berlin, utc } from "../rooms/any-purchases.ts"
-import { createTestDatabase, shopTables, type TestDatabase } from "../rooms/test-database.ts"
+import { berlin, utc } from "../fixtures/any-purchases.ts"
+import { createTestDatabase, shopTables, type TestDatabase } from "../fixtures/test-database.ts"
 
 /* A day that is too big to be read for its plan. */
 

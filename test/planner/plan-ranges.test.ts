@@ -1,10 +1,10 @@
 import * as fc from "fast-check"
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
-import { type CheckedDay, sumGuests, sumSource } from "../../services/finalizer/sum-source.ts"
+import { type CheckedDay, sumGuests, sumSource } from "../../services/finalizer/proof/sum-source.ts"
 import { planRanges } from "../../services/planner/plan-ranges.ts"
 import { findGap } from "../../shared/range.ts"
-import { berlin, utc } from "../rooms/any-purchases.ts"
-import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../rooms/test-database.ts"
+import { berlin, utc } from "../fixtures/any-purchases.ts"
+import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../fixtures/test-database.ts"
 
 let database: TestDatabase
 

@@ -7,44 +7,44 @@ import { InjectedError } from "../../services/emulators/faults.ts"
 import { planRun } from "../../services/planner/plan-run.ts"
 import { sizeShards } from "../../services/planner/size-shards.ts"
 import { planPath } from "../../shared/documents/document-paths.ts"
-import { abandonRun } from "../../shared/ledger/abandon-run.ts"
-import { claimShard } from "../../shared/ledger/claim-shards.ts"
-import { closeRun } from "../../shared/ledger/close-run.ts"
-import { failShard } from "../../shared/ledger/fail-shard.ts"
-import { findDispatch } from "../../shared/ledger/find-dispatches.ts"
-import { findRun, type Run } from "../../shared/ledger/find-runs.ts"
-import { listShards, type Shard } from "../../shared/ledger/find-shards.ts"
-import { offerShards } from "../../shared/ledger/offer-shards.ts"
-import { openRun } from "../../shared/ledger/open-run.ts"
-import { shardRange } from "../../shared/ledger/shard-range.ts"
-import { takeReport } from "../../shared/ledger/take-report.ts"
+import { abandonRun } from "../../shared/ledger/runs/abandon-run.ts"
+import { closeRun } from "../../shared/ledger/runs/close-run.ts"
+import { findDispatch } from "../../shared/ledger/runs/find-dispatches.ts"
+import { findRun, type Run } from "../../shared/ledger/runs/find-runs.ts"
+import { openRun } from "../../shared/ledger/runs/open-run.ts"
+import { claimShard } from "../../shared/ledger/shards/claim-shards.ts"
+import { takeReport } from "../../shared/ledger/shards/count-report.ts"
+import { failShard } from "../../shared/ledger/shards/fail-shard.ts"
+import { listShards, type Shard } from "../../shared/ledger/shards/find-shards.ts"
+import { offerShards } from "../../shared/ledger/shards/offer-shards.ts"
+import { shardRange } from "../../shared/ledger/shards/shard-range.ts"
 import { findGap, parseRange } from "../../shared/range.ts"
-import { openPlannerRoom, type PlannerRoom } from "../rooms/planner-room.ts"
-import { insertPurchases } from "../rooms/test-database.ts"
-import { admitNewRun, cutAt } from "../rooms/test-run.ts"
+import { openPlannerFixture, type PlannerFixture } from "../fixtures/planner-fixture.ts"
+import { insertPurchases } from "../fixtures/test-database.ts"
+import { admitNewRun, cutAt } from "../fixtures/test-run.ts"
 
-let room: PlannerRoom
+let fixture: PlannerFixture
 let run: Run
 
 const SHARDS = 60
 const task = { execution: "e", taskIndex: 0, attempt: 0 }
 
 beforeAll(async () => {
-  room = await openPlannerRoom()
+  fixture = await openPlannerFixture()
   const rows = Array.from({ length: SHARDS * 10 }, (_, n): [number, number, string] => [n, 1, "2026-11-22 12:00:00"])
-  await room.database.query(insertPurchases(rows))
+  await fixture.database.query(insertPurchases(rows))
 })
-afterAll(() => room.close())
+afterAll(() => fixture.close())
 beforeEach(async () => {
-  await room.database.forgetRuns()
-  run = await admitNewRun(room.database.db)
+  await fixture.database.forgetRuns()
+  run = await admitNewRun(fixture.database.db)
 })
 
-const again = async () => (await findRun(room.database.db, run.runId)) as Run
-const shards = () => listShards(room.database.db, run.runId)
+const again = async () => (await findRun(fixture.database.db, run.runId)) as Run
+const shards = () => listShards(fixture.database.db, run.runId)
 const rangesOf = (rows: Shard[]) => rows.map((row) => shardRange(integerUsers, row))
 const executionsOf = async () =>
-  (await room.executions()).filter((execution) =>
+  (await fixture.executions()).filter((execution) =>
     execution.template?.containers?.[0]?.env?.some((entry) => entry.value === run.runId),
   )
 
@@ -55,11 +55,11 @@ async function expectWhole(): Promise<void> {
   expect(findGap(ranges)).toBeUndefined()
   expect(rows).toHaveLength(SHARDS)
   expect(await again()).toMatchObject({ state: "running", shardCount: SHARDS })
-  expect((await findDispatch(room.database.db, run.runId, 0))?.shardCount).toBe(SHARDS)
-  const [text] = await room.context.bucket.file(planPath(run.runId)).download()
+  expect((await findDispatch(fixture.database.db, run.runId, 0))?.shardCount).toBe(SHARDS)
+  const [text] = await fixture.context.bucket.file(planPath(run.runId)).download()
   const plan = parseDocument(PlanSchema, text.toString())
   expect(plan.shards.map((fields) => parseRange(integerUsers, fields))).toEqual(ranges)
-  const items = room.workItems().filter((item) => item.attributes["runId"] === run.runId)
+  const items = fixture.workItems().filter((item) => item.attributes["runId"] === run.runId)
   const sent = new Set(items.map((item) => Number(item.attributes["index"])))
   const unclaimed = rows.filter((row) => row.state === "offered")
   for (const { shardIndex } of unclaimed) expect(sent).toContain(shardIndex)
@@ -68,20 +68,20 @@ async function expectWhole(): Promise<void> {
 
 test("tasks are started, and have their shards, while the plan is still being cut", async () => {
   const started = Promise.withResolvers<{ offered: number; run: Run }>()
-  const remove = room.runJobs.faults.add({
+  const remove = fixture.runJobs.faults.add({
     matches: ({ method }) => method === "RunJob",
     before: async () => started.resolve({ offered: (await shards()).length, run: await again() }),
   })
-  const removeSlow = room.storage.faults.add({
+  const removeSlow = fixture.storage.faults.add({
     matches: ({ method, resource }) => method === "storage.objects.insert" && resource.endsWith("/plan.json"),
     // The plan is not written before the execution is asked for.
     before: async () => void (await started.promise),
   })
-  await planRun(room.context, run)
+  await planRun(fixture.context, run)
   remove()
   removeSlow()
   const atStart = await started.promise
-  expect(atStart.offered).toBeGreaterThanOrEqual(room.context.tasksMax)
+  expect(atStart.offered).toBeGreaterThanOrEqual(fixture.context.tasksMax)
   expect(atStart.run).toMatchObject({ state: "planning", plannedAt: null })
   await expectWhole()
 })
@@ -90,7 +90,7 @@ test.each([
   ["after the first cuts", (call: { method: string }) => call.method === "Publish"],
   ["after the last cut is fixed", ({ resource }: { resource: string }) => resource.endsWith("/plan.json")],
 ])("a planner that dies %s leaves a beginning, and the next delivery cuts the rest", async (_when, matches) => {
-  const kill = [room.storage.faults, room.pubsubServer.faults].map((faults) =>
+  const kill = [fixture.storage.faults, fixture.pubsubServer.faults].map((faults) =>
     faults.add({
       matches: (call) => call.method !== "storage.objects.get" && matches(call),
       before: () => {
@@ -98,33 +98,33 @@ test.each([
       },
     }),
   )
-  await expect(planRun(room.context, run)).rejects.toThrow("dead")
+  await expect(planRun(fixture.context, run)).rejects.toThrow("dead")
   for (const remove of kill) remove()
   const before = await shards()
   expect(before.length).toBeGreaterThan(0)
   expect(await again()).toMatchObject({ state: "planning" })
   // A task had one of them meanwhile, and purchases came that shift every later cut.
-  const claimed = await claimShard(room.database.db, { runId: run.runId, shardIndex: 1, dispatch: 0 }, task)
+  const claimed = await claimShard(fixture.database.db, { runId: run.runId, shardIndex: 1, dispatch: 0 }, task)
   expect(claimed).toBeDefined()
-  await planRun(room.context, await again())
+  await planRun(fixture.context, await again())
   expect(rangesOf((await shards()).slice(0, before.length))).toEqual(rangesOf(before))
   await expectWhole()
 })
 
 test("of two planners of one run, one goes on and the other gives up", async () => {
-  const outcomes = await Promise.allSettled([planRun(room.context, run), planRun(room.context, run)])
+  const outcomes = await Promise.allSettled([planRun(fixture.context, run), planRun(fixture.context, run)])
   expect(outcomes.filter(({ status }) => status === "fulfilled").length).toBeLessThanOrEqual(1)
   for (const outcome of outcomes) {
     if (outcome.status === "rejected")
       expect(String(outcome.reason)).toContain("has changed while it was being planned")
   }
-  if ((await again()).state === "planning") await planRun(room.context, await again())
+  if ((await again()).state === "planning") await planRun(fixture.context, await again())
   expect(findGap(rangesOf(await shards()))).toBeUndefined()
   await expect(again()).resolves.toMatchObject({ state: "running", shardCount: SHARDS })
 })
 
 test("shards are appended in their order alone, and not to a run that was closed", async () => {
-  const { db } = room.database
+  const { db } = fixture.database
   const [a, b, c] = cutAt(10n, 20n) as [object, object, object]
   expect(await offerShards(db, run, 1, [b])).toBe(false)
   expect(await offerShards(db, run, 0, [a])).toBe(true)
@@ -140,7 +140,7 @@ test("shards are appended in their order alone, and not to a run that was closed
 })
 
 test("the report that completes a dispatch is never taken before its run is planned to its end", async () => {
-  const { db } = room.database
+  const { db } = fixture.database
   const [a, b, c] = cutAt(10n, 20n) as [object, object, object]
   await offerShards(db, run, 0, [a, b], 3)
   const report = async (index: number) => {
@@ -157,7 +157,7 @@ test("the report that completes a dispatch is never taken before its run is plan
 })
 
 test("a run is taken back only while nobody can be at work for it", async () => {
-  const { db } = room.database
+  const { db } = fixture.database
   const other = await admitNewRun(db, { revenueDate: "2026-11-21" })
   expect(await abandonRun(db, other.runId)).toBe(true)
   expect(await findRun(db, other.runId)).toBeUndefined()

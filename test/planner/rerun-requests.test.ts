@@ -4,35 +4,35 @@ import { formatJson } from "../../schemas/json.ts"
 import { takeRerunRequest } from "../../services/planner/rerun-shards.ts"
 import { takeRunStart } from "../../services/planner/start-run.ts"
 import { rejectionPath } from "../../shared/documents/document-paths.ts"
-import { markAnnounced } from "../../shared/ledger/announce-run.ts"
-import { closeRun } from "../../shared/ledger/close-run.ts"
-import { decideRun } from "../../shared/ledger/decide-run.ts"
-import { findDispatch } from "../../shared/ledger/find-dispatches.ts"
-import { findRun, type Run } from "../../shared/ledger/find-runs.ts"
-import { listShards } from "../../shared/ledger/find-shards.ts"
-import { openPlannerRoom, type PlannerRoom, pushed } from "../rooms/planner-room.ts"
-import { beginRun, cutAt } from "../rooms/test-run.ts"
+import { markAnnounced } from "../../shared/ledger/runs/announce-run.ts"
+import { closeRun } from "../../shared/ledger/runs/close-run.ts"
+import { decideRun } from "../../shared/ledger/runs/decide-run.ts"
+import { findDispatch } from "../../shared/ledger/runs/find-dispatches.ts"
+import { findRun, type Run } from "../../shared/ledger/runs/find-runs.ts"
+import { listShards } from "../../shared/ledger/shards/find-shards.ts"
+import { openPlannerFixture, type PlannerFixture, pushed } from "../fixtures/planner-fixture.ts"
+import { beginRun, cutAt } from "../fixtures/test-run.ts"
 
-let room: PlannerRoom
+let fixture: PlannerFixture
 let run: Run
 
 beforeAll(async () => {
-  room = await openPlannerRoom()
+  fixture = await openPlannerFixture()
 })
-afterAll(() => room.close())
+afterAll(() => fixture.close())
 beforeEach(async () => {
-  await room.database.forgetRuns()
-  run = await beginRun(room.database.db, cutAt(10n, 20n, 30n))
+  await fixture.database.forgetRuns()
+  run = await beginRun(fixture.database.db, cutAt(10n, 20n, 30n))
 })
 
 const request = (data: unknown) => {
   const message = pushed(data)
-  return takeRerunRequest(room.context, message).then(() => message)
+  return takeRerunRequest(fixture.context, message).then(() => message)
 }
-const current = async () => (await findRun(room.database.db, run.runId)) as Run
+const current = async () => (await findRun(fixture.database.db, run.runId)) as Run
 
 async function conclude(state: "complete" | "incomplete", faulty: number[] = [], of = run): Promise<void> {
-  await closeRun(room.database.db, of)
+  await closeRun(fixture.database.db, of)
   const verdict = formatJson(VerdictSchema, {
     verdict: state,
     runId: of.runId,
@@ -47,14 +47,14 @@ async function conclude(state: "complete" | "incomplete", faulty: number[] = [],
     ),
     faults: faulty.map((index) => ({ index, fault: "missing", reason: "no task claimed it" })),
   })
-  await decideRun(room.database.db, of, { state, verdict })
-  await markAnnounced(room.database.db, of)
+  await decideRun(fixture.database.db, of, { state, verdict })
+  await markAnnounced(fixture.database.db, of)
 }
 
 async function rejection(data: unknown): Promise<string> {
   const { id } = await request(data)
-  const [document] = await room.context.bucket.file(rejectionPath("rerun-requests", id)).download()
-  const verdict = room.verdicts().at(-1)
+  const [document] = await fixture.context.bucket.file(rejectionPath("rerun-requests", id)).download()
+  const verdict = fixture.verdicts().at(-1)
   expect(verdict).toMatchObject({ verdict: "rejected", requestId: id })
   expect(JSON.parse(document.toString()).reason).toBe(verdict?.reason)
   return verdict?.reason ?? ""
@@ -62,17 +62,17 @@ async function rejection(data: unknown): Promise<string> {
 
 test("a rerun without shards offers all that the verdict found wanting, as the next dispatch", async () => {
   await conclude("incomplete", [1, 3])
-  const before = room.workItems().length
+  const before = fixture.workItems().length
   await request({ runId: run.runId })
   expect(await current()).toMatchObject({ state: "running", dispatch: 1, verdict: null })
-  const shards = await listShards(room.database.db, run.runId)
+  const shards = await listShards(fixture.database.db, run.runId)
   expect(shards.map(({ state, dispatch, position }) => [state, dispatch, position])).toEqual([
     ["missing", 0, 0],
     ["offered", 1, 0],
     ["missing", 0, 2],
     ["offered", 1, 1],
   ])
-  const items = room.workItems().slice(before)
+  const items = fixture.workItems().slice(before)
   expect(items.map((item) => [item.attributes.dispatch, item.attributes.index])).toEqual([
     ["1", "1"],
     ["1", "3"],
@@ -80,7 +80,7 @@ test("a rerun without shards offers all that the verdict found wanting, as the n
 })
 
 test("a rerun of a run whose backfill was cancelled waits for its slot, and gets it", async () => {
-  const { database } = room
+  const { database } = fixture
   await database.query(
     "INSERT INTO backfills (backfill_id, from_date, to_date, which, runs_at_once, state, requested_at) VALUES ('b', '2026-11-22', '2026-11-22', 'all', 1, 'cancelled', NOW(3))",
     `UPDATE runs SET cause = '${run.revenueDate} backfill b' WHERE run_id = '${run.runId}'`,
@@ -90,7 +90,7 @@ test("a rerun of a run whose backfill was cancelled waits for its slot, and gets
   await request({ runId: run.runId })
   expect(await current()).toMatchObject({ state: "waiting", dispatch: 1 })
   await database.query("UPDATE controls SET paused = 0")
-  await takeRunStart(room.context, pushed({ runId: run.runId }))
+  await takeRunStart(fixture.context, pushed({ runId: run.runId }))
   expect(await current()).toMatchObject({ state: "running", dispatch: 1 })
   expect(await findDispatch(database.db, run.runId, 1)).toMatchObject({ execution: expect.any(String) as string })
 })
@@ -98,36 +98,36 @@ test("a rerun of a run whose backfill was cancelled waits for its slot, and gets
 test("a rerun of named shards of the date's newest run offers those, each once", async () => {
   await conclude("incomplete", [1, 3])
   await request({ date: run.revenueDate, shards: [2, 0, 2] })
-  const offered = (await listShards(room.database.db, run.runId)).filter((shard) => shard.state === "offered")
+  const offered = (await listShards(fixture.database.db, run.runId)).filter((shard) => shard.state === "offered")
   expect(offered.map((shard) => shard.shardIndex)).toEqual([0, 2])
 })
 
 test("the same rerun message again, during the rerun and after it, opens nothing more", async () => {
   await conclude("incomplete", [1])
   const message = await request({ runId: run.runId })
-  await takeRerunRequest(room.context, message)
+  await takeRerunRequest(fixture.context, message)
   expect((await current()).dispatch).toBe(1)
   await conclude("incomplete", [1], await current())
-  const executions = (await room.executions()).length
-  await takeRerunRequest(room.context, message)
+  const executions = (await fixture.executions()).length
+  await takeRerunRequest(fixture.context, message)
   expect(await current()).toMatchObject({ state: "incomplete", dispatch: 1 })
-  expect(await room.executions()).toHaveLength(executions)
+  expect(await fixture.executions()).toHaveLength(executions)
 })
 
 test("a rerun that died before its execution goes on when its message comes again", async () => {
   await conclude("incomplete", [1])
   const message = pushed({ runId: run.runId })
-  const brokenJob = { ...room.context, job: `${room.context.job}-gone` }
+  const brokenJob = { ...fixture.context, job: `${fixture.context.job}-gone` }
   await expect(takeRerunRequest(brokenJob, message)).rejects.toThrow("NOT_FOUND")
-  const executions = (await room.executions()).length
-  await takeRerunRequest(room.context, message)
-  expect(await room.executions()).toHaveLength(executions + 1)
+  const executions = (await fixture.executions()).length
+  await takeRerunRequest(fixture.context, message)
+  expect(await fixture.executions()).toHaveLength(executions + 1)
   expect((await current()).dispatch).toBe(1)
 })
 
 test("a rerun that comes before its verdict is announced is left to be delivered again", async () => {
   await conclude("incomplete", [1])
-  await room.database.query("UPDATE runs SET announced_at = NULL")
+  await fixture.database.query("UPDATE runs SET announced_at = NULL")
   await expect(request({ runId: run.runId })).rejects.toThrow("on its way")
   expect((await current()).state).toBe("incomplete")
 })
@@ -150,7 +150,7 @@ describe("a rerun that cannot be is rejected with what to do instead", () => {
 
   test("a run that is not the newest of its date", async () => {
     await conclude("incomplete", [1])
-    const newer = await beginRun(room.database.db, cutAt())
+    const newer = await beginRun(fixture.database.db, cutAt())
     expect(await rejection({ runId: run.runId })).toContain(`${newer.runId} is the newest (version 2, running)`)
   })
 

@@ -3,54 +3,54 @@ import { plainShop } from "../../schemas/database/shop.ts"
 import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { parseJson } from "../../schemas/json.ts"
 import { failAfter, failBefore, InjectedError } from "../../services/emulators/faults.ts"
-import { judgeRun } from "../../services/finalizer/judge-run.ts"
+import { judgeRun } from "../../services/finalizer/verdict/judge-run.ts"
 import { takeRunRequest } from "../../services/planner/start-run.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { noTotals } from "../../shared/day/totals.ts"
 import { planPath, rejectionPath } from "../../shared/documents/document-paths.ts"
-import { closeRun } from "../../shared/ledger/close-run.ts"
-import { decideRun } from "../../shared/ledger/decide-run.ts"
-import { findDispatch } from "../../shared/ledger/find-dispatches.ts"
-import { findRun, type Run } from "../../shared/ledger/find-runs.ts"
-import { listShards } from "../../shared/ledger/find-shards.ts"
-import { openPlannerRoom, type PlannerRoom, pushed } from "../rooms/planner-room.ts"
-import { insertPurchases, shopTables } from "../rooms/test-database.ts"
+import { closeRun } from "../../shared/ledger/runs/close-run.ts"
+import { decideRun } from "../../shared/ledger/runs/decide-run.ts"
+import { findDispatch } from "../../shared/ledger/runs/find-dispatches.ts"
+import { findRun, type Run } from "../../shared/ledger/runs/find-runs.ts"
+import { listShards } from "../../shared/ledger/shards/find-shards.ts"
+import { openPlannerFixture, type PlannerFixture, pushed } from "../fixtures/planner-fixture.ts"
+import { insertPurchases, shopTables } from "../fixtures/test-database.ts"
 
-let room: PlannerRoom
+let fixture: PlannerFixture
 
 beforeAll(async () => {
-  room = await openPlannerRoom()
+  fixture = await openPlannerFixture()
   const rows = Array.from({ length: 45 }, (_, n): [number, number, string] => [n, 100, "2026-11-22 12:00:00"])
-  await room.database.query(insertPurchases(rows))
+  await fixture.database.query(insertPurchases(rows))
 })
-afterAll(() => room.close())
-beforeEach(() => room.database.forgetRuns())
+afterAll(() => fixture.close())
+beforeEach(() => fixture.database.forgetRuns())
 
-const request = (message = pushed({ date: "2026-11-22" }), context = room.context) =>
+const request = (message = pushed({ date: "2026-11-22" }), context = fixture.context) =>
   takeRunRequest(context, message).then(() => message)
-const runOf = async (id: string) => (await findRun(room.database.db, `2026-11-22-${id}`)) as Run
+const runOf = async (id: string) => (await findRun(fixture.database.db, `2026-11-22-${id}`)) as Run
 const newest = <T>(list: readonly T[]) => list.at(-1)
 
 async function lastRejection(id: string): Promise<string | undefined> {
-  const [document] = await room.context.bucket.file(rejectionPath("run-requests", id)).download()
-  const verdict = newest(room.verdicts())
+  const [document] = await fixture.context.bucket.file(rejectionPath("run-requests", id)).download()
+  const verdict = newest(fixture.verdicts())
   expect(JSON.parse(document.toString())).toMatchObject({ verdict: "rejected", requestId: id, reason: verdict?.reason })
   expect(verdict).toMatchObject({ verdict: "rejected", requestId: id })
   return verdict?.reason
 }
 
 test("a request becomes a run: a plan, work items, and an execution told which run it is for", async () => {
-  const before = room.workItems().length
+  const before = fixture.workItems().length
   const { id } = await request()
   const run = await runOf(id)
   expect(run).toMatchObject({ state: "running", version: 1, shardCount: 5, dispatch: 0 })
-  const [plan] = await room.context.bucket.file(planPath(run.runId)).download()
+  const [plan] = await fixture.context.bucket.file(planPath(run.runId)).download()
   expect(parseJson(PlanSchema, plan.toString()).shards).toHaveLength(5)
-  const items = room.workItems().slice(before)
+  const items = fixture.workItems().slice(before)
   expect(items.map((item) => item.attributes)).toEqual(
     [0, 1, 2, 3, 4].map((index) => ({ runId: run.runId, dispatch: "0", index: String(index) })),
   )
-  const executions = await room.executions()
+  const executions = await fixture.executions()
   const env = executions.find((execution) =>
     execution.template?.containers?.[0]?.env?.some((entry) => entry.value === run.runId),
   )
@@ -65,26 +65,26 @@ test("a request becomes a run: a plan, work items, and an execution told which r
 
 test("the same message again is the same run, and starts nothing more", async () => {
   const message = await request()
-  const before = { items: room.workItems().length, executions: (await room.executions()).length }
+  const before = { items: fixture.workItems().length, executions: (await fixture.executions()).length }
   await request(message)
-  expect(room.workItems()).toHaveLength(before.items)
-  expect(await room.executions()).toHaveLength(before.executions)
+  expect(fixture.workItems()).toHaveLength(before.items)
+  expect(await fixture.executions()).toHaveLength(before.executions)
 })
 
 test("a request delivered again while its day becomes complete leaves no subscription behind", async () => {
-  const { db } = room.database
+  const { db } = fixture.database
   const message = pushed({ date: "2026-11-22" })
   const runId = `2026-11-22-${message.id}`
   const name = `projects/local/subscriptions/run-${runId}`
-  const names = () => room.pubsubServer.subscriptions().map((subscription) => subscription.name)
+  const names = () => fixture.pubsubServer.subscriptions().map((subscription) => subscription.name)
   // Its planner dies after RunJob.
-  const kill = room.storage.faults.add({
+  const kill = fixture.storage.faults.add({
     matches: ({ resource }) => resource.endsWith("/dispatch-0.json"),
     before: () => Promise.reject(new InjectedError("PERMISSION_DENIED", "the planner is dead")),
   })
   await expect(request(message)).rejects.toThrow("the planner is dead")
   kill()
-  const remove = room.pubsubServer.faults.add({
+  const remove = fixture.pubsubServer.faults.add({
     matches: ({ method }) => method === "CreateSubscription",
     before: async () => {
       const run = (await findRun(db, runId)) as Run
@@ -96,7 +96,7 @@ test("a request delivered again while its day becomes complete leaves no subscri
   remove()
   expect(names()).not.toContain(name)
   // This planner died before it could look: the next delivery does.
-  await room.context.pubsub.topic("work-items").createSubscription(`run-${runId}`)
+  await fixture.context.pubsub.topic("work-items").createSubscription(`run-${runId}`)
   await request(message)
   expect(names()).not.toContain(name)
 })
@@ -105,8 +105,8 @@ test("the same message delivered many times at once ends as one run with one pla
   const message = pushed({ date: "2026-11-22" })
   await Promise.allSettled(Array.from({ length: 5 }, () => request(message)))
   await request(message)
-  expect(await room.database.query("SELECT run_id FROM runs")).toHaveLength(1)
-  expect(await listShards(room.database.db, `2026-11-22-${message.id}`)).toHaveLength(5)
+  expect(await fixture.database.query("SELECT run_id FROM runs")).toHaveLength(1)
+  expect(await listShards(fixture.database.db, `2026-11-22-${message.id}`)).toHaveLength(5)
   expect((await runOf(message.id)).state).toBe("running")
 })
 
@@ -114,15 +114,15 @@ test("a second request for a date whose run is unfinished is rejected with the i
   const first = await request()
   const second = await request()
   expect(await lastRejection(second.id)).toContain(`run 2026-11-22-${first.id} of 2026-11-22 is unfinished (running)`)
-  expect(await room.database.query("SELECT run_id FROM runs")).toHaveLength(1)
+  expect(await fixture.database.query("SELECT run_id FROM runs")).toHaveLength(1)
 })
 
 test("a rejected message stays rejected when it comes again after the reason is gone", async () => {
   const first = await request()
   const second = await request()
   const run = await runOf(first.id)
-  await closeRun(room.database.db, run)
-  await decideRun(room.database.db, run, { state: "incomplete", verdict: "{}" })
+  await closeRun(fixture.database.db, run)
+  await decideRun(fixture.database.db, run, { state: "incomplete", verdict: "{}" })
   await request(second)
   expect(await lastRejection(second.id)).toContain("is unfinished")
   expect(await runOf(second.id)).toBeUndefined()
@@ -142,7 +142,7 @@ describe("what can never succeed is acknowledged and answered by a rejected verd
   ])("%j", async (data, reason) => {
     const { id } = await request(pushed(data))
     expect(await lastRejection(id)).toContain(reason)
-    expect(await room.database.query("SELECT run_id FROM runs")).toHaveLength(0)
+    expect(await fixture.database.query("SELECT run_id FROM runs")).toHaveLength(0)
   })
 })
 
@@ -153,78 +153,78 @@ test('"yesterday" is the day before the message was published', async () => {
 
 test("a date without purchases is a run of one shard", async () => {
   const message = await request(pushed({ date: "2026-11-01" }))
-  const shards = await listShards(room.database.db, `2026-11-01-${message.id}`)
+  const shards = await listShards(fixture.database.db, `2026-11-01-${message.id}`)
   expect(shards).toMatchObject([{ rangeFrom: null, rangeTo: null }])
 })
 
 describe("a shop that cannot be read in slices is rejected with what to do", () => {
   test("the index is missing", async () => {
-    await room.database.query("ALTER TABLE purchases DROP KEY purchases_day_slice")
+    await fixture.database.query("ALTER TABLE purchases DROP KEY purchases_day_slice")
     const { id } = await request()
     expect(await lastRejection(id)).toContain("CREATE INDEX purchases_day_slice ON purchases")
-    await room.database.query(
+    await fixture.database.query(
       "CREATE INDEX purchases_day_slice ON purchases (purchased_on, user_id, purchased_at, amount_cents)",
     )
   })
 
   test("the table is missing", async () => {
-    await room.database.query("RENAME TABLE purchases TO kept")
+    await fixture.database.query("RENAME TABLE purchases TO kept")
     const { id } = await request()
     expect(await lastRejection(id)).toMatch(/not as it is declared: .*purchases' doesn't exist/)
-    await room.database.query("RENAME TABLE kept TO purchases")
+    await fixture.database.query("RENAME TABLE kept TO purchases")
     expect(shopTables).toHaveLength(2)
   })
 })
 
 test("a plan that would have too many shards is rejected, and does not keep its date", async () => {
   // What the server knows of a table that was just renamed it may not have read back yet.
-  await room.database.query("ANALYZE TABLE purchases")
-  const { id } = await request(pushed({ date: "2026-11-22" }), { ...room.context, shardsMax: 4 })
+  await fixture.database.query("ANALYZE TABLE purchases")
+  const { id } = await request(pushed({ date: "2026-11-22" }), { ...fixture.context, shardsMax: 4 })
   expect(await lastRejection(id)).toContain("more than 4 shards: make SHARD_PURCHASES bigger")
-  expect(await room.database.query("SELECT run_id FROM runs")).toHaveLength(0)
+  expect(await fixture.database.query("SELECT run_id FROM runs")).toHaveLength(0)
 })
 
 describe("what may succeed later is not acknowledged, says what is wrong, and goes on when delivered again", () => {
-  async function failsThenGoesOn(context: PlannerRoom["context"], fault: RegExp | string): Promise<void> {
+  async function failsThenGoesOn(context: PlannerFixture["context"], fault: RegExp | string): Promise<void> {
     const message = pushed({ date: "2026-11-22" })
     await expect(request(message, context)).rejects.toThrow(fault)
     await request(message)
     expect(await runOf(message.id)).toMatchObject({ state: "running", shardCount: 5 })
-    expect((await room.executions()).length).toBeGreaterThan(0)
+    expect((await fixture.executions()).length).toBeGreaterThan(0)
   }
 
   test("the bucket is missing", async () => {
-    const bucket = room.context.bucket.storage.bucket("nowhere")
-    await failsThenGoesOn({ ...room.context, bucket }, /bucket does not exist/i)
+    const bucket = fixture.context.bucket.storage.bucket("nowhere")
+    await failsThenGoesOn({ ...fixture.context, bucket }, /bucket does not exist/i)
   })
 
   test("the job is missing", async () => {
-    await failsThenGoesOn({ ...room.context, job: `${room.context.job}-gone` }, /NOT_FOUND.*worker-gone/)
+    await failsThenGoesOn({ ...fixture.context, job: `${fixture.context.job}-gone` }, /NOT_FOUND.*worker-gone/)
   })
 
   test("the topic of the work items is missing", async () => {
-    await room.context.pubsub.topic("work-items").delete()
+    await fixture.context.pubsub.topic("work-items").delete()
     const message = pushed({ date: "2026-11-22" })
     await expect(request(message)).rejects.toThrow(/NOT_FOUND/)
-    await room.context.pubsub.createTopic("work-items")
+    await fixture.context.pubsub.createTopic("work-items")
     await request(message)
     expect(await runOf(message.id)).toMatchObject({ state: "running", shardCount: 5 })
   })
 })
 
 test("a RunJob that fails after it has started the execution is tried again, and the run has its execution", async () => {
-  const remove = room.runJobs.faults.add(failAfter({ method: "RunJob" }, "UNAVAILABLE"))
-  const before = (await room.executions()).length
+  const remove = fixture.runJobs.faults.add(failAfter({ method: "RunJob" }, "UNAVAILABLE"))
+  const before = (await fixture.executions()).length
   const { id } = await request()
   remove()
-  expect((await room.executions()).length).toBe(before + 2)
-  const [dispatch] = await room.database.query<{ execution: string }>("SELECT execution FROM dispatches")
+  expect((await fixture.executions()).length).toBe(before + 2)
+  const [dispatch] = await fixture.database.query<{ execution: string }>("SELECT execution FROM dispatches")
   expect(dispatch?.execution).toMatch(/^worker-[a-z0-9]{5}$/)
   expect((await runOf(id)).state).toBe("running")
 })
 
 test("a plan that was written though the answer was an error is the plan", async () => {
-  const remove = room.storage.faults.add(failAfter({ method: "storage.objects.insert" }, "UNAVAILABLE"))
+  const remove = fixture.storage.faults.add(failAfter({ method: "storage.objects.insert" }, "UNAVAILABLE"))
   const { id } = await request()
   remove()
   expect((await runOf(id)).shardCount).toBe(5)
@@ -232,12 +232,12 @@ test("a plan that was written though the answer was an error is the plan", async
 
 test("Storage, Pub/Sub and Run that refuse for a moment do not keep a run from starting", async () => {
   const removes = [
-    room.storage.faults.add(failBefore({ method: "storage.objects.insert" }, "UNAVAILABLE")),
-    room.storage.faults.add(failBefore({ method: "storage.objects.get" }, "INTERNAL")),
-    room.pubsubServer.faults.add(failBefore({ method: "Publish" }, "UNAVAILABLE")),
-    room.pubsubServer.faults.add(failBefore({ method: "CreateSubscription" }, "UNAVAILABLE")),
-    room.runJobs.faults.add(failBefore({ method: "GetJob" }, "UNAVAILABLE")),
-    room.runJobs.faults.add(failBefore({ method: "RunJob" }, "UNAVAILABLE")),
+    fixture.storage.faults.add(failBefore({ method: "storage.objects.insert" }, "UNAVAILABLE")),
+    fixture.storage.faults.add(failBefore({ method: "storage.objects.get" }, "INTERNAL")),
+    fixture.pubsubServer.faults.add(failBefore({ method: "Publish" }, "UNAVAILABLE")),
+    fixture.pubsubServer.faults.add(failBefore({ method: "CreateSubscription" }, "UNAVAILABLE")),
+    fixture.runJobs.faults.add(failBefore({ method: "GetJob" }, "UNAVAILABLE")),
+    fixture.runJobs.faults.add(failBefore({ method: "RunJob" }, "UNAVAILABLE")),
   ]
   const { id } = await request()
   for (const remove of removes) remove()
@@ -246,7 +246,7 @@ test("Storage, Pub/Sub and Run that refuse for a moment do not keep a run from s
 
 describe("what a server refuses again and again", () => {
   const refuse = (method: string) =>
-    room.runJobs.faults.add({
+    fixture.runJobs.faults.add({
       matches: (call) => call.method === method,
       before: () => {
         throw new InjectedError("PERMISSION_DENIED", "no role that allows it")
@@ -274,8 +274,8 @@ describe("what a server refuses again and again", () => {
 
   test("rejects a request that is no run yet", async () => {
     const message = pushed({ date: "2026-11-22" })
-    const execute = () => room.database.db.execute("SELECT no_such_function()")
-    const context = { ...room.context, shopDb: { execute } as unknown as Database }
+    const execute = () => fixture.database.db.execute("SELECT no_such_function()")
+    const context = { ...fixture.context, shopDb: { execute } as unknown as Database }
     await expect(request({ ...message, deliveryAttempt: 5 }, context)).rejects.toThrow("shop cannot be read")
     await request({ ...message, deliveryAttempt: 6 }, context)
     expect(await lastRejection(message.id)).toMatch(/^tried again and again since .*no_such_function/)
@@ -289,10 +289,10 @@ test("a need of Daybook's own is one run however often it is asked for; who asks
   const run = await runOf(first.id)
   expect(run).toMatchObject({ cause: "2026-11-22 gap 1", askedBy: "Renée", via: "gap" })
   expect(Array.from(run.note ?? "")).toHaveLength(1_000)
-  expect(await findDispatch(room.database.db, run.runId, 0)).toMatchObject({ askedBy: "Renée", via: "gap" })
+  expect(await findDispatch(fixture.database.db, run.runId, 0)).toMatchObject({ askedBy: "Renée", via: "gap" })
   expect(await runOf(second.id)).toBeUndefined()
-  expect(room.verdicts().filter(({ requestId }) => requestId === second.id)).toEqual([])
+  expect(fixture.verdicts().filter(({ requestId }) => requestId === second.id)).toEqual([])
   // Of another date it says nothing.
   const other = await request({ ...pushed({ date: "2026-11-21" }), attributes })
-  expect(await findRun(room.database.db, `2026-11-21-${other.id}`)).toMatchObject({ cause: null })
+  expect(await findRun(fixture.database.db, `2026-11-21-${other.id}`)).toMatchObject({ cause: null })
 })

@@ -3,7 +3,7 @@ import * as fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import { isColumnOf, orderOfUser, parseUserId, parseUserType, userLiteral } from "../../schemas/database/user-type.ts"
 import { allRows } from "../../shared/database/open-database.ts"
-import { kindOf, useTestDatabase } from "../rooms/test-database.ts"
+import { kindOf, useTestDatabase } from "../fixtures/test-database.ts"
 
 const database = useTestDatabase()
 

@@ -8,9 +8,9 @@ import { layOutShop } from "../../schemas/database/shop-layout.ts"
 import { userLiteral } from "../../schemas/database/user-type.ts"
 import { compareWithTruth, createRealShop, readShopStatements } from "../../services/demo/create-real-shop.ts"
 import { listRealShops, realShopFile, realShopTimeZone } from "../../services/demo/real-shops.ts"
-import { runDaybook } from "../rooms/run-daybook.ts"
-import { date, type Pipeline, startPipeline } from "../rooms/start-pipeline.ts"
-import { createTestDatabase, type TestDatabase } from "../rooms/test-database.ts"
+import { runDaybook } from "../fixtures/run-daybook.ts"
+import { date, type Pipeline, startPipeline } from "../fixtures/start-pipeline.ts"
+import { createTestDatabase, type TestDatabase } from "../fixtures/test-database.ts"
 
 /** The tables of real shops, with their column types; each is read as its declaration says. */
 describe.each(listRealShops())("%s", (shop) => {

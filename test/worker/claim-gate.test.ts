@@ -2,7 +2,7 @@ import { pino } from "pino"
 import { expect, test } from "vitest"
 import { openClaimGate } from "../../services/worker/claim-gate.ts"
 import type { Database } from "../../shared/database/open-database.ts"
-import { useTestDatabase } from "../rooms/test-database.ts"
+import { useTestDatabase } from "../fixtures/test-database.ts"
 
 const database = useTestDatabase()
 

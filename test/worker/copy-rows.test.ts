@@ -5,17 +5,23 @@ import { computeShard } from "../../services/worker/compute-shards.ts"
 import type { CopyOptions } from "../../services/worker/copy-rows.ts"
 import { type DatabaseConnection, openDatabase } from "../../shared/database/open-database.ts"
 import { StaleEpochError } from "../../shared/errors.ts"
-import type { Claim } from "../../shared/ledger/claim-shards.ts"
-import type { NewRun } from "../../shared/ledger/create-run.ts"
-import type { ShopRun } from "../../shared/ledger/find-runs.ts"
-import { findShard, listShards } from "../../shared/ledger/find-shards.ts"
+import type { NewRun } from "../../shared/ledger/runs/create-run.ts"
+import type { ShopRun } from "../../shared/ledger/runs/find-runs.ts"
+import type { Claim } from "../../shared/ledger/shards/claim-shards.ts"
+import { findShard, listShards } from "../../shared/ledger/shards/find-shards.ts"
 import type { Range } from "../../shared/range.ts"
 import { retryTransient } from "../../shared/retry.ts"
 import { isTransient } from "../../shared/transient.ts"
-import { anyCuts, anyPurchases, berlin, utc } from "../rooms/any-purchases.ts"
-import { claim as claimAsTask } from "../rooms/play-run.ts"
-import { asText, createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../rooms/test-database.ts"
-import { beginRun, cutAt } from "../rooms/test-run.ts"
+import { anyCuts, anyPurchases, berlin, utc } from "../fixtures/any-purchases.ts"
+import { claim as claimAsTask } from "../fixtures/play-run.ts"
+import {
+  asText,
+  createTestDatabase,
+  insertPurchases,
+  shopTables,
+  type TestDatabase,
+} from "../fixtures/test-database.ts"
+import { beginRun, cutAt } from "../fixtures/test-run.ts"
 
 /** Holds the ledger and Revenue, and no shop. */
 let database: TestDatabase

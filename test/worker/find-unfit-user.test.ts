@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { findUnfitUser } from "../../services/worker/find-unfit-user.ts"
-import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../rooms/test-database.ts"
-import { newRun } from "../rooms/test-run.ts"
-import { userShopRead, userShopTables } from "../rooms/user-shop.ts"
+import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../fixtures/test-database.ts"
+import { newRun } from "../fixtures/test-run.ts"
+import { userShopRead, userShopTables } from "../fixtures/user-shop.ts"
 
 const at = "2026-11-22 10:00:00"
 const max = 2n ** 63n - 1n

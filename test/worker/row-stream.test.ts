@@ -5,7 +5,7 @@ import { RowStream } from "../../services/worker/row-stream.ts"
 import { allRows, type DatabaseConnection, openDatabase } from "../../shared/database/open-database.ts"
 import { isOfSource } from "../../shared/database/read-source.ts"
 import { isTransient } from "../../shared/transient.ts"
-import { createTestDatabase, type TestDatabase } from "../rooms/test-database.ts"
+import { createTestDatabase, type TestDatabase } from "../fixtures/test-database.ts"
 
 let database: TestDatabase
 let source: DatabaseConnection

@@ -7,8 +7,8 @@ import {
   type RetentionSettings,
 } from "../../../shared/apply-retention.ts"
 import type { Database } from "../../../shared/database/open-database.ts"
-import { type ExpiredAudit, findExpiredAudits, findExpiredRuns } from "../../../shared/ledger/find-expired.ts"
-import type { Version } from "../../../shared/ledger/find-runs.ts"
+import { type ExpiredAudit, findExpiredAudits, findExpiredRuns } from "../../../shared/ledger/retention/find-expired.ts"
+import type { Version } from "../../../shared/ledger/runs/find-runs.ts"
 import type { Log } from "../../../shared/telemetry/log.ts"
 import { tryEach } from "./try-each.ts"
 import { createWalk } from "./walk-list.ts"

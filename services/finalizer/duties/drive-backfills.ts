@@ -20,7 +20,7 @@ import {
   listDaysToRequest,
   listOpenBackfills,
   moveBackfillDay,
-} from "../../../shared/ledger/backfills.ts"
+} from "../../../shared/ledger/backfills/backfills.ts"
 import { isUnfinished } from "../../../shared/ledger/runs/run-transitions.ts"
 import { CAUSE_ATTRIBUTE, topics } from "../../../shared/messages/topics.ts"
 import type { Log } from "../../../shared/telemetry/log.ts"

@@ -7,7 +7,7 @@ import {
   type FailingDuty,
   listFailingDuties,
   recordDuties,
-} from "../../../shared/ledger/duties.ts"
+} from "../../../shared/ledger/duties/duties.ts"
 import type { Log } from "../../../shared/telemetry/log.ts"
 import { type Attempt, awaitAttempt, beginAttempt } from "./attempt.ts"
 

@@ -1,4 +1,4 @@
-import type { DutyName } from "../../../shared/ledger/duties.ts"
+import type { DutyName } from "../../../shared/ledger/duties/duties.ts"
 
 /** Work that no message asks for: the sweep starts it again and again. */
 export interface Duty {

@@ -1,6 +1,6 @@
 import { describeError } from "../../../shared/errors.ts"
 import { type AnnounceAuditsContext, createAuditAnnouncing } from "./announce-audits.ts"
-import { type RepairContext, repairDay } from "./repair-day.ts"
+import { type RepairContext, repairDay } from "./request-repairs.ts"
 import { type AuditsContext, workOffAudits } from "./work-off-audits.ts"
 
 export interface LookAgainContext extends AuditsContext, AnnounceAuditsContext, RepairContext {

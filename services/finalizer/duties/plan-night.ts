@@ -1,8 +1,8 @@
 import type { Database } from "../../../shared/database/open-database.ts"
 import { addDays, findYesterday } from "../../../shared/day/revenue-day.ts"
-import { listNewestPublishedDates } from "../../../shared/ledger/find-audits.ts"
-import { findNewestRun, isOfBackfill, listOpenRuns } from "../../../shared/ledger/find-runs.ts"
-import { requestAudits } from "../../../shared/ledger/request-audits.ts"
+import { listNewestPublishedDates } from "../../../shared/ledger/audits/find-audits.ts"
+import { requestAudits } from "../../../shared/ledger/audits/request-audits.ts"
+import { findNewestRun, isOfBackfill, listOpenRuns } from "../../../shared/ledger/runs/find-runs.ts"
 import { isUnfinished } from "../../../shared/ledger/runs/run-transitions.ts"
 import type { Log } from "../../../shared/telemetry/log.ts"
 

@@ -1,8 +1,8 @@
 import type { Shop } from "../../../schemas/database/shop.ts"
 import type { Database } from "../../../shared/database/open-database.ts"
 import { deleteRows } from "../../../shared/day/revenue-rows.ts"
-import type { Version } from "../../../shared/ledger/find-runs.ts"
-import { listPrunableRuns, markPruned } from "../../../shared/ledger/prune-run.ts"
+import type { Version } from "../../../shared/ledger/runs/find-runs.ts"
+import { listPrunableRuns, markPruned } from "../../../shared/ledger/runs/prune-run.ts"
 import type { Log } from "../../../shared/telemetry/log.ts"
 import { createWalk } from "./walk-list.ts"
 

@@ -1,7 +1,7 @@
 import type { Database } from "../../../shared/database/open-database.ts"
 import { addDays, instantOf } from "../../../shared/day/revenue-day.ts"
-import { listWindow } from "../../../shared/ledger/list-days.ts"
-import { findNewestShown } from "../../../shared/ledger/published-days.ts"
+import { listWindow } from "../../../shared/ledger/days/list-days.ts"
+import { findNewestShown } from "../../../shared/ledger/days/published-days.ts"
 import { recordDays } from "../../../shared/telemetry/metrics.ts"
 
 export interface NumbersContext {

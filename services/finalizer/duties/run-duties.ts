@@ -1,4 +1,4 @@
-import type { DutyName, DutyRecord } from "../../../shared/ledger/duties.ts"
+import type { DutyName, DutyRecord } from "../../../shared/ledger/duties/duties.ts"
 import type { Log } from "../../../shared/telemetry/log.ts"
 import { continueTrace, currentSpan, noteFields } from "../../../shared/telemetry/tracing.ts"
 import { type Attempt, awaitAttempt, beginAttempt } from "./attempt.ts"

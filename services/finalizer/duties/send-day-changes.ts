@@ -6,7 +6,7 @@ import type { Database } from "../../../shared/database/open-database.ts"
 import type { Totals } from "../../../shared/day/totals.ts"
 import { dayFields } from "../../../shared/day/totals-fields.ts"
 import { hasStatus } from "../../../shared/google/grpc-status.ts"
-import { listUnsentChanges, markChangeSent, type StoredDayChange } from "../../../shared/ledger/day-changes.ts"
+import { listUnsentChanges, markChangeSent, type StoredDayChange } from "../../../shared/ledger/days/day-changes.ts"
 import { throwFailures } from "./try-each.ts"
 
 const CHANGES_AT_ONCE_MAX = 100

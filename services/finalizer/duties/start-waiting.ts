@@ -2,8 +2,8 @@ import type { Topic } from "@google-cloud/pubsub"
 import { formatJson } from "../../../schemas/json.ts"
 import { RunStartSchema } from "../../../schemas/messages/run_start_pb.ts"
 import type { Database } from "../../../shared/database/open-database.ts"
-import { findPause, listPausedRuns } from "../../../shared/ledger/pause.ts"
-import { listWaitingRuns } from "../../../shared/ledger/run-queue.ts"
+import { findPause, listPausedRuns } from "../../../shared/ledger/pauses/pause.ts"
+import { listWaitingRuns } from "../../../shared/ledger/runs/run-queue.ts"
 import { tryEach } from "./try-each.ts"
 
 export interface WaitingContext {

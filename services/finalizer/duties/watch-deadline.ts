@@ -1,7 +1,7 @@
 import type { Database } from "../../../shared/database/open-database.ts"
 import { addDays, findYesterday, instantOf } from "../../../shared/day/revenue-day.ts"
-import { listArrivedDays, tellArrived, tellLate } from "../../../shared/ledger/late-days.ts"
-import { findPublishedDay } from "../../../shared/ledger/published-days.ts"
+import { listArrivedDays, tellArrived, tellLate } from "../../../shared/ledger/days/late-days.ts"
+import { findPublishedDay } from "../../../shared/ledger/days/published-days.ts"
 import type { Log } from "../../../shared/telemetry/log.ts"
 import { tryEach } from "./try-each.ts"
 

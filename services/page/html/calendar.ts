@@ -1,6 +1,6 @@
 import { html } from "hono/html"
 import { addDays } from "../../../shared/day/revenue-day.ts"
-import type { Day } from "../../../shared/ledger/list-days.ts"
+import type { Day } from "../../../shared/ledger/days/list-days.ts"
 import { listWeeks, type View } from "../read-view.ts"
 import { formatDate, formatTotals } from "./format.ts"
 import type { Html } from "./place.ts"

@@ -1,5 +1,5 @@
 import { html } from "hono/html"
-import { describeDuty } from "../../../shared/ledger/describe-duty.ts"
+import { describeDuty } from "../../../shared/ledger/duties/describe-duty.ts"
 import type { View } from "../read-view.ts"
 import { formatInstant } from "./format.ts"
 import type { Html } from "./place.ts"

@@ -1,5 +1,5 @@
 import { html } from "hono/html"
-import { purchasesPerSecond } from "../../../shared/ledger/run-progress.ts"
+import { purchasesPerSecond } from "../../../shared/ledger/runs/run-progress.ts"
 import { formatCount, formatDuration, formatNumberOf } from "../../../shared/terminal/render-numbers.ts"
 import type { BackfillAtWork, RunAtWork, View } from "../read-view.ts"
 import { formatDate, formatInstant } from "./format.ts"

@@ -1,8 +1,13 @@
 import { pino } from "pino"
 import { beforeEach, expect, test } from "vitest"
 import { createDutyBook } from "../../../services/finalizer/duties/duty-book.ts"
-import { type DutyName, type DutyRecord, listFailingDuties, recordDuties } from "../../../shared/ledger/duties.ts"
-import { useTestDatabase } from "../../rooms/test-database.ts"
+import {
+  type DutyName,
+  type DutyRecord,
+  listFailingDuties,
+  recordDuties,
+} from "../../../shared/ledger/duties/duties.ts"
+import { useTestDatabase } from "../../fixtures/test-database.ts"
 
 const database = useTestDatabase()
 beforeEach(() => database.forgetRuns())

@@ -1,8 +1,8 @@
 import { beforeEach, expect, test } from "vitest"
 import { fillGaps, type GapSettings } from "../../../services/finalizer/duties/fill-gaps.ts"
-import { compute, finish } from "../../rooms/play-run.ts"
-import { useTestDatabase } from "../../rooms/test-database.ts"
-import { beginRun, cutAt } from "../../rooms/test-run.ts"
+import { compute, finish } from "../../fixtures/play-run.ts"
+import { useTestDatabase } from "../../fixtures/test-database.ts"
+import { beginRun, cutAt } from "../../fixtures/test-run.ts"
 
 const database = useTestDatabase()
 beforeEach(() => database.forgetRuns())

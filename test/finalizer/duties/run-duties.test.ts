@@ -2,7 +2,7 @@ import { setTimeout as wait } from "node:timers/promises"
 import { beforeEach, expect, test, vi } from "vitest"
 import type { Duty } from "../../../services/finalizer/duties/duty.ts"
 import { createDutyRunner } from "../../../services/finalizer/duties/run-duties.ts"
-import type { DutyName } from "../../../shared/ledger/duties.ts"
+import type { DutyName } from "../../../shared/ledger/duties/duties.ts"
 
 const TURN_MS = 40
 

@@ -1,9 +1,9 @@
 import { beforeEach, expect, test } from "vitest"
 import { type DeadlineSettings, watchDeadline } from "../../../services/finalizer/duties/watch-deadline.ts"
-import { listUnsentChanges, markChangeSent } from "../../../shared/ledger/day-changes.ts"
-import { compute, finish } from "../../rooms/play-run.ts"
-import { useTestDatabase } from "../../rooms/test-database.ts"
-import { beginRun, cutAt } from "../../rooms/test-run.ts"
+import { listUnsentChanges, markChangeSent } from "../../../shared/ledger/days/day-changes.ts"
+import { compute, finish } from "../../fixtures/play-run.ts"
+import { useTestDatabase } from "../../fixtures/test-database.ts"
+import { beginRun, cutAt } from "../../fixtures/test-run.ts"
 
 const database = useTestDatabase()
 beforeEach(() => database.forgetRuns())

@@ -2,12 +2,12 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest"
 import { computeShard } from "../../../services/worker/compute-shards.ts"
 import { inTransaction } from "../../../shared/database/transaction.ts"
 import { describeError } from "../../../shared/errors.ts"
-import { closeRun } from "../../../shared/ledger/close-run.ts"
-import { decideRun } from "../../../shared/ledger/decide-run.ts"
-import { type BehindProxy, openBehindProxy, refusals } from "../../rooms/behind-proxy.ts"
-import { claim, compute, reread } from "../../rooms/play-run.ts"
-import { insertPurchases, shopTables, useTestDatabase } from "../../rooms/test-database.ts"
-import { beginRun, cutAt } from "../../rooms/test-run.ts"
+import { closeRun } from "../../../shared/ledger/runs/close-run.ts"
+import { decideRun } from "../../../shared/ledger/runs/decide-run.ts"
+import { type BehindProxy, openBehindProxy, refusals } from "../../fixtures/behind-proxy.ts"
+import { claim, compute, reread } from "../../fixtures/play-run.ts"
+import { insertPurchases, shopTables, useTestDatabase } from "../../fixtures/test-database.ts"
+import { beginRun, cutAt } from "../../fixtures/test-run.ts"
 
 /*
  * The server refuses a statement in the middle of a transaction, and the ROLLBACK as well, and keeps the connection: limits

@@ -9,7 +9,7 @@ import { openSource } from "../../../shared/database/open-source.ts"
 import { readSource } from "../../../shared/database/read-source.ts"
 import { routeSource } from "../../../shared/database/route-database.ts"
 import { describeError, PermanentError } from "../../../shared/errors.ts"
-import { createTestDatabase, type TestDatabase } from "../../rooms/test-database.ts"
+import { createTestDatabase, type TestDatabase } from "../../fixtures/test-database.ts"
 
 let database: TestDatabase
 let shop: TestDatabase

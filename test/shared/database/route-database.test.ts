@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest"
 import { migrateDatabase } from "../../../services/migrate/migrate-database.ts"
 import { allRows, openDatabase } from "../../../shared/database/open-database.ts"
 import { type Connector, routeDatabase } from "../../../shared/database/route-database.ts"
-import { createTestDatabase, type TestDatabase } from "../../rooms/test-database.ts"
+import { createTestDatabase, type TestDatabase } from "../../fixtures/test-database.ts"
 
 const CLOUD_SQL_INSTANCE = "shop:europe-west1:main"
 

@@ -4,7 +4,7 @@ import { beforeEach, expect, test } from "vitest"
 import type { ThrottleSettings } from "../../../shared/database/find-busy-reason.ts"
 import type { Database } from "../../../shared/database/open-database.ts"
 import { openThrottle, type ThrottleContext } from "../../../shared/database/throttle.ts"
-import { useTestDatabase } from "../../rooms/test-database.ts"
+import { useTestDatabase } from "../../fixtures/test-database.ts"
 
 const database = useTestDatabase("CREATE TABLE busy (n INT)")
 const setBusy = (isBusy: boolean) =>

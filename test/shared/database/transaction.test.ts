@@ -5,8 +5,8 @@ import { allRows, type Database, openDatabase } from "../../../shared/database/o
 import { inTransaction } from "../../../shared/database/transaction.ts"
 import { CommitUnknownError, describeError } from "../../../shared/errors.ts"
 import { isLasting, isTransient } from "../../../shared/transient.ts"
-import { type BehindProxy, nextConnection, openBehindProxy, refusals } from "../../rooms/behind-proxy.ts"
-import { useTestDatabase } from "../../rooms/test-database.ts"
+import { type BehindProxy, nextConnection, openBehindProxy, refusals } from "../../fixtures/behind-proxy.ts"
+import { useTestDatabase } from "../../fixtures/test-database.ts"
 
 const database = useTestDatabase("CREATE TABLE notes (note VARCHAR(20) PRIMARY KEY) ENGINE = InnoDB")
 let service: BehindProxy

@@ -1,13 +1,13 @@
 import { crc32 } from "node:zlib"
 import * as fc from "fast-check"
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
-import { sumSource } from "../../../services/finalizer/sum-source.ts"
+import { sumSource } from "../../../services/finalizer/proof/sum-source.ts"
 import { drawMultipliers, parseMultipliers } from "../../../shared/day/checksum.ts"
 import { insertTotals, sumRows } from "../../../shared/day/revenue-rows.ts"
 import type { Range } from "../../../shared/range.ts"
-import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../../rooms/test-database.ts"
-import { newRun, testDate } from "../../rooms/test-run.ts"
-import { userShopRead, userShopTables } from "../../rooms/user-shop.ts"
+import { createTestDatabase, insertPurchases, shopTables, type TestDatabase } from "../../fixtures/test-database.ts"
+import { newRun, testDate } from "../../fixtures/test-run.ts"
+import { userShopRead, userShopTables } from "../../fixtures/user-shop.ts"
 
 const multipliers = drawMultipliers()
 const INT64_MAX = 2n ** 63n - 1n

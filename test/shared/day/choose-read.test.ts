@@ -3,14 +3,14 @@ import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest"
 import { openDatabase } from "../../../shared/database/open-database.ts"
 import { chooseRead } from "../../../shared/day/choose-read.ts"
 import { PermanentError } from "../../../shared/errors.ts"
-import { utc as day } from "../../rooms/any-purchases.ts"
+import { utc as day } from "../../fixtures/any-purchases.ts"
 import {
   createTestDatabase,
   insertPurchases,
   kindOf,
   shopTables,
   type TestDatabase,
-} from "../../rooms/test-database.ts"
+} from "../../fixtures/test-database.ts"
 
 let database: TestDatabase
 

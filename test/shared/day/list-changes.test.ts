@@ -4,8 +4,8 @@ import { plainShop } from "../../../schemas/database/shop.ts"
 import { compareTotals, type ReadPage, type UserChange, type UserSums } from "../../../shared/day/compare-totals.ts"
 import { formatChange, listChanges } from "../../../shared/day/list-changes.ts"
 import { createTally } from "../../../shared/day/tally-changes.ts"
-import { useTestDatabase } from "../../rooms/test-database.ts"
-import { cutAt, testDate } from "../../rooms/test-run.ts"
+import { useTestDatabase } from "../../fixtures/test-database.ts"
+import { cutAt, testDate } from "../../fixtures/test-run.ts"
 
 const database = useTestDatabase()
 

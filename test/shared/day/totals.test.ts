@@ -12,7 +12,7 @@ import {
   totalsOf,
 } from "../../../shared/day/totals.ts"
 import { dayFields, formatDigits, parseDay, parseTotals, totalsFields } from "../../../shared/day/totals-fields.ts"
-import { readTotals, totalsColumns } from "../../../shared/ledger/totals-columns.ts"
+import { readTotals, totalsColumns } from "../../../shared/ledger/shards/totals-columns.ts"
 
 const big = fc.bigInt({ min: -(2n ** 70n), max: 2n ** 70n })
 const count = fc.bigInt({ min: 0n, max: 2n ** 63n - 1n })

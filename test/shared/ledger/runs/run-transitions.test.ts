@@ -10,8 +10,8 @@ import {
   runTransitions,
   unfinishedStates,
 } from "../../../../shared/ledger/runs/run-transitions.ts"
-import { useTestDatabase } from "../../../rooms/test-database.ts"
-import { beginRun, cutAt } from "../../../rooms/test-run.ts"
+import { useTestDatabase } from "../../../fixtures/test-database.ts"
+import { beginRun, cutAt } from "../../../fixtures/test-run.ts"
 
 const top = fileURLToPath(new URL("../../../..", import.meta.url))
 const names = Object.keys(runTransitions) as RunTransitionName[]
