@@ -24,7 +24,7 @@ interface GateContext extends RetryOptions {
 }
 
 // A shard takes as long or longer; looking more often would cost every small one a statement.
-const LOOK_MS = 1_000
+export const LOOK_MS = 1_000
 
 /** Work that is begun is never broken off: only claims wait, or end. */
 export function openClaimGate(context: GateContext): ClaimGate {

@@ -54,11 +54,19 @@ test("a backfill of 60 days comes right: planner and finalizer killed all the wh
       ])
     }
     const startedAt = Date.now()
+    const countDays = async (state: string) => {
+      const [row] = await cloud.query("SELECT COUNT(*) AS days FROM backfill_days WHERE state = ?", [state])
+      return Number(row?.["days"])
+    }
     const backfillId = await cloud.publish("backfill-requests", { from: dates[0], to: dates.at(-1), runsAtOnce: 3 })
     const killing = killAllTheWhile()
-    await wait(3_000)
+    await cloud.waitFor("the first days", async () => ((await countDays("done")) >= 3 ? true : undefined))
     await cloud.publish("pause-requests", { paused: true })
-    await wait(4_000)
+    await cloud.waitFor("the pause", async () => {
+      const [control] = await cloud.query("SELECT paused FROM controls")
+      return Number(control?.["paused"]) === 1 && cloud.cloud.runJobs.tasks().length === 0 ? true : undefined
+    })
+    expect(await countDays("done")).toBeLessThan(DAYS)
     await cloud.publish("pause-requests", { paused: false })
     await cloud.waitFor("the backfill's end", async () => {
       const [row] = await cloud.query("SELECT state FROM backfills WHERE backfill_id = ?", [backfillId])

@@ -5,6 +5,8 @@ import { parse } from "yaml"
 import { date, type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
 import { type Collector, type ExportedPoint, startCollector } from "../rooms/telemetry-collector.ts"
 
+const soon = { timeout: 30_000, interval: 50 }
+
 let collector: Collector
 let pipeline: Pipeline
 let shards: number
@@ -23,8 +25,12 @@ beforeAll(async () => {
     const [run] = await pipeline.query("SELECT 1 FROM runs WHERE throttled IS NOT NULL")
     if (!run) throw new Error("no task waits")
   }
-  await vi.waitFor(awaitThrottled, { timeout: 20_000, interval: 50 })
-  await new Promise((passed) => setTimeout(passed, 1_500))
+  await vi.waitFor(awaitThrottled, soon)
+  // Each of the two tasks has waited for as long as it does before it looks again, and says so at once.
+  const awaitExported = () => {
+    if (newest("daybook_throttled_seconds_total").length < 2) throw new Error("not both tasks have waited")
+  }
+  await vi.waitFor(awaitExported, soon)
   await pipeline.query("DELETE FROM busy")
   shards = (await pipeline.awaitVerdict(requestId)).shards ?? 0
   await pipeline.cloud.sweep()

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test, vi } from "vitest"
+import { LOOK_MS } from "../../services/worker/claim-gate.ts"
 import { runDaybook } from "../rooms/run-daybook.ts"
 import { type Pipeline, purchasesOf, startPipeline } from "../rooms/start-pipeline.ts"
 
@@ -23,23 +24,28 @@ const runOf = async (date: string) => {
   )
   return row
 }
-const soon = { timeout: 20_000, interval: 50 }
+const soon = { timeout: 30_000, interval: 50 }
 
 test("paused, tasks claim nothing more, requests wait; resumed, what is left is brought to other tasks", async () => {
   // The tasks are at work when the pause begins: one shard is held.
   const released = Promise.withResolvers<void>()
+  let heldAt: number | undefined
   const remove = pipeline.cloud.storage.faults.add({
     matches: ({ method, resource }) => method === "storage.objects.insert" && resource.includes("/shards/"),
-    before: () => released.promise,
+    before: () => {
+      heldAt = performance.now()
+      return released.promise
+    },
   })
   const first = await pipeline.publish("run-requests", { date: dates[0] })
   await vi.waitFor(async () => expect((await runOf(dates[0]))?.state).toBe("running"), soon)
+  await vi.waitFor(() => expect(heldAt).toBeDefined(), soon)
   await pipeline.publish("pause-requests", { paused: true }, { askedBy: "Ada", note: "the sale" })
   await vi.waitFor(async () => expect(await status()).toContain("by Ada (the sale)"), soon)
   const second = await pipeline.publish("run-requests", { date: dates[1] })
   await vi.waitFor(async () => expect((await runOf(dates[1]))?.state).toBe("waiting"), soon)
-  // A task looks once a second.
-  await new Promise((passed) => setTimeout(passed, 1_200))
+  // Whichever of them was held last has looked before that, and looks again before its next claim.
+  await vi.waitFor(() => expect(performance.now() - (heldAt ?? Infinity)).toBeGreaterThan(LOOK_MS), soon)
   remove()
   released.resolve()
   await vi.waitFor(() => expect(pipeline.cloud.runJobs.tasks()).toEqual([]), soon)
@@ -78,10 +84,16 @@ test("while the database is busy tasks wait, and say why; work that is begun is 
   const requestId = await pipeline.publish("run-requests", { date: dates[1] })
   await vi.waitFor(async () => expect((await runOf(dates[1]))?.throttled).toBe("THROTTLE_QUERY says 1"), soon)
   const { run_id: runId = "" } = (await runOf(dates[1])) ?? {}
-  const doneBefore = (await pipeline.shards(runId)).filter(({ state }) => state === "done").length
-  await new Promise((passed) => setTimeout(passed, 1_500))
-  expect((await pipeline.shards(runId)).filter(({ state }) => state === "done")).toHaveLength(doneBefore)
-  await pipeline.query("DELETE FROM busy")
+  // Both tasks look again, and none has done anything since.
+  const other = await pipeline.connect()
+  await other.query("LOCK TABLES busy WRITE")
+  const listLooks = () =>
+    pipeline.query(`SELECT id FROM information_schema.processlist
+      WHERE db = DATABASE() AND info = 'SELECT COUNT(*) FROM busy'`)
+  await vi.waitFor(async () => expect(await listLooks()).toHaveLength(2), soon)
+  expect((await pipeline.shards(runId)).filter(({ state }) => state === "done")).toEqual([])
+  await other.query("DELETE FROM busy")
+  await other.end()
   expect(await pipeline.awaitVerdict(requestId)).toMatchObject({ verdict: "complete", version: 2 })
   expect((await runOf(dates[1]))?.throttled).toBeNull()
   await pipeline.expectRevenue(dates[1])

@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createConnection } from "mysql2/promise"
-import { afterAll, beforeAll, expect, test } from "vitest"
+import { afterAll, beforeAll, expect, test, vi } from "vitest"
 import type { ServerKind } from "../../services/local/database/find-server.ts"
 import { type DatabaseServer, startDatabaseServer } from "../../services/local/database/start-server.ts"
 import { migrateDatabase } from "../../services/migrate/migrate-database.ts"
@@ -180,7 +180,15 @@ test("a server that is read-only for a while, as after a failover, is waited for
   const readOnly = server.kind === "mysql" ? "super_read_only" : "read_only"
   await asRoot(`SET GLOBAL ${readOnly} = ON`)
   const verdict = pipeline.start("2026-11-23")
-  await new Promise((passed) => setTimeout(passed, 3_000))
+  const { logFile } = pipeline.cloud.services.planner
+  // The planner has tried to write it, and the server has said no.
+  await vi.waitFor(
+    async () => expect(await readFile(logFile, "utf8")).toMatch(/running with the --(super-)?read-only/),
+    {
+      timeout: 30_000,
+      interval: 20,
+    },
+  )
   await asRoot("SET GLOBAL read_only = OFF")
   expect(await verdict).toMatchObject({ verdict: "complete", version: 1 })
 })
