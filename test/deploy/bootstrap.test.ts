@@ -242,7 +242,7 @@ describe("the alert policies", () => {
       "no-sweep.yaml",
       "verdict-incomplete.yaml",
     ])
-    const services = ["finalize-run.ts", "sweep.ts", "duties/watch-deadline.ts", "duties/duty-book.ts"]
+    const services = ["verdict/finalize-run.ts", "sweep.ts", "duties/watch-deadline.ts", "duties/duty-book.ts"]
     const logged = (
       await Promise.all(services.map((file) => readFile(join(provision, "../finalizer", file), "utf8")))
     ).join("")
