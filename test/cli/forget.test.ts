@@ -4,6 +4,7 @@ import { InjectedError } from "../../services/emulators/faults.ts"
 import { computeShard } from "../../services/worker/compute-shards.ts"
 import { manifestPath, planPath } from "../../shared/documents/document-paths.ts"
 import { createDocument, readDocument } from "../../shared/documents/documents.ts"
+import { recordDuties } from "../../shared/ledger/duties/duties.ts"
 import type { ShopRun } from "../../shared/ledger/runs/find-runs.ts"
 import { claim, decide, fail, finish } from "../fixtures/play-run.ts"
 import { type Cli, startCli } from "../fixtures/start-cli.ts"
@@ -99,4 +100,13 @@ test("an old run's error that names the user is a sentence about nobody", async 
   )
   expect(row?.error).toBe("a forgotten user spent too much")
   expect(row?.verdict).toContain("a forgotten user spent too much")
+})
+
+test("an error of a duty that names the user is another one", async () => {
+  const failure = { name: "prune-versions" as const, succeededAt: undefined, failures: 1, failingSince: new Date() }
+  await recordDuties(db(), [{ ...failure, lastError: "Duplicate entry '2026-11-22-1-4711' for key 'PRIMARY'" }])
+  expect((await cli.daybook("forget", "4711")).stdout).toContain("and 1 entry of the ledger")
+  expect(await cli.database.query("SELECT last_error AS error FROM duties")).toEqual([
+    { error: "an error that named a forgotten user" },
+  ])
 })
