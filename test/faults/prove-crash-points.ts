@@ -120,7 +120,7 @@ async function recordPoints(cloud: FaultCloud, scenario: Scenario): Promise<Poin
   const all = await recordCalls(cloud, scenario)
   const choose = (kind: Point["kind"]) => (EVERY === 0 ? all : (scenario.pick?.(all, kind) ?? all))
   const crashes = choose("crash point").flatMap((call) => listCrashes(cloud, scenario, call))
-  const refusals = choose("refusal").flatMap((call) => listRefused(cloud, scenario, call))
+  const refusals = choose("refusal").flatMap((call, at) => listRefused(cloud, scenario, call, at))
   return [...(tries.crashes ? crashes.filter(isInSample) : []), ...(tries.refusals ? refusals.filter(isInSample) : [])]
 }
 
@@ -136,9 +136,9 @@ function listCrashes(cloud: FaultCloud, scenario: Scenario, call: RecordedCall):
   }))
 }
 
-function listRefused(cloud: FaultCloud, scenario: Scenario, call: RecordedCall): Point[] {
+function listRefused(cloud: FaultCloud, scenario: Scenario, call: RecordedCall, at: number): Point[] {
   const { key } = call
-  return listRefusals(call).map((refusal) => ({
+  return listRefusals(call, at).map((refusal) => ({
     kind: "refusal",
     name: `${scenario.name}: ${refusal.name} ${key}`,
     key,

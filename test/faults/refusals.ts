@@ -37,8 +37,11 @@ const lostAnswers: Refusal[] = (["before", "after"] as const).map((moment) => ({
 const BEGIN = /: database\.query (?:begin|start transaction)\b/i
 const COMMIT = /: database\.query commit\b/i
 
-/** All that may happen to a statement: after a BEGIN or a COMMIT that is refused there is no ROLLBACK. */
-export function listRefusals({ key, isInTransaction }: RecordedCall): Refusal[] {
+/**
+ * All that may happen to a statement: after a BEGIN or a COMMIT that is refused there is no ROLLBACK. Each call's begin with
+ * another, so that a sample of every n-th has all of them.
+ */
+export function listRefusals({ key, isInTransaction }: RecordedCall, at: number): Refusal[] {
   if (!isInTransaction) return []
   const isEdge = BEGIN.test(key) || COMMIT.test(key)
   const refused = (isEdge ? [false] : [false, true]).flatMap((isRollbackRefused) =>
@@ -50,7 +53,9 @@ export function listRefusals({ key, isInTransaction }: RecordedCall): Refusal[] 
       isRollbackRefused,
     })),
   )
-  return COMMIT.test(key) ? [...refused, ...lostAnswers] : refused
+  const all = COMMIT.test(key) ? [...refused, ...lostAnswers] : refused
+  const first = at % all.length
+  return [...all.slice(first), ...all.slice(0, first)]
 }
 
 /** Makes it happen at a call, once. */
