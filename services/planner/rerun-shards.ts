@@ -30,8 +30,8 @@ export async function takeRerunRequest(context: RunContext, message: PushMessage
     const isOpen = (await findDispatchOfRequest(context.db, run.runId, message.id)) !== undefined
     if (!isOpen) await openRerun(context, run, request, message)
     const admitted = await admitRun(context.db, run.runId, context.runsMax)
-    if (admitted?.state === "waiting") context.log.info({ runsMax: context.runsMax }, "a rerun waits for its turn")
-    else if (admitted) await resumeDispatch(context, admitted)
+    if (admitted?.run.state === "waiting") context.log.info({ runsMax: context.runsMax }, "a rerun waits for its turn")
+    else if (admitted) await resumeDispatch(context, admitted.run)
   } catch (error) {
     const reason = giveUpReason(error, message, context.now())
     if (reason === undefined) throw error

@@ -42,7 +42,7 @@ export async function takeRunRequest(context: RunContext, message: PushMessage):
     runId = `${day.date}-${message.id}`
     noteFields({ runId, dispatch: 0 })
     const run = (await findRun(context.db, runId)) ?? (await beginRun(context, message, runId, day))
-    if (run) await startRun(context, run)
+    if (run) await startRun(context, run, message)
   } catch (error) {
     await giveUp(context, message, error, { runId, dispatch: 0, date })
   }
@@ -57,7 +57,7 @@ export async function takeRunStart(context: RunContext, message: PushMessage): P
     const isPlanned = run?.state === "planning" && message.deliveryAttempt === 1
     if (!run || isPlanned) return
     noteFields({ runId: run.runId, dispatch: run.dispatch })
-    await startRun(context, run)
+    await startRun(context, run, message)
   } catch (error) {
     // It is answered as the request that it came of.
     const request = { ...message, id: run?.requestId ?? message.id }
@@ -145,8 +145,12 @@ function passOver({ log }: RunContext, message: PushMessage, run: Run): undefine
   log.info({ messageId: message.id, runId: run.runId }, "what was asked for before is not begun again")
 }
 
-/** Takes a run as far as its execution, from wherever it stands, if its turn has come; does nothing if it is further. */
-async function startRun(context: RunContext, { runId }: Run): Promise<void> {
+/**
+ * Takes a run as far as its execution, from wherever it stands, if it has a slot; does nothing if it is further. Two messages
+ * may start one run at the same moment: its request, and the start that a sweep sends for a waiting run. The delivery that
+ * admits it plans it. If that one dies, it is delivered again, and continues from where the run stands.
+ */
+async function startRun(context: RunContext, { runId }: Run, message: PushMessage): Promise<void> {
   const waiting = await findRun(context.db, runId)
   // A rerun is a request of its own, made after the cancellation.
   const isFirst = waiting?.state === "waiting" && waiting.dispatch === 0
@@ -156,8 +160,11 @@ async function startRun(context: RunContext, { runId }: Run): Promise<void> {
     context.log.info({ runId }, "a run of a cancelled backfill is not begun")
     return
   }
-  const run = await admitRun(context.db, runId, context.runsMax)
-  if (!run) return
+  const admission = await admitRun(context.db, runId, context.runsMax)
+  if (!admission) return
+  const { run, isAdmitted } = admission
+  const isOfOther = waiting?.state === "waiting" && !isAdmitted && message.deliveryAttempt === 1
+  if (run.state !== "waiting" && isOfOther) return
   if (run.state === "waiting") context.log.info({ runId, runsMax: context.runsMax }, "a run waits for its turn")
   else if (run.state === "planning") await inSpan("plan run", {}, () => planRun(context, run))
   else await resumeDispatch(context, run)

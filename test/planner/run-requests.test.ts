@@ -4,7 +4,7 @@ import { PlanSchema } from "../../schemas/documents/plan_pb.ts"
 import { parseJson } from "../../schemas/json.ts"
 import { failAfter, failBefore, InjectedError } from "../../services/emulators/faults.ts"
 import { judgeRun } from "../../services/finalizer/verdict/judge-run.ts"
-import { takeRunRequest } from "../../services/planner/start-run.ts"
+import { takeRunRequest, takeRunStart } from "../../services/planner/start-run.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { noTotals } from "../../shared/day/totals.ts"
 import { planPath, rejectionPath } from "../../shared/documents/document-paths.ts"
@@ -295,4 +295,20 @@ test("a need of Daybook's own is one run however often it is asked for; who asks
   // Of another date it says nothing.
   const other = await request({ ...pushed({ date: "2026-11-21" }), attributes })
   expect(await findRun(fixture.database.db, `2026-11-21-${other.id}`)).toMatchObject({ cause: null })
+})
+
+test("the request and the start that a sweep sends at the same moment plan a run once, and neither fails", async () => {
+  const { db } = fixture.database
+  for (let round = 0; round < 5; round++) {
+    await fixture.database.forgetRuns()
+    const message = { ...pushed({ date: "2026-11-22" }), deliveryAttempt: 1 }
+    const runId = `2026-11-22-${message.id}`
+    const starts = async () => {
+      while ((await findRun(db, runId)) === undefined);
+      await takeRunStart(fixture.context, { ...pushed({ runId }), deliveryAttempt: 1 })
+    }
+    await expect(Promise.all([request(message), starts(), starts(), starts()])).resolves.toBeDefined()
+    expect(await runOf(message.id)).toMatchObject({ state: "running" })
+    expect(await findDispatch(db, runId, 0)).toMatchObject({ execution: expect.any(String) as string })
+  }
 })

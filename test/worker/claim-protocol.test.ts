@@ -134,7 +134,7 @@ async function openHistory() {
       }
       case "admit": {
         const before = await run()
-        const after = await admitRun(db, runId, 1)
+        const after = (await admitRun(db, runId, 1))?.run
         if (isPaused) expect(after?.state).toBe(before.state)
         else expect(after?.state).not.toBe("waiting")
         return

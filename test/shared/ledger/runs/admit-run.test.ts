@@ -19,7 +19,7 @@ async function ask(backfillId?: string): Promise<string> {
   return (await createRun(database.db, newRun({ revenueDate, requestedAt, ...cause }))).runId
 }
 
-const admit = async (runId: string, runsMax: number) => (await admitRun(database.db, runId, runsMax))?.state
+const admit = async (runId: string, runsMax: number) => (await admitRun(database.db, runId, runsMax))?.run.state
 
 test("as many runs as may be are let in, whoever asks at the same moment", async () => {
   const runs = await Promise.all(Array.from({ length: 8 }, () => ask()))

@@ -59,7 +59,7 @@ async function openHistory(runsMax: number) {
   async function deliver(run: Known): Promise<void> {
     const waiting = runsIn("waiting")
     const atWork = runsIn("at work")
-    const admitted = await admitRun(db, run.runId, runsMax)
+    const admitted = (await admitRun(db, run.runId, runsMax))?.run
     if (run.state !== "waiting" || admitted?.state === "waiting") return
     run.state = "at work"
     expect(runsIn("at work").length).toBeLessThanOrEqual(runsMax)
