@@ -218,4 +218,5 @@ test("whatever order tasks, crashes, zombies, reports, closings, verdicts, rerun
     }),
     { numRuns: 60 },
   )
-})
+  // Some 2,000 events, each with its look at the whole ledger: 20 s on two cores, and several times that on busy ones.
+}, 240_000)
