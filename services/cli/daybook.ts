@@ -1,6 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander"
 import packageJson from "../../package.json" with { type: "json" }
 import type { BackfillKind } from "../../schemas/database/ledger.ts"
+import { addNotifyCommand } from "./add-notify-command.ts"
 import { explainError } from "./explain-error.ts"
 import {
   auditHelp,
@@ -167,6 +168,7 @@ function createProgram(terminal: Terminal, exit: (code: number) => void): Comman
     )
 
   addShopCommands(program, terminal, exit)
+  addNotifyCommand(program, terminal, exit)
 
   program
     .command("retention")

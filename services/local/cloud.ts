@@ -20,6 +20,7 @@ import { lockFolder } from "./folder-lock.ts"
 import { requireFreePort } from "./free-port.ts"
 import { type ServiceProcess, startService } from "./service-process.ts"
 import { describeEmulators, type EmulatorName, type Emulators, settleAll, startEmulators } from "./start-emulators.ts"
+import { disconnectNotify, splitSettings, startNotify } from "./start-notify.ts"
 import { type Sweeper, startSweeper } from "./sweeper.ts"
 import { createWorkerJob, WORKER_JOB } from "./worker-job.ts"
 
@@ -52,7 +53,10 @@ export interface CloudOptions {
   maxRetries?: number
   /** For one try of a task; 600 s by default. */
   taskTimeoutSeconds?: number
-  /** Further environment of services and tasks, such as SHARD_PURCHASES or REVENUE_TIME_ZONE. */
+  /**
+   * Further environment of services and tasks, such as SHARD_PURCHASES or REVENUE_TIME_ZONE. What begins with NOTIFY_ is the
+   * notifier's alone, which runs where that is set.
+   */
   settings?: Record<string, string>
   /** Deliveries of a message after which it is a dead letter; 30 by default, about two minutes. */
   deliveryAttemptsMax?: number
@@ -82,6 +86,8 @@ export interface Cloud {
   services: { planner: ServiceProcess; finalizer: ServiceProcess }
   /** Undefined unless a `pagePort` was given. */
   page: ServiceProcess | undefined
+  /** Undefined unless settings say whom to notify. */
+  notify: ServiceProcess | undefined
   /** Calls the finalizer's sweep now and waits for its end. */
   sweep(): Promise<void>
   /** Ends everything that was started; may be called again. */
@@ -111,6 +117,7 @@ interface Started extends Emulators {
   planner?: ServiceProcess
   finalizer?: ServiceProcess
   page?: ServiceProcess
+  notify?: ServiceProcess
   sweeper?: Sweeper
 }
 
@@ -160,10 +167,19 @@ async function start(options: CloudOptions, started: Started): Promise<Omit<Clou
     // So that the command line can say where documents and logs are.
     LOCAL_FOLDER: folder,
   }
-  const settings = { ...env, REVENUE_TIME_ZONE: "UTC", LOG_LEVEL: "info", ...options.settings }
+  const { forNotify, forOthers } = splitSettings(options.settings)
+  const settings = { ...env, REVENUE_TIME_ZONE: "UTC", LOG_LEVEL: "info", ...forOthers }
   const surroundings = { programs, settings, signer, guard }
   const services = await startServices(options, surroundings, started)
-  await connectServices(options, env, services)
+  const page = options.pagePort === undefined ? undefined : await startPage(options, options.pagePort, surroundings)
+  if (page) started.page = page
+  const pageUrl: Record<string, string> = page ? { PAGE_URL: page.url } : {}
+  const notify = await startNotify(programs, forNotify, {
+    env: { ...findThings(), ...pushSettings(signer), ...pageUrl, ...settings },
+    ...processOptions(options, "notify", guard),
+  })
+  if (notify) started.notify = notify
+  await connectServices(options, env, { ...services, notify })
   const { pubsub, storage, runJobs, databaseServer } = started
   if (!pubsub || !storage || !runJobs) throw new Error("an emulator is missing")
   const sweeper = startSweeper({
@@ -173,9 +189,19 @@ async function start(options: CloudOptions, started: Started): Promise<Omit<Clou
     log,
   })
   started.sweeper = sweeper
-  const page = options.pagePort === undefined ? undefined : await startPage(options, options.pagePort, surroundings)
-  if (page) started.page = page
-  return { env, folder, pubsub, storage, runJobs, databaseServer, services, page, sweep: () => sweeper.sweep() }
+  return {
+    // So that the command line can send a sample.
+    env: notify ? { ...env, ...pageUrl, ...forNotify } : env,
+    folder,
+    pubsub,
+    storage,
+    runJobs,
+    databaseServer,
+    services,
+    page,
+    notify,
+    sweep: () => sweeper.sweep(),
+  }
 }
 
 interface ServiceSurroundings {
@@ -192,16 +218,11 @@ async function startServices(
   { programs, settings, signer, guard }: ServiceSurroundings,
   started: Started,
 ): Promise<Cloud["services"]> {
-  const push = {
-    PUSH_AUDIENCE: AUDIENCE,
-    PUSH_ACCOUNTS: `${PUSH_ACCOUNT} ${SCHEDULER_ACCOUNT}`,
-    PUSH_CERTS_URL: signer.certsUrl,
-  }
   const startOne = async (name: "planner" | "finalizer") => {
     const service = await startService({
       name,
       command: [process.execPath, join(programs, `${name}.cjs`)],
-      env: { ...findThings(), ...push, ...settings },
+      env: { ...findThings(), ...pushSettings(signer), ...settings },
       ...processOptions(options, name, guard),
     })
     started[name] = service
@@ -237,6 +258,15 @@ async function startPage(
   })
 }
 
+/** Whom a service of this cloud takes pushes from. */
+function pushSettings(signer: PushSigner) {
+  return {
+    PUSH_AUDIENCE: AUDIENCE,
+    PUSH_ACCOUNTS: `${PUSH_ACCOUNT} ${SCHEDULER_ACCOUNT}`,
+    PUSH_CERTS_URL: signer.certsUrl,
+  }
+}
+
 /** All that a program of ours sees of this machine's environment is where to find things. */
 function findThings() {
   const { PATH = "", HOME = "" } = process.env
@@ -255,13 +285,16 @@ function processOptions(
 async function connectServices(
   options: CloudOptions,
   env: Record<string, string>,
-  { planner, finalizer }: Cloud["services"],
+  { planner, finalizer, notify }: Cloud["services"] & Pick<Cloud, "notify">,
 ): Promise<void> {
+  const settings = { GOOGLE_CLOUD_PROJECT: "local", PUBSUB_EMULATOR_HOST: env["PUBSUB_EMULATOR_HOST"] }
+  if (!notify && options.keepState) await disconnectNotify(settings)
   await applyTopology(
-    { GOOGLE_CLOUD_PROJECT: "local", PUBSUB_EMULATOR_HOST: env["PUBSUB_EMULATOR_HOST"] },
+    settings,
     describeTopology({
       plannerUrl: planner.url,
       finalizerUrl: finalizer.url,
+      ...(notify ? { notifyUrl: notify.url } : {}),
       pushServiceAccount: PUSH_ACCOUNT,
       pushAudience: AUDIENCE,
       retry: RETRY,
@@ -305,7 +338,12 @@ async function stopAll(started: Started): Promise<void> {
   const stages: (() => Promise<void> | undefined)[][] = [
     [() => started.sweeper?.stop()],
     // Before Cloud Run: a planner that finds none tries again, for longer than it is given to stop.
-    [() => started.planner?.stop(), () => started.finalizer?.stop(), () => started.page?.stop()],
+    [
+      () => started.planner?.stop(),
+      () => started.finalizer?.stop(),
+      () => started.page?.stop(),
+      () => started.notify?.stop(),
+    ],
     [() => started.runJobs?.stop()],
     [() => started.pubsub?.stop(), () => started.storage?.stop()],
     [

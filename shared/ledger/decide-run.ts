@@ -7,13 +7,13 @@ import { verdictPath } from "../documents/document-paths.ts"
 import { askerFields } from "../messages/asker.ts"
 import { type DayTotals, recordDayChange } from "./day-changes.ts"
 import type { Run } from "./find-runs.ts"
-import { toTotals } from "./published-days.ts"
+import { findPublishedDay, toTotals } from "./published-days.ts"
 
 export interface Decision {
   state: "complete" | "incomplete" | "held"
   /** The verdict document, JSON. */
   verdict: string
-  /** What the rows of a complete run add up to. */
+  /** What the rows of the run add up to; undefined where they could not be read. */
   totals?: DayTotals | undefined
 }
 
@@ -29,7 +29,31 @@ export async function decideRun(db: Database, run: Run, decision: Decision): Pro
       .where(and(eq(runs.runId, run.runId), eq(runs.dispatch, run.dispatch), eq(runs.state, "verifying")))
     if (matchedRows(decided) === 0) return false
     if (decision.state === "complete") await publishDay(tx, run, decision.totals)
+    else await recordUnpublished(tx, run, decision.state, decision.totals)
     return true
+  })
+}
+
+/** Records that a version needs a person before readers can see it; not where they see a newer one. */
+async function recordUnpublished(
+  tx: Database,
+  run: Run,
+  state: "incomplete" | "held",
+  totals: DayTotals | undefined,
+): Promise<void> {
+  const shown = await findPublishedDay(tx, run.revenueDate)
+  if (shown && shown.version > run.version) return
+  await recordDayChange(tx, {
+    date: run.revenueDate,
+    state,
+    version: run.version,
+    runId: run.runId,
+    previousVersion: shown?.version,
+    before: shown && toTotals(shown),
+    // What an incomplete version adds up to says nothing of the day.
+    after: state === "held" ? totals : undefined,
+    path: verdictPath(run.runId),
+    ...askerFields(run),
   })
 }
 
