@@ -1,3 +1,4 @@
+import { isIPv6 } from "node:net"
 import ipaddr from "ipaddr.js"
 
 /**
@@ -20,7 +21,7 @@ const METADATA_SERVER_V6 = "fd20:ce::254"
 
 /** Takes an address as a resolver or `URL.hostname` gives it, without brackets; throws if it is none. */
 export function classifyAddress(text: string): AddressKind {
-  const address = ipaddr.parse(text)
+  const address = ipaddr.parse(isIPv6(text) ? normalize(text) : text)
   if (!(address instanceof ipaddr.IPv6)) return kinds[address.range()] ?? "special"
   const embedded = address.toByteArray().slice(12).join(".")
   // https://www.rfc-editor.org/rfc/rfc4291#section-2.5.5.2: another spelling of the IPv4 address.
@@ -32,6 +33,11 @@ export function classifyAddress(text: string): AddressKind {
   // Of what is not assigned as global unicast, such as ::7f00:1, the library says unicast, too.
   const isGlobal = ((address.parts[0] ?? 0) & 0xe000) === 0x2000
   return kind === "public" && !isGlobal ? "special" : kind
+}
+
+/** Without a zone, and in hexadecimal: ::127.0.0.1, as resolvers write it, is a mapped address to the library. */
+function normalize(address: string): string {
+  return new URL(`https://[${address.replace(/%.*$/, "")}]/`).hostname.slice(1, -1)
 }
 
 const NAT64 = ipaddr.IPv6.parse("64:ff9b::")

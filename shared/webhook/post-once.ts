@@ -49,6 +49,8 @@ export async function postOnce(
   const signal = AbortSignal.timeout(msMax)
   try {
     const response = await new Promise<IncomingMessage>((resolved, reject) => {
+      // Whatever becomes of the request: node tells nothing of one that is answered by another protocol (101).
+      signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true })
       const request = (url.protocol === "https:" ? requestByHttps : requestByHttp)(url, {
         method: "POST",
         headers: { ...headers, "content-length": Buffer.byteLength(body), connection: "close" },
@@ -58,14 +60,19 @@ export async function postOnce(
         rejectUnauthorized: true,
         signal,
       })
-      request.once("response", resolved).once("error", reject).end(body)
+      request.once("response", resolved).once("error", reject)
+      request.once("close", () => reject(new Error("it hung up without an answer")))
+      request.end(body)
     })
     const text = await readBeginning(response)
     return { status: response.statusCode ?? 0, text, ms: performance.now() - startedAt }
   } catch (error) {
     if (error instanceof DeliveryError) throw error
     const why = signal.aborted ? `it has not answered within ${msMax / 1000} s` : describeError(error)
-    throw new DeliveryError(`${url.origin} cannot be notified: ${why}`, { cause: error })
+    throw new DeliveryError(
+      `${url.origin} cannot be notified: ${why}. Check that the receiver runs, or correct NOTIFY_URL.`,
+      { cause: error },
+    )
   }
 }
 
