@@ -81,7 +81,7 @@ beforeAll(async () => {
     settings: {
       NOTIFY_URL: receiver.url,
       NOTIFY_SECRETS: `whsec_${randomBytes(32).toString("base64")}`,
-      NOTIFY_STATES: "shown,drifted,repaired",
+      NOTIFY_STATES: "shown,drifted",
     },
   })
   const { cloud } = pipeline
@@ -170,7 +170,7 @@ test("a run, its rerun, a cancelled one, an audit and its repair, and a person a
   const calls = [...seen.values()]
   // Who notifies has told of all of it, and called nothing of Google's: there is no role for it but to read its secret.
   const told = receiver.received.map(({ body }) => (JSON.parse(body) as { type: string }).type)
-  expect(told).toEqual(["daybook.day.shown", "daybook.day.drifted", "daybook.day.repaired"])
+  expect(told).toEqual(["daybook.day.shown", "daybook.day.drifted"])
   // All that there are, or nothing is said of those that were not made.
   expect(new Set(calls.map(({ part }) => part))).toEqual(new Set(["planner", "worker", "finalizer", "desk"]))
   const unknown = calls.filter(({ call }) => permissionsOf[call] === undefined)
