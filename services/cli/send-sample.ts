@@ -51,15 +51,17 @@ function describeKeys(count: number): string {
 function composeSample(state: DayState, now: Date): string {
   const before = { users: 74_936n, purchases: 242_514n, amountCents: "1571766066" }
   const after = { users: 74_938n, purchases: 242_517n, amountCents: "1571773566" }
-  const isLate = state === "late"
+  const has = (...states: DayState[]) => states.includes(state)
   return formatJson(DayChangeSchema, {
     changeId: "0",
     date: new Date(now.getTime() - DAY_MS).toISOString().slice(0, 10),
     state,
     changedAt: now.toISOString(),
-    version: isLate ? 0 : 2,
+    version: has("late") ? 0 : 2,
     runId: "",
-    ...(isLate ? {} : { previousVersion: 1, before, after }),
+    ...(has("held", "incomplete", "shown-anew", "repaired") ? { previousVersion: 1 } : {}),
+    ...(has("late", "shown", "arrived") ? {} : { before }),
+    ...(has("late", "incomplete") ? {} : { after }),
     note: "a sample, sent by daybook notify --test",
   })
 }

@@ -30,7 +30,9 @@ const KEY_PREFIX = "whsec_"
 const KEY_BYTES = { min: 24, max: 64 }
 // One, and another while receivers change from one to the other.
 const KEYS_MAX = 2
-const MAKE_KEY = `make one with: echo "${KEY_PREFIX}$(openssl rand -base64 32)"`
+const SECRETS =
+  "the signing key, or two separated by a space, and the receiver's URL where that is a password; " +
+  `make a key with: echo "${KEY_PREFIX}$(openssl rand -base64 32)"`
 
 /** The settings of whoever notifies a receiver. What is required of them, and where it may be, hangs on each other. */
 export function receiverSettings(env: NodeJS.ProcessEnv) {
@@ -43,7 +45,7 @@ export function receiverSettings(env: NodeJS.ProcessEnv) {
     ),
   )
   const secret = v.pipe(
-    text("the signing key, or two separated by a space; and the receiver's URL, where that is a password"),
+    text(SECRETS),
     v.check(
       (given) => findSecretProblem(given, env) === undefined,
       (issue) => findSecretProblem(issue.input, env) ?? "",
@@ -105,11 +107,10 @@ function findUrlProblem(given: string, env: NodeJS.ProcessEnv): string | undefin
 
 function findSecretProblem(given: string, env: NodeJS.ProcessEnv): string | undefined {
   const { keys, urls, others } = splitSecrets(given)
-  if (others > 0) return `holds something that begins neither with ${KEY_PREFIX} nor with https://; ${MAKE_KEY}`
+  if (others > 0) return `holds something that begins neither with ${KEY_PREFIX} nor with https://`
   if (keys.length > KEYS_MAX) return `holds more than ${KEYS_MAX} keys`
-  if (keys.length === 0 && env["NOTIFY_FORMAT"] !== "text") return `holds no key; ${MAKE_KEY}`
-  if (!keys.every(isKey))
-    return `holds a key that is not ${KEY_BYTES.min} to ${KEY_BYTES.max} bytes in base64; ${MAKE_KEY}`
+  if (keys.length === 0 && env["NOTIFY_FORMAT"] !== "text") return "holds no key"
+  if (!keys.every(isKey)) return `holds a key that is not ${KEY_BYTES.min} to ${KEY_BYTES.max} bytes in base64`
   if (urls.length > 1) return "holds more than one URL"
   const problem = urls.map((url) => findUrlProblem(url, env)).find((found) => found !== undefined)
   return problem && `holds a URL that ${problem}`

@@ -96,7 +96,7 @@ describe("the image", () => {
         .map(dirname)
         .toSorted(),
     ).toEqual(optionalPackages)
-    // The README says 71 MB: an image of a few hundred MB would start slower.
+    // The README says 54 MB: an image of a few hundred MB would start slower.
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(80 * 1024 * 1024)
   })
 

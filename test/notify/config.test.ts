@@ -59,7 +59,7 @@ describe("the secret", () => {
 
   test.each([
     ["nothing", { NOTIFY_SECRETS: undefined }, "NOTIFY_SECRETS is not set"],
-    ["no key", { NOTIFY_SECRETS: "https://chat.example/SECRET" }, "holds no key; make one with: echo"],
+    ["no key", { NOTIFY_SECRETS: "https://chat.example/SECRET" }, "holds no key (the signing key, or two"],
     ["a key without its prefix", { NOTIFY_SECRETS: "SECRET" }, "begins neither with whsec_ nor with https://"],
     ["a short key", { NOTIFY_SECRETS: key(23) }, "not 24 to 64 bytes in base64"],
     ["a long key", { NOTIFY_SECRETS: key(65) }, "not 24 to 64 bytes in base64"],

@@ -159,7 +159,10 @@ test.each([400, 401, 403, 404, 410, 422])(
         severity: "ERROR",
         message: "a notification is refused for good and not sent again",
         service: "notify",
-        ...{ date: "2026-11-22", state: "late", status, answer: "no_such_hook" },
+        date: "2026-11-22",
+        state: "late",
+        status,
+        answer: "no_such_hook",
       }),
     )
   },

@@ -22,7 +22,7 @@ const ACCOUNT = "daybook-push@local.iam.gserviceaccount.com"
 const AUDIENCE = "https://notify.example"
 
 /** What stands between Pub/Sub and the notifier: called with a delivery, and with its answer before Pub/Sub has it. */
-export interface PushSteps {
+interface PushSteps {
   pushed?: () => unknown
   answered?: (status: number) => unknown
 }

@@ -18,7 +18,7 @@ export interface TestReceiver {
   received: Received[]
   /** Called for each connection that is made to it. */
   onConnection: () => void
-  stop(): Promise<void>
+  stop: () => Promise<void>
 }
 
 const accept: AnswerRequest = (response) => response.writeHead(204).end()

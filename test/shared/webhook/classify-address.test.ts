@@ -1,4 +1,4 @@
-import fc from "fast-check"
+import { assert, integer, ipV6, property } from "fast-check"
 import { expect, test } from "vitest"
 import { classifyAddress } from "../../../shared/webhook/classify-address.ts"
 
@@ -56,14 +56,14 @@ test.each([
 )
 
 test("whatever a URL makes of any 128 bits or of any number is classified", () => {
-  fc.assert(
-    fc.property(fc.ipV6(), (address) => {
+  assert(
+    property(ipV6(), (address) => {
       const { hostname } = new URL(`https://[${address}]/`)
       expect(classifyAddress(hostname.slice(1, -1))).toBe(classifyAddress(address))
     }),
   )
-  fc.assert(
-    fc.property(fc.integer({ min: 0, max: 2 ** 32 - 1 }), (number) => {
+  assert(
+    property(integer({ min: 0, max: 2 ** 32 - 1 }), (number) => {
       const spellings = [`${number}`, `0x${number.toString(16)}`, `0${number.toString(8)}`]
       const hosts = spellings.map((text) => new URL(`https://${text}/`).hostname)
       expect(new Set(hosts).size).toBe(1)

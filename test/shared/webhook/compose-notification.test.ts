@@ -22,7 +22,7 @@ type Given = Partial<Omit<DayChange, "$typeName" | "$unknown" | "before" | "afte
   before?: object | undefined
   after?: object | undefined
 }
-const messageOf = (given: Given = {}) => formatJson(DayChangeSchema, { ...drifted, ...given } as never)
+const messageOf = (given: Given = {}) => formatJson(DayChangeSchema, { ...drifted, ...given })
 const options = { project: "shop", pageUrl: undefined }
 const textOf = (given: Given = {}, pageUrl?: string) => {
   const { body } = composeNotification(readChange(messageOf(given)), { ...options, format: "text", pageUrl })
