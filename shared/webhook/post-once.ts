@@ -13,7 +13,7 @@ export class DeliveryError extends Error {
 /** How a receiver answered. */
 export interface Answer {
   status: number
-  /** The beginning of its body, without control characters. */
+  /** The beginning of its body, without control characters, and without the path of the URL, which may be a password. */
   text: string
   ms: number
 }
@@ -60,11 +60,11 @@ export async function postOnce(
         rejectUnauthorized: true,
         signal,
       })
-      request.once("response", resolved).once("error", reject)
+      request.once("response", resolved).on("error", reject)
       request.once("close", () => reject(new Error("it hung up without an answer")))
       request.end(body)
     })
-    const text = await readBeginning(response)
+    const text = hidePath(await readBeginning(response), url)
     return { status: response.statusCode ?? 0, text, ms: performance.now() - startedAt }
   } catch (error) {
     if (error instanceof DeliveryError) throw error
@@ -117,6 +117,12 @@ export function explainRefusal(address: string, allowed: ReadonlySet<AddressKind
   if (kind === "special") return `${address} is link-local or reserved, where no receiver is. Correct NOTIFY_URL.`
   if (!allowed.has("public")) return `${address} is not a loopback address. Use https:// in NOTIFY_URL.`
   return `${address} is a ${kind} address. Correct NOTIFY_URL, or set NOTIFY_ALLOW_PRIVATE=1 if the receiver is there.`
+}
+
+/** Many servers repeat in an error what was asked for. */
+function hidePath(text: string, { pathname, search }: URL): string {
+  const secrets = [pathname, search].filter((part) => part.length > 1)
+  return secrets.reduce((hidden, part) => hidden.replaceAll(part, `${part.charAt(0)}…`), text)
 }
 
 /** What a body that breaks off, or never ends, has sent so far: the answer is in the status. */

@@ -207,6 +207,14 @@ test.each([
   await expect(post(url, { allowed: local, msMax: 3_000 })).rejects.toThrow("cannot be notified")
 })
 
+test("what is answered does not repeat the path of the URL, which may be a password", async () => {
+  const receiver = await receive((response) => response.writeHead(404).end("Cannot POST /services/T0/key?token=abc"))
+  const { origin } = new URL(receiver.url)
+  const answer = await post(`${origin}/services/T0/key?token=abc`, { allowed: local })
+  expect(answer).toMatchObject({ status: 404, text: "Cannot POST /…?…" })
+  expect((await post(origin, { allowed: local })).text).toContain("/services/T0/key")
+})
+
 test("what is answered holds nothing that a terminal or a log would obey", async () => {
   const receiver = await receive((response) => response.end("a\u001b[31mred\u0007\r\n\u202Eb\u2028c"))
   expect((await post(receiver.url, { allowed: local })).text).toBe("a [31mred b c")
