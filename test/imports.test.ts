@@ -19,10 +19,11 @@ const floors = [
   ["shared/ledger"],
   // A request is followed and a verdict is sent by what the ledger says; a terminal shows it.
   ["shared/messages", "shared/terminal", "shared/apply-retention.ts"],
-  ["shared/open-service.ts"],
+  // What is posted names the topic that it comes from, and says amounts as a terminal does.
+  ["shared/open-service.ts", "shared/webhook"],
   ["services/emulators", "services/emulators/processes"],
   ["services/emulators/pubsub", "services/emulators/storage", "services/emulators/run-jobs"],
-  ["services/planner", "services/worker", "services/finalizer", "services/page"],
+  ["services/planner", "services/worker", "services/finalizer", "services/page", "services/notify"],
   ["services/cli", "services/migrate", "services/provision", "services/build"],
   ["services/local"],
   ["services/demo"],

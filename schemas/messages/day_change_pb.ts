@@ -13,7 +13,7 @@ export const file_messages_day_change: GenFile = /*@__PURE__*/
   fileDesc("ChltZXNzYWdlcy9kYXlfY2hhbmdlLnByb3RvEhBkYXlib29rLm1lc3NhZ2VzIrQGCglEYXlDaGFuZ2USEQoJY2hhbmdlX2lkGAEgASgJEgwKBGRhdGUYAiABKAkSDQoFc3RhdGUYAyABKAkSEgoKY2hhbmdlZF9hdBgEIAEoCRIPCgd2ZXJzaW9uGAUgASgFEg4KBnJ1bl9pZBgGIAEoCRIdChBwcmV2aW91c192ZXJzaW9uGAcgASgFSACIAQESNwoGYmVmb3JlGAggASgLMiIuZGF5Ym9vay5tZXNzYWdlcy5EYXlDaGFuZ2UuVG90YWxzSAGIAQESNgoFYWZ0ZXIYCSABKAsyIi5kYXlib29rLm1lc3NhZ2VzLkRheUNoYW5nZS5Ub3RhbHNIAogBARIVCghhdWRpdF9pZBgKIAEoCUgDiAEBEhUKCGRvY3VtZW50GAsgASgJSASIAQESFQoIYXNrZWRfYnkYDCABKAlIBYgBARIQCgN2aWEYDSABKAlIBogBARIRCgRub3RlGA4gASgJSAeIAQEagAEKBlRvdGFscxISCgV1c2VycxgBIAEoA0gAiAEBEhEKCXB1cmNoYXNlcxgCIAEoAxIUCgxhbW91bnRfY2VudHMYAyABKAkSLwoFcGFydHMYBCADKAsyIC5kYXlib29rLm1lc3NhZ2VzLkRheUNoYW5nZS5QYXJ0QggKBl91c2VycxriAQoEUGFydBIVCghjdXJyZW5jeRgBIAEoCUgAiAEBEhEKBHJvd3MYAiABKANIAYgBARIRCglwdXJjaGFzZXMYAyABKAMSFAoMYW1vdW50X2NlbnRzGAQgASgJEkAKCG1lYXN1cmVzGAUgAygLMi4uZGF5Ym9vay5tZXNzYWdlcy5EYXlDaGFuZ2UuUGFydC5NZWFzdXJlc0VudHJ5Gi8KDU1lYXN1cmVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AUILCglfY3VycmVuY3lCBwoFX3Jvd3NCEwoRX3ByZXZpb3VzX3ZlcnNpb25CCQoHX2JlZm9yZUIICgZfYWZ0ZXJCCwoJX2F1ZGl0X2lkQgsKCV9kb2N1bWVudEILCglfYXNrZWRfYnlCBgoEX3ZpYUIHCgVfbm90ZWIGcHJvdG8z");
 
 /**
- * Says that what readers see of a day has another state or other numbers. Topic: day-changes.
+ * Says that a day has another state or other numbers, or needs a person. Topic: day-changes.
  * Sent at least once: the same change has the same change_id, which is also the attribute "changeId".
  *
  * @generated from message daybook.messages.DayChange
@@ -39,6 +39,7 @@ export type DayChange = Message<"daybook.messages.DayChange"> & {
    * "repaired": they see the version that was computed because of that.
    * "late": its deadline has passed, and they do not see it. "arrived": a day that was late is there.
    * "erased": rows of the version that they see are gone, of a user who was to be forgotten.
+   * "held": a check objects to a new version, which waits for a person. "incomplete": a new version could not be proven.
    *
    * @generated from field: string state = 3;
    */
@@ -52,7 +53,7 @@ export type DayChange = Message<"daybook.messages.DayChange"> & {
   changedAt: string;
 
   /**
-   * The version that readers see; 0 of a day that is late.
+   * The version that readers see; 0 of a day that is late. Of "held" and "incomplete" the version that they do not see.
    *
    * @generated from field: int32 version = 5;
    */
@@ -66,7 +67,7 @@ export type DayChange = Message<"daybook.messages.DayChange"> & {
   runId: string;
 
   /**
-   * The version that they saw before, where it is another.
+   * The version that they saw before, where it is another; of "held" and "incomplete" the one that they see, if any.
    *
    * @generated from field: optional int32 previous_version = 7;
    */
@@ -80,7 +81,8 @@ export type DayChange = Message<"daybook.messages.DayChange"> & {
   before?: DayChange_Totals | undefined;
 
   /**
-   * What is there now: the version that readers see; of "drifted" what the shop has.
+   * What is there now: the version that readers see; of "drifted" what the shop has; of "held" the version that is held;
+   * unset of "incomplete".
    *
    * @generated from field: optional daybook.messages.DayChange.Totals after = 9;
    */

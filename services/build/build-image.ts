@@ -14,6 +14,7 @@ const programs = {
   worker: "services/worker/main.ts",
   finalizer: "services/finalizer/main.ts",
   page: "services/page/main.ts",
+  notify: "services/notify/main.ts",
   migrate: "services/migrate/main.ts",
 }
 

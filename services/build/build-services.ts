@@ -15,6 +15,7 @@ export interface BuiltServices {
   worker: string
   finalizer: string
   page: string
+  notify: string
 }
 
 /**
@@ -45,7 +46,13 @@ export async function buildServices(outFolder = join(root, ".build")): Promise<B
   const source = (service: keyof BuiltServices) => join(root, "services", service, "main.ts")
   await copyBeside(outFolder)
   return buildBundles(
-    { planner: source("planner"), worker: source("worker"), finalizer: source("finalizer"), page: source("page") },
+    {
+      planner: source("planner"),
+      worker: source("worker"),
+      finalizer: source("finalizer"),
+      page: source("page"),
+      notify: source("notify"),
+    },
     outFolder,
   )
 }

@@ -6,6 +6,7 @@ import { addCancel } from "./commands/cancel.ts"
 import type { CommandLine } from "./commands/command-line.ts"
 import { addDiff } from "./commands/diff.ts"
 import { addForget } from "./commands/forget.ts"
+import { addNotify } from "./commands/notify.ts"
 import { addPause, addResume } from "./commands/pause.ts"
 import { addRelease } from "./commands/release.ts"
 import { addRerun } from "./commands/rerun.ts"
@@ -25,6 +26,7 @@ const commands: ((line: CommandLine) => void)[] = [
   addAudit,
   addDiff,
   addShop,
+  addNotify,
   addRetention,
   addForget,
   addCancel,

@@ -21,7 +21,10 @@ export interface CloudOptions {
   maxRetries?: number
   /** For one try of a task; 600 s by default. */
   taskTimeoutSeconds?: number
-  /** Further environment of services and tasks, such as SHARD_PURCHASES or REVENUE_TIME_ZONE. */
+  /**
+   * Further environment of services and tasks, such as SHARD_PURCHASES or REVENUE_TIME_ZONE. What begins with NOTIFY_ is the
+   * notifier's alone, which runs where that is set.
+   */
   settings?: Record<string, string>
   /** Deliveries of a message after which it is a dead letter; 30 by default, about two minutes. */
   deliveryAttemptsMax?: number

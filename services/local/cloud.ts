@@ -14,11 +14,13 @@ import { lockFolder } from "./folder-lock.ts"
 import type { ServiceProcess } from "./service-process.ts"
 import { type StartedDatabase, startDatabase } from "./start-database.ts"
 import { describeEmulators, type Emulators, settleAll, startEmulators } from "./start-emulators.ts"
+import { splitSettings } from "./start-notify.ts"
 import {
   type CallableServices,
   connectServices,
   type StartedServices,
   signSchedulerToken,
+  startNotifier,
   startPage,
   startServices,
 } from "./start-services.ts"
@@ -47,6 +49,8 @@ export interface Cloud {
   services: CallableServices
   /** Undefined unless a `pagePort` was given. */
   page: ServiceProcess | undefined
+  /** Undefined unless settings say whom to notify. */
+  notify: ServiceProcess | undefined
   /** Calls the finalizer's sweep now and waits for its end. */
   sweep(): Promise<void>
   /** Ends everything that was started; may be called again. */
@@ -111,10 +115,16 @@ async function start(options: CloudOptions, started: Started): Promise<Omit<Clou
     // So that the command line can say where documents and logs are.
     LOCAL_FOLDER: folder,
   }
-  const settings = { ...env, REVENUE_TIME_ZONE: "UTC", LOG_LEVEL: "info", ...options.settings }
+  const { forNotify, forOthers } = splitSettings(options.settings)
+  const settings = { ...env, REVENUE_TIME_ZONE: "UTC", LOG_LEVEL: "info", ...forOthers }
   const surroundings = { programs, settings, signer, guard }
   const services = await startServices(options, surroundings, started)
-  await connectServices(options, env, services)
+  const page = options.pagePort === undefined ? undefined : await startPage(options, options.pagePort, surroundings)
+  if (page) started.page = page
+  const pageUrl: Record<string, string> = page ? { PAGE_URL: page.url } : {}
+  const notify = await startNotifier(options, forNotify, pageUrl, surroundings)
+  if (notify) started.notify = notify
+  await connectServices(options, env, { ...services, notify })
   const { pubsub, storage, runJobs, databaseServer } = started
   if (!pubsub || !storage || !runJobs) throw new Error("an emulator is missing")
   const sweeper = startSweeper({
@@ -124,9 +134,19 @@ async function start(options: CloudOptions, started: Started): Promise<Omit<Clou
     log,
   })
   started.sweeper = sweeper
-  const page = options.pagePort === undefined ? undefined : await startPage(options, options.pagePort, surroundings)
-  if (page) started.page = page
-  return { env, folder, pubsub, storage, runJobs, databaseServer, services, page, sweep: () => sweeper.sweep() }
+  return {
+    // So that the command line can send a sample.
+    env: notify ? { ...env, ...pageUrl, ...forNotify } : env,
+    folder,
+    pubsub,
+    storage,
+    runJobs,
+    databaseServer,
+    services,
+    page,
+    notify,
+    sweep: () => sweeper.sweep(),
+  }
 }
 
 /** Who calls is ended before who is called. All are ended, whatever becomes of one; then the first failure is thrown. */
@@ -135,7 +155,12 @@ async function stopAll(started: Started): Promise<void> {
   const stages: (() => Promise<void> | undefined)[][] = [
     [() => started.sweeper?.stop()],
     // Before Cloud Run: a planner that finds none tries again, for longer than it is given to stop.
-    [() => started.planner?.stop(), () => started.finalizer?.stop(), () => started.page?.stop()],
+    [
+      () => started.planner?.stop(),
+      () => started.finalizer?.stop(),
+      () => started.page?.stop(),
+      () => started.notify?.stop(),
+    ],
     [() => started.runJobs?.stop()],
     [() => started.pubsub?.stop(), () => started.storage?.stop()],
     [

@@ -8,6 +8,7 @@ import type { CloudOptions } from "./cloud-options.ts"
 import { requireFreePort } from "./free-port.ts"
 import { type ServiceProcess, startService } from "./service-process.ts"
 import { settleAll } from "./start-emulators.ts"
+import { disconnectNotify, startNotify } from "./start-notify.ts"
 import { createWorkerJob } from "./worker-job.ts"
 
 /** Those that take pushes and calls. */
@@ -19,6 +20,7 @@ export interface CallableServices {
 /** Each from when it runs on. */
 export interface StartedServices extends Partial<CallableServices> {
   page?: ServiceProcess
+  notify?: ServiceProcess
 }
 
 export interface ServiceSurroundings {
@@ -44,16 +46,11 @@ export async function startServices(
   { programs, settings, signer, guard }: ServiceSurroundings,
   started: StartedServices,
 ): Promise<CallableServices> {
-  const push = {
-    PUSH_AUDIENCE: AUDIENCE,
-    PUSH_ACCOUNTS: `${PUSH_ACCOUNT} ${SCHEDULER_ACCOUNT}`,
-    PUSH_CERTS_URL: signer.certsUrl,
-  }
   const startOne = async (name: "planner" | "finalizer") => {
     const service = await startService({
       name,
       command: [process.execPath, join(programs, `${name}.cjs`)],
-      env: { ...findThings(), ...push, ...settings },
+      env: { ...findThings(), ...pushSettings(signer), ...settings },
       ...processOptions(options, name, guard),
     })
     started[name] = service
@@ -89,17 +86,33 @@ export async function startPage(
   })
 }
 
+/** The notifier, where there are settings for it. It links to the page, where there is one. */
+export function startNotifier(
+  options: CloudOptions,
+  forNotify: Record<string, string>,
+  pageUrl: Record<string, string>,
+  { programs, settings, signer, guard }: ServiceSurroundings,
+): Promise<ServiceProcess | undefined> {
+  return startNotify(programs, forNotify, {
+    env: { ...findThings(), ...pushSettings(signer), ...pageUrl, ...settings },
+    ...processOptions(options, "notify", guard),
+  })
+}
+
 /** Creates topics and subscriptions, with pushes to the services. */
 export async function connectServices(
   options: CloudOptions,
   env: Record<string, string>,
-  { planner, finalizer }: CallableServices,
+  { planner, finalizer, notify }: CallableServices & { notify: ServiceProcess | undefined },
 ): Promise<void> {
+  const settings = { GOOGLE_CLOUD_PROJECT: "local", PUBSUB_EMULATOR_HOST: env["PUBSUB_EMULATOR_HOST"] }
+  if (!notify && options.keepState) await disconnectNotify(settings)
   await applyTopology(
-    { GOOGLE_CLOUD_PROJECT: "local", PUBSUB_EMULATOR_HOST: env["PUBSUB_EMULATOR_HOST"] },
+    settings,
     describeTopology({
       plannerUrl: planner.url,
       finalizerUrl: finalizer.url,
+      ...(notify ? { notifyUrl: notify.url } : {}),
       pushServiceAccount: PUSH_ACCOUNT,
       pushAudience: AUDIENCE,
       retry: RETRY,
@@ -111,6 +124,15 @@ export async function connectServices(
 /** The token with which a scheduler of this cloud calls a service. */
 export function signSchedulerToken(signer: PushSigner): Promise<string> {
   return signer.sign({ audience: AUDIENCE, serviceAccountEmail: SCHEDULER_ACCOUNT })
+}
+
+/** Whom a service of this cloud takes pushes from. */
+function pushSettings(signer: PushSigner) {
+  return {
+    PUSH_AUDIENCE: AUDIENCE,
+    PUSH_ACCOUNTS: `${PUSH_ACCOUNT} ${SCHEDULER_ACCOUNT}`,
+    PUSH_CERTS_URL: signer.certsUrl,
+  }
 }
 
 /** All that a program of ours sees of this machine's environment is where to find things. */

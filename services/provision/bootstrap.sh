@@ -19,6 +19,7 @@ Environment, with defaults; the names are those of the substitutions of cloudbui
   BUCKET=PROJECT-daybook  REPOSITORY=daybook  PLANNER=daybook-planner  FINALIZER=daybook-finalizer
   WORKER=daybook-worker  MIGRATE=daybook-migrate  DATABASE_SECRET=daybook-database-url
   PAGE=daybook-page  DESK=daybook-desk  PAGE_DATABASE_SECRET=daybook-page-database-url
+  NOTIFY=daybook-notify  NOTIFY_SECRET=daybook-notify-secret
   SOURCE_DATABASE_SECRET=       where the shop is read on another server: the secret of SOURCE_DATABASE_URL
   REVENUE_TIME_ZONE=UTC   when a day ends, and for the daily run's schedule
   DAILY_SCHEDULE="30 0 * * *"   when the day before is computed, in that time zone
@@ -46,8 +47,10 @@ worker=${WORKER:-daybook-worker}
 migrate=${MIGRATE:-daybook-migrate}
 page=${PAGE:-daybook-page}
 desk=${DESK:-daybook-desk}
+notify=${NOTIFY:-daybook-notify}
 secret=${DATABASE_SECRET:-daybook-database-url}
 page_secret=${PAGE_DATABASE_SECRET:-daybook-page-database-url}
+notify_secret=${NOTIFY_SECRET:-daybook-notify-secret}
 source_secret=${SOURCE_DATABASE_SECRET:-}
 time_zone=${REVENUE_TIME_ZONE:-UTC}
 daily=${DAILY_SCHEDULE:-30 0 * * *}
@@ -94,7 +97,7 @@ run gcloud beta services identity create --service=pubsub.googleapis.com --proje
 run gcloud beta services identity create --service=iap.googleapis.com --project="$project"
 
 say "service accounts: one for each part"
-for part in planner worker finalizer migrate page desk push scheduler build; do
+for part in planner worker finalizer migrate page desk notify push scheduler build; do
   ensure gcloud iam service-accounts describe "$(account "$part")" --project="$project" -- \
     gcloud iam service-accounts create "daybook-$part" --project="$project" --display-name="Daybook: $part"
 done
@@ -120,7 +123,7 @@ ensure gcloud artifacts repositories describe "$repository" --project="$project"
   --repository-format=docker --description="Daybook's image"
 
 say "secrets: they are empty until you add a version, see services/provision/README.md"
-for name in "$secret" "$page_secret" ${source_secret:+"$source_secret"}; do
+for name in "$secret" "$page_secret" "$notify_secret" ${source_secret:+"$source_secret"}; do
   ensure gcloud secrets describe "$name" --project="$project" -- \
     gcloud secrets create "$name" --project="$project" --replication-policy=automatic
 done
@@ -131,10 +134,10 @@ for topic in run-requests run-starts rerun-requests backfill-requests cancel-req
     gcloud pubsub topics create "$topic" --project="$project"
 done
 
-# The build may deploy to these six and to nothing else, and roles can be granted on what is there. What stands for a
+# The build may deploy to these seven and to nothing else, and roles can be granted on what is there. What stands for a
 # service refuses every POST, as nginx does: a message pushed to it comes again, and is not lost.
 say "Cloud Run: placeholders, which the first build replaces"
-for service in "$planner:planner" "$finalizer:finalizer" "$page:page" "$desk:desk"; do
+for service in "$planner:planner" "$finalizer:finalizer" "$page:page" "$desk:desk" "$notify:notify"; do
   ensure gcloud run services describe "${service%:*}" --project="$project" --region="$region" -- \
     gcloud run deploy "${service%:*}" --project="$project" --region="$region" --quiet \
     --image=mirror.gcr.io/library/nginx:stable-alpine --port=80 --service-account="$(account "${service#*:}")" \
@@ -162,6 +165,7 @@ grant() {
         run gcloud secrets add-iam-policy-binding "$source_secret" "${here[@]}" "${flags[@]}"
       fi
       ;;
+    notify-secret) run gcloud secrets add-iam-policy-binding "$notify_secret" "${here[@]}" "${flags[@]}" ;;
     page-secret) run gcloud secrets add-iam-policy-binding "$page_secret" "${here[@]}" "${flags[@]}" ;;
     secret) run gcloud secrets add-iam-policy-binding "$secret" "${here[@]}" "${flags[@]}" ;;
     topic:*) run gcloud pubsub topics add-iam-policy-binding "${on#*:}" "${here[@]}" "${flags[@]}" ;;
@@ -169,6 +173,7 @@ grant() {
     service:finalizer) run gcloud run services add-iam-policy-binding "$finalizer" "${there[@]}" "${flags[@]}" ;;
     service:page) run gcloud run services add-iam-policy-binding "$page" "${there[@]}" "${flags[@]}" ;;
     service:desk) run gcloud run services add-iam-policy-binding "$desk" "${there[@]}" "${flags[@]}" ;;
+    service:notify) run gcloud run services add-iam-policy-binding "$notify" "${there[@]}" "${flags[@]}" ;;
     job:worker) run gcloud run jobs add-iam-policy-binding "$worker" "${there[@]}" "${flags[@]}" ;;
     job:migrate) run gcloud run jobs add-iam-policy-binding "$migrate" "${there[@]}" "${flags[@]}" ;;
     account:*) run gcloud iam service-accounts add-iam-policy-binding "$(account "${on#*:}")" "${here[@]}" "${flags[@]}" ;;
@@ -213,7 +218,7 @@ if [[ "$dry_run" == no ]] && gcloud monitoring policies list --help >/dev/null 2
 say "alerts"
 ensure gcloud logging metrics describe daybook_sweeps --project="$project" -- \
   gcloud logging metrics create daybook_sweeps --project="$project" --config-from-file=alerts/sweeps.metric.yaml
-for policy in day-late no-sweep duty-failing verdict-incomplete dead-letters; do
+for policy in day-late no-sweep duty-failing verdict-incomplete notification-refused dead-letters; do
   file=alerts/$policy.yaml
   title=$(sed -n 's/^displayName: "\(.*\)"$/\1/p' "$file")
   flags=(--project="$project" --policy-from-file="$file")

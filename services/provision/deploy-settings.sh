@@ -18,6 +18,8 @@ fi
 
 planner_url="https://$_PLANNER-$PROJECT_NUMBER.$_REGION.run.app"
 finalizer_url="https://$_FINALIZER-$PROJECT_NUMBER.$_REGION.run.app"
+notify_url="https://$_NOTIFY-$PROJECT_NUMBER.$_REGION.run.app"
+page_url="https://$_PAGE-$PROJECT_NUMBER.$_REGION.run.app"
 
 # Environment variables of a service or job, separated by commas as gcloud wants them. No value holds a comma.
 database="LOG_LEVEL=info"

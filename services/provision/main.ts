@@ -8,6 +8,7 @@ interface Options {
   project: string
   plannerUrl: string
   finalizerUrl: string
+  notifyUrl?: string
   pushAccount?: string
   dryRun?: boolean
 }
@@ -23,6 +24,7 @@ async function provision(options: Options): Promise<void> {
   const topology = describeTopology({
     plannerUrl: options.plannerUrl,
     finalizerUrl: options.finalizerUrl,
+    ...(options.notifyUrl ? { notifyUrl: options.notifyUrl } : {}),
     ...(options.pushAccount ? { pushServiceAccount: options.pushAccount } : {}),
   })
   await refuseBreakingSchemas(settings, topology.schemas)
@@ -38,6 +40,7 @@ async function main(): Promise<number> {
     .requiredOption("--project <id>", "the Google Cloud project")
     .requiredOption("--planner-url <url>", "where the planner answers")
     .requiredOption("--finalizer-url <url>", "where the finalizer answers")
+    .option("--notify-url <url>", "where the notifier answers; without it, nobody is notified")
     .option("--push-account <email>", "the service account that pushes say they come from; without it, nobody")
     .option("--dry-run", "only say what would change")
     .parse()

@@ -44,6 +44,8 @@ interface PushIdentity {
 export interface TopologyOptions {
   plannerUrl: string
   finalizerUrl: string
+  /** Without it nobody is notified of changes of days. */
+  notifyUrl?: string
   /** Service account of the pushes; the audience is the service's URL unless given. Without it pushes are anonymous. */
   pushServiceAccount?: string
   pushAudience?: string
@@ -52,6 +54,9 @@ export interface TopologyOptions {
   /** Deliveries after which a message goes to the dead letters. */
   deliveryAttemptsMax?: number
 }
+
+/** Only where somebody is notified of changes of days. */
+export const NOTIFY_SUBSCRIPTION = "notify-day-changes"
 
 // A publish that does not fit its schema is refused at the door. Dead letters are whatever could not be handled.
 const contracts = {
@@ -134,6 +139,7 @@ export function describeTopology(options: TopologyOptions): Topology {
       push("finalizer-cancel-requests", topics.cancelRequests, options.finalizerUrl),
       push("finalizer-audit-requests", topics.auditRequests, options.finalizerUrl),
       push("finalizer-shard-reports", topics.shardReports, options.finalizerUrl),
+      ...(options.notifyUrl === undefined ? [] : [push(NOTIFY_SUBSCRIPTION, topics.dayChanges, options.notifyUrl)]),
       // A topic keeps nothing by itself: without a subscription dead letters would be lost.
       {
         name: topics.deadLetters,

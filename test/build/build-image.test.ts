@@ -75,7 +75,7 @@ describe("the image", () => {
   }
 
   it("holds its programs, their compile cache, the optional packages, the migrations, the checks and the page's files, and nothing else", () => {
-    const programs = ["finalizer", "migrate", "page", "planner", "worker"]
+    const programs = ["finalizer", "migrate", "notify", "page", "planner", "worker"]
     expect(readdirSync(folder).toSorted()).toEqual(
       [
         ...programs.flatMap((name) => [`${name}.bundle.cjs`, `${name}.cjs`]),
@@ -96,18 +96,22 @@ describe("the image", () => {
         .map(dirname)
         .toSorted(),
     ).toEqual(optionalPackages)
-    // The README says 71 MB: an image of a few hundred MB would start slower.
+    // The README says 54 MB: an image of a few hundred MB would start slower.
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(80 * 1024 * 1024)
   })
 
-  it.each(["planner", "worker", "finalizer", "page", "migrate"])(
-    "%s names the settings that it lacks, and exits 1",
-    (name) => {
-      const { status, stderr, stdout } = runProgram(name)
-      expect({ status, stdout }).toEqual({ status: 1, stdout: "" })
-      expect(stderr).toContain("DATABASE_URL is not set")
-    },
-  )
+  it.each([
+    ["planner", "DATABASE_URL"],
+    ["worker", "DATABASE_URL"],
+    ["finalizer", "DATABASE_URL"],
+    ["page", "DATABASE_URL"],
+    ["migrate", "DATABASE_URL"],
+    ["notify", "NOTIFY_URL"],
+  ])("%s names the settings that it lacks, and exits 1", (name, lacking) => {
+    const { status, stderr, stdout } = runProgram(name)
+    expect({ status, stdout }).toEqual({ status: 1, stdout: "" })
+    expect(stderr).toContain(`${lacking} is not set`)
+  })
 
   it("starts from its compile cache, which any user may read", () => {
     const { stderr, stdout } = runProgram("worker", { NODE_DEBUG_NATIVE: "COMPILE_CACHE" })

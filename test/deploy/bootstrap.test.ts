@@ -128,6 +128,7 @@ describe("bootstrap.sh --dry-run", () => {
       "_MIGRATE",
       "_PAGE",
       "_DESK",
+      "_NOTIFY",
       "_DATABASE_SECRET",
       "_REPOSITORY",
       "_REGION",
@@ -142,6 +143,20 @@ describe("roles.txt", () => {
     const grants = await readGrants()
     for (const { why } of grants) expect(why).not.toBe("")
     expect(new Set(grants.map(({ on, who, role }) => `${on} ${who} ${role}`)).size).toBe(grants.length)
+  })
+
+  it("lets the notifier read one secret and nothing else, and be called by pushes alone", async () => {
+    const grants = await readGrants()
+    expect(grants.filter(({ who }) => who === "notify").map(({ on, role }) => `${on} ${role}`)).toEqual([
+      "notify-secret roles/secretmanager.secretAccessor",
+    ])
+    expect(grants.filter(({ on }) => on === "notify-secret").map(({ who }) => who)).toEqual(["notify"])
+    const onIt = grants.filter(({ on }) => on === "service:notify" || on === "account:notify")
+    expect(onIt.map(({ on, who, role }) => `${on} ${who} ${role}`)).toEqual([
+      "service:notify push roles/run.invoker",
+      "service:notify build roles/run.developer",
+      "account:notify build roles/iam.serviceAccountUser",
+    ])
   })
 
   it("gives nobody a role over more than Daybook's own things, but where it says why", async () => {
@@ -216,7 +231,7 @@ describe("bootstrap.sh", () => {
       "storage buckets update gs://shop-daybook",
       "scheduler jobs update pubsub",
       "scheduler jobs update http",
-      ...Array.from({ length: 5 }, () => "alpha monitoring policies update"),
+      ...Array.from({ length: 6 }, () => "alpha monitoring policies update"),
       "monitoring dashboards update D1",
     ])
   })
@@ -233,19 +248,24 @@ describe("bootstrap.sh", () => {
 })
 
 describe("the alert policies", () => {
-  it("are policies with one condition each, that watch what the finalizer logs", async () => {
+  it("are policies with one condition each, that watch what the services log", async () => {
     const files = (await readdir(join(provision, "alerts"))).filter((name) => !name.includes(".metric."))
     expect(files.toSorted()).toEqual([
       "day-late.yaml",
       "dead-letters.yaml",
       "duty-failing.yaml",
       "no-sweep.yaml",
+      "notification-refused.yaml",
       "verdict-incomplete.yaml",
     ])
-    const services = ["verdict/finalize-run.ts", "sweep.ts", "duties/watch-deadline.ts", "duties/duty-book.ts"]
-    const logged = (
-      await Promise.all(services.map((file) => readFile(join(provision, "../finalizer", file), "utf8")))
-    ).join("")
+    const sources = [
+      "finalizer/verdict/finalize-run.ts",
+      "finalizer/sweep.ts",
+      "finalizer/duties/watch-deadline.ts",
+      "finalizer/duties/duty-book.ts",
+      "notify/take-day-change.ts",
+    ]
+    const logged = (await Promise.all(sources.map((file) => readFile(join(provision, "..", file), "utf8")))).join("")
     for (const file of await readdir(join(provision, "alerts"))) {
       const text = await readFile(join(provision, "alerts", file), "utf8")
       const policy = parse(text) as Record<string, unknown>

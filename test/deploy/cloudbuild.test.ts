@@ -88,7 +88,7 @@ describe("cloudbuild.yaml", () => {
 
 describe("a build", () => {
   const usual = runBuild()
-  const order = ["check", "image", "migrate", "topology", "worker", "finalizer", "planner", "page"]
+  const order = ["check", "image", "migrate", "topology", "worker", "notify", "finalizer", "planner", "page"]
 
   it("checks, builds, migrates, brings the topology up to date and deploys, in this order", async () => {
     const runs = await usual
@@ -264,6 +264,53 @@ describe("a build", () => {
       })
     }
     expect((await runBuild({ _PAGE_DATABASE_SECRET: "url" })).at(-1)?.stderr).toContain("41 connections")
+  })
+
+  it("deploys the notifier only where its secret is named: it gets that and nothing of the database", async () => {
+    const runs = await usual
+    expect(runs.find(({ id }) => id === "notify")).toMatchObject({ status: 0, commands: [] })
+    expect(runs.find(({ id }) => id === "topology")?.commands.flat()).not.toContain("--notify-url")
+    const url = "https://chat.example/hooks/1?a=1,2&b=3"
+    const given = {
+      _NOTIFY_SECRET: "daybook-notify-secret",
+      _NOTIFY_URL: url,
+      _NETWORK: "default/europe",
+      _PAGE_DATABASE_SECRET: "url",
+      _CONNECTION_BUDGET: "41",
+    }
+    const notifying = await runBuild(given)
+    const address = "https://daybook-notify-123456789.europe-west1.run.app"
+    const topology = notifying.find(({ id }) => id === "topology")?.commands.flat() ?? []
+    expect(topology[topology.indexOf("--notify-url") + 1]).toBe(address)
+    const deployed = notifying.flatMap(gcloud).filter(({ names }) => names.includes("daybook-notify"))
+    const [call, ...more] = deployed.filter(({ command }) => command === "run deploy")
+    expect(more).toEqual([])
+    expect(call?.flags).toMatchObject({
+      args: "notify.cjs",
+      ingress: "internal",
+      "service-account": "daybook-notify@shop.iam.gserviceaccount.com",
+      "set-secrets": "NOTIFY_SECRETS=daybook-notify-secret:latest",
+    })
+    expect(call?.flags).not.toHaveProperty("allow-unauthenticated")
+    expect(call?.flags).not.toHaveProperty("network")
+    const [, delimiter, ...pairs] = call?.flags["set-env-vars"]?.split(/[\^|]/) ?? []
+    expect([delimiter, pairs.shift()]).toEqual(["", ""])
+    expect(pairs).toEqual([
+      "LOG_LEVEL=info",
+      "GOOGLE_CLOUD_PROJECT=shop",
+      "NOTIFY_FORMAT=cloudevents",
+      "NOTIFY_STATES=late,held,incomplete,drifted",
+      `NOTIFY_URL=${url}`,
+      "PAGE_URL=https://daybook-page-123456789.europe-west1.run.app",
+      "PUSH_TOKENS=trust-cloud-run",
+      `PUSH_AUDIENCE=${address}`,
+      "PUSH_ACCOUNTS=daybook-push@shop.iam.gserviceaccount.com",
+    ])
+    const [within] = (await runBuild({ ...given, _NOTIFY_ALLOW_PRIVATE: "1" }))
+      .flatMap(gcloud)
+      .filter(({ command, names }) => command === "run deploy" && names.includes("daybook-notify"))
+    expect(within?.flags).toMatchObject({ network: "default", subnet: "europe" })
+    expect(within?.flags["set-env-vars"]).toMatch(/\|NOTIFY_ALLOW_PRIVATE=1$/)
   })
 
   it("ends before anything else when it could need more connections than the database can spare", async () => {

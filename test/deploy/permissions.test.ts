@@ -1,9 +1,11 @@
+import { randomBytes } from "node:crypto"
 import { readFile } from "node:fs/promises"
 import { afterAll, beforeAll, expect, test, vi } from "vitest"
 import type { Call } from "../../services/emulators/faults.ts"
 import { createProcessFinder } from "../faults/find-process.ts"
 import { type PushRelay, startPushRelay } from "../faults/push-relay.ts"
 import { date, type Pipeline, purchasesOf, startPipeline } from "../fixtures/start-pipeline.ts"
+import { startReceiver, type TestReceiver } from "../fixtures/start-receiver.ts"
 
 /*
  * Every call that a service makes to Google is allowed by a line of roles.txt. The calls are those that the services made in
@@ -68,10 +70,20 @@ interface SeenCall {
 }
 
 let pipeline: Pipeline
+let receiver: TestReceiver
 let relay: PushRelay
 const seen = new Map<string, SeenCall>()
 beforeAll(async () => {
-  pipeline = await startPipeline({ pagePort: 0, shardPurchases: 30 })
+  receiver = await startReceiver()
+  pipeline = await startPipeline({
+    pagePort: 0,
+    shardPurchases: 30,
+    settings: {
+      NOTIFY_URL: receiver.url,
+      NOTIFY_SECRETS: `whsec_${randomBytes(32).toString("base64")}`,
+      NOTIFY_STATES: "shown,drifted",
+    },
+  })
   const { cloud } = pipeline
   relay = await startPushRelay(cloud, pipeline.pubsub)
   const find = createProcessFinder()
@@ -88,6 +100,7 @@ beforeAll(async () => {
       planner: cloud.services.planner.pid,
       finalizer: cloud.services.finalizer.pid,
       desk: cloud.page?.pid,
+      notify: cloud.notify?.pid,
     }
     const pids = [
       ...Object.values(services).filter((pid) => pid !== undefined),
@@ -110,6 +123,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await relay?.stop()
   await pipeline?.stop()
+  await receiver?.stop()
 })
 
 test("a run, its rerun, a cancelled one, an audit and its repair, and a person at the desk make only calls that a role allows", async () => {
@@ -154,6 +168,9 @@ test("a run, its rerun, a cancelled one, an audit and its repair, and a person a
     .filter((line) => line && !line.startsWith("#"))
     .map((line) => line.split("|").map((cell) => cell.trim()))
   const calls = [...seen.values()]
+  // Who notifies has told of all of it, and called nothing of Google's: there is no role for it but to read its secret.
+  const told = receiver.received.map(({ body }) => (JSON.parse(body) as { type: string }).type)
+  expect(told).toEqual(["daybook.day.shown", "daybook.day.drifted"])
   // All that there are, or nothing is said of those that were not made.
   expect(new Set(calls.map(({ part }) => part))).toEqual(new Set(["planner", "worker", "finalizer", "desk"]))
   const unknown = calls.filter(({ call }) => permissionsOf[call] === undefined)

@@ -102,6 +102,7 @@ describe.skipIf(!isWanted)("by the real gcloud", { timeout: 900_000 }, () => {
     const secrets: Record<string, string> = {
       secret: "secret:daybook-database-url",
       "page-secret": "secret:daybook-page-database-url",
+      "notify-secret": "secret:daybook-notify-secret",
     }
     const wanted = (await readGrants())
       .filter(({ on }) => on !== "source-secret")
@@ -150,12 +151,22 @@ describe.skipIf(!isWanted)("by the real gcloud", { timeout: 900_000 }, () => {
   })
 
   test("the build deploys on it what it says: image, account, secrets, settings, ingress", async () => {
-    const given = { _PAGE_DATABASE_SECRET: "daybook-page-database-url", _CONNECTION_BUDGET: "41", _DEADLINE: "06:00" }
+    const given = {
+      _PAGE_DATABASE_SECRET: "daybook-page-database-url",
+      _CONNECTION_BUDGET: "41",
+      _DEADLINE: "06:00",
+      _NOTIFY_SECRET: "daybook-notify-secret",
+      _NOTIFY_URL: "https://chat.example/hooks/1?a=1,2&b=3",
+    }
     // The tools that stand in for the others are found first.
     const { PATH: _, ...rest } = env
     const runs = await runBuild(given, { gcloud, env: rest })
     expect(runs.map(({ id, status, stderr }) => [id, status, status === 0 ? "" : stderr])).toEqual(
-      ["check", "image", "migrate", "topology", "worker", "finalizer", "planner", "page"].map((id) => [id, 0, ""]),
+      ["check", "image", "migrate", "topology", "worker", "notify", "finalizer", "planner", "page"].map((id) => [
+        id,
+        0,
+        "",
+      ]),
     )
     for (const part of ["finalizer", "planner", "page", "desk"]) {
       const text = JSON.stringify(cloud.resources.get(`run/services/daybook-${part}`))
@@ -167,6 +178,11 @@ describe.skipIf(!isWanted)("by the real gcloud", { timeout: 900_000 }, () => {
       if (isPage) expect(text).toContain('"run.googleapis.com/iap-enabled":"true"')
       expect(text).toContain(part === "planner" ? '"name":"TASKS_MAX"' : '"name":"DEADLINE","value":"06:00"')
     }
+    const notify = JSON.stringify(cloud.resources.get("run/services/daybook-notify"))
+    expect(notify).toContain('"name":"NOTIFY_URL","value":"https://chat.example/hooks/1?a=1,2&b=3"')
+    expect(notify).toContain('"name":"NOTIFY_STATES","value":"late,held,incomplete,drifted"')
+    expect(notify).toContain('"name":"daybook-notify-secret"')
+    expect(notify).not.toContain("daybook-database-url")
     const worker = JSON.stringify(cloud.resources.get("run/jobs/daybook-worker"))
     expect(worker).toContain('"taskCount":10')
     expect(worker).toContain('"serviceAccountName":"daybook-worker@shop.iam.gserviceaccount.com"')

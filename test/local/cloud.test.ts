@@ -75,6 +75,35 @@ test("topics push to the services", () => {
   )
 })
 
+test("who is to be notified is told to the notifier alone, and a cloud that notifies nobody any more drops its subscription", async () => {
+  const settings = {
+    NOTIFY_URL: "http://127.0.0.1:1/hook",
+    NOTIFY_SECRETS: `whsec_${"a".repeat(32)}`,
+    SHARD_PURCHASES: "123",
+  }
+  const notifying = await startOther({ settings, keepState: true, pagePort: 0 })
+  const subscriptions = (of: Cloud) => of.pubsub.subscriptions().map(({ name }) => name?.split("/").at(-1))
+  const environmentOf = (pid: number | undefined) => readFile(`/proc/${pid}/environ`, "utf8")
+  try {
+    expect(subscriptions(notifying)).toContain("notify-day-changes")
+    const { NOTIFY_URL, PAGE_URL } = notifying.env
+    expect([NOTIFY_URL, PAGE_URL]).toEqual([settings.NOTIFY_URL, notifying.page?.url])
+    expect(await environmentOf(notifying.notify?.pid)).toContain(settings.NOTIFY_SECRETS)
+    expect(await environmentOf(notifying.notify?.pid)).not.toMatch(/DATABASE_URL|BUCKET/)
+    expect(await environmentOf(notifying.services.finalizer.pid)).not.toContain("NOTIFY_")
+  } finally {
+    await notifying.stop()
+  }
+  const silent = await startCloud({ folder: notifying.folder, databaseUrl: server, sweepSeconds: 0, keepState: true })
+  try {
+    expect(silent.notify).toBeUndefined()
+    expect(subscriptions(silent)).toContain("finalizer-shard-reports")
+    expect(subscriptions(silent)).not.toContain("notify-day-changes")
+  } finally {
+    await silent.stop()
+  }
+})
+
 test("a service that dies is started again at the same address, and the log says so", async () => {
   const { planner } = cloud.services
   const { url, pid } = planner

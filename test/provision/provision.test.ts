@@ -65,6 +65,24 @@ describe("the topology step", () => {
     })
   })
 
+  it("subscribes the notifier only where its address is given", async () => {
+    const names = () => emulator.subscriptions().map(({ name }) => name)
+    const name = "projects/shop/subscriptions/notify-day-changes"
+    expect(names()).not.toContain(name)
+    const { stdout } = await provision("--notify-url", "https://notify.example")
+    expect(stdout).toBe("create subscription notify-day-changes\n")
+    const [push] = await subscriber.getSubscription({ subscription: name })
+    expect(push).toMatchObject({
+      topic: "projects/shop/topics/day-changes",
+      pushConfig: {
+        pushEndpoint: "https://notify.example/day-changes",
+        oidcToken: { audience: "https://notify.example" },
+      },
+      retryPolicy: { minimumBackoff: { seconds: "10" }, maximumBackoff: { seconds: "600" } },
+      deadLetterPolicy: { deadLetterTopic: "projects/shop/topics/dead-letters", maxDeliveryAttempts: 10 },
+    })
+  })
+
   it("puts back what somebody has changed, and names it", async () => {
     await subscriber.updateSubscription({
       subscription: { name: "projects/shop/subscriptions/planner-run-requests", ackDeadlineSeconds: 30 },

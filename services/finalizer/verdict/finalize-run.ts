@@ -114,7 +114,7 @@ export async function announceVerdict(context: FinalizeContext, runId: string): 
   const message = composeMessage(context.shop, verdict, written && `gs://${context.bucket.name}/${written.path}`)
   await inSpan("send run-verdicts", {}, () => sendVerdict(context.verdicts, message), { kind: "producer" })
   if (await markAnnounced(context.db, run)) await recordNumbers(context, run, verdict)
-  if (run.state === "complete") await context.sendDayChanges()
+  if (run.state !== "cancelled") await context.sendDayChanges()
 }
 
 /**

@@ -4,11 +4,11 @@ import type { Database } from "../../database/open-database.ts"
 import type { Totals } from "../../day/totals.ts"
 import { dayFields, formatDigits, parseDay } from "../../day/totals-fields.ts"
 
-/** A change of what readers see of a day: see schemas/messages/day_change.proto. */
+/** A change of a day that others should know of: see schemas/messages/day_change.proto. */
 export interface DayChangeRecord {
   date: string
-  state: "shown" | "shown-anew" | "drifted" | "repaired" | "late" | "arrived" | "erased"
-  /** 0 where readers see none. */
+  state: "shown" | "shown-anew" | "drifted" | "repaired" | "late" | "arrived" | "erased" | "held" | "incomplete"
+  /** The one that readers see, 0 where they see none; of "held" and "incomplete" the one that they do not. */
   version: number
   runId: string
   previousVersion?: number | undefined

@@ -6,6 +6,7 @@ import { inTransaction } from "../../database/transaction.ts"
 import type { Totals } from "../../day/totals.ts"
 import { verdictPath } from "../../documents/document-paths.ts"
 import { recordDayChange } from "../days/day-changes.ts"
+import { findPublishedDay } from "../days/published-days.ts"
 import { readTotals, totalsColumns } from "../shards/totals-columns.ts"
 import type { Run } from "./find-runs.ts"
 import { decided, moveRun } from "./run-transitions.ts"
@@ -14,7 +15,7 @@ export interface Decision {
   state: "complete" | "incomplete" | "held"
   /** The verdict document, JSON. */
   verdict: string
-  /** What the rows of a complete run add up to. */
+  /** What the rows of the run add up to; undefined where they could not be read. */
   totals?: Totals | undefined
 }
 
@@ -28,7 +29,31 @@ export async function decideRun(db: Database, run: Run, decision: Decision): Pro
   return inTransaction(db, async (tx) => {
     if (!(await moveRun(tx, run, transitionTo[decision.state], decided(decision.verdict)))) return false
     if (decision.state === "complete") await publishDay(tx, run, decision.totals)
+    else await recordUnpublished(tx, run, decision.state, decision.totals)
     return true
+  })
+}
+
+/** Records that a version needs a person before readers can see it; not where they see a newer one. */
+async function recordUnpublished(
+  tx: Database,
+  run: Run,
+  state: "incomplete" | "held",
+  totals: Totals | undefined,
+): Promise<void> {
+  const shown = await findPublishedDay(tx, run.revenueDate)
+  if (shown && shown.version > run.version) return
+  await recordDayChange(tx, {
+    date: run.revenueDate,
+    state,
+    version: run.version,
+    runId: run.runId,
+    previousVersion: shown?.version,
+    before: shown && readTotals(shown),
+    // What an incomplete version adds up to says nothing of the day.
+    after: state === "held" ? totals : undefined,
+    path: verdictPath(run.runId),
+    ...askerFields(run),
   })
 }
 
