@@ -46,6 +46,24 @@ test("a file imports from its own place or from below", () => {
   expect(wrong.map(([from, to]) => `${from} -> ${to}`)).toEqual([])
 })
 
+test("nothing but shared/ledger imports tables of the ledger, or published_days: statements on them are there alone", () => {
+  const tables = [
+    { file: "schemas/database/ledger.ts", names: namesOfTables("schemas/database/ledger.ts") },
+    { file: "schemas/database/revenue.ts", names: ["publishedDays"] },
+  ]
+  expect(tables[0]?.names).toContain("backfillDays")
+  const wrong = files
+    .filter((file) => !file.startsWith("shared/ledger/"))
+    .flatMap((file) =>
+      tables.flatMap((table) =>
+        namesFrom(file, table.file)
+          .filter((name) => table.names.includes(name) || name.startsWith("*"))
+          .map((name) => `${file}: ${name}`),
+      ),
+    )
+  expect(wrong).toEqual([])
+})
+
 test("every file has a place, and every place a file", () => {
   const taken = new Set(files.map((file) => placeOf(file).place))
   expect(places.map(({ place }) => place).filter((place) => !taken.has(place))).toEqual([])
@@ -71,6 +89,23 @@ function readImports(file: string): string[] {
   const text = readFileSync(join(root, file), "utf8")
   const named = [...text.matchAll(/\b(?:from|import)\s*\(?\s*"(\.[^"]+\.ts)"/g)]
   return named.map(([, path = ""]) => normalize(join(dirname(file), path)))
+}
+
+/** The names of the tables that a file makes with drizzle. */
+function namesOfTables(file: string): string[] {
+  const text = readFileSync(join(root, file), "utf8")
+  return [...text.matchAll(/export const (\w+) = mysqlTable\(/g)].map(([, name = ""]) => name)
+}
+
+/** The names, but for types, that a file imports or exports from another. */
+function namesFrom(file: string, from: string): string[] {
+  const text = readFileSync(join(root, file), "utf8")
+  const statements = [...text.matchAll(/\b(?:import|export)\s+(?!type\b)(\{[^}]*\}|\*[^"]*)\s*from\s*"(\.[^"]+\.ts)"/g)]
+  return statements
+    .filter(([, , path = ""]) => normalize(join(dirname(file), path)) === from)
+    .flatMap(([, names = ""]) => names.replaceAll(/[{}]/g, "").split(","))
+    .map((name) => name.trim().split(" as ")[0] ?? "")
+    .filter((name) => name !== "" && !name.startsWith("type "))
 }
 
 function edges(): [from: string, to: string][] {

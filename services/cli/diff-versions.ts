@@ -5,10 +5,10 @@ import { routeDatabase } from "../../shared/database/route-database.ts"
 import { formatChange, listChanges } from "../../shared/day/list-changes.ts"
 import { type ChangeTally, createTally } from "../../shared/day/tally-changes.ts"
 import { findPublishedDay } from "../../shared/ledger/days/published-days.ts"
+import { listKeptVersions } from "../../shared/ledger/runs/find-runs.ts"
 import { renderChanges } from "../../shared/terminal/render-changes.ts"
 import { formatCount } from "../../shared/terminal/render-numbers.ts"
 import { CommandError } from "./explain-error.ts"
-import { listVersions } from "./run-history.ts"
 import { readDiffConfig } from "./shop-config.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
@@ -55,7 +55,7 @@ export async function diffVersions(
 
 /** Those asked for, or what readers see beside the newest older version; only versions whose rows are still there. */
 async function chooseVersions(db: Database, date: string, given: VersionPair | undefined): Promise<VersionPair> {
-  const [versions, shown] = await Promise.all([listVersions(db, date), findPublishedDay(db, date)])
+  const [versions, shown] = await Promise.all([listKeptVersions(db, date), findPublishedDay(db, date)])
   const there = `of ${date} there ${versions.length === 1 ? "is version" : "are versions"} ${versions.join(", ")}`
   if (versions.length === 0) throw new CommandError(`There is no version of ${date} whose rows are still there.`)
   if (given) {

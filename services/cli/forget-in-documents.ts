@@ -3,6 +3,7 @@ import pMap from "p-map"
 import { listDocuments, readDocument, rewriteDocument } from "../../shared/documents/documents.ts"
 import { describeError } from "../../shared/errors.ts"
 import type { RetryOptions } from "../../shared/retry.ts"
+import type { NextBound } from "./forget-in-ledger.ts"
 import { type Forgotten, scrubDocument } from "./scrub-text.ts"
 
 export interface DocumentsPlace {
@@ -28,7 +29,7 @@ export async function forgetInDocuments(
   { bucket, options, dryRun }: DocumentsPlace,
   date: string,
   who: Forgotten,
-  nextKeys: ReadonlyMap<string, string | undefined>,
+  bounds: ReadonlyMap<string, NextBound>,
 ): Promise<{ documents: string[]; kept: { path: string; reason: string }[] }> {
   const folders = [`runs/${date}/`, `audits/${date}/`]
   const listed = (await pMap(folders, (folder) => listDocuments(bucket, folder, options))).flat()
@@ -36,8 +37,8 @@ export async function forgetInDocuments(
   const kept: { path: string; reason: string }[] = []
   const forget = async (path: string) => {
     const runId = runOf(path)
-    if (NAMES_BOUNDS_ALONE.test(path) && !nextKeys.has(runId)) return
-    const rewrite = (text: string) => scrubDocument(path, text, { ...who, nextKey: nextKeys.get(runId) })
+    if (NAMES_BOUNDS_ALONE.test(path) && !bounds.has(runId)) return
+    const rewrite = (text: string) => scrubDocument(path, text, { ...who, nextKey: bounds.get(runId)?.nextKey })
     try {
       const text = await readDocument(bucket, path, options)
       if (text === undefined || rewrite(text) === text) return

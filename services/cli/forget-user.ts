@@ -6,22 +6,17 @@ import { type Database, openDatabase } from "../../shared/database/open-database
 import { openSource } from "../../shared/database/open-source.ts"
 import { routeDatabase } from "../../shared/database/route-database.ts"
 import { readShopTotals, readUser } from "../../shared/day/read-totals.ts"
+import { findVersions, type UserVersion } from "../../shared/day/user-versions.ts"
 import { openBucket } from "../../shared/google/open-bucket.ts"
 import { beginErasure, endErasure, eraseRows, findReasonToWait } from "../../shared/ledger/erasures/erasures.ts"
+import { listKnownDates } from "../../shared/ledger/erasures/list-mentions.ts"
 import { findNewestRun } from "../../shared/ledger/runs/find-runs.ts"
 import { createLog } from "../../shared/telemetry/log.ts"
 import { formatCount, formatNumberOf } from "../../shared/terminal/render-numbers.ts"
 import { renderTable } from "../../shared/terminal/render-table.ts"
 import { CommandError } from "./explain-error.ts"
 import { type DocumentsPlace, forgetInDocuments, runOf } from "./forget-in-documents.ts"
-import {
-  findBounds,
-  findVersions,
-  forgetInDuties,
-  forgetInLedger,
-  listDates,
-  type UserVersion,
-} from "./forget-in-ledger.ts"
+import { findBounds, forgetInDuties, forgetInLedger } from "./forget-in-ledger.ts"
 import { type Forgotten, mentions } from "./scrub-text.ts"
 import { readForgetConfig } from "./shop-config.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
@@ -50,6 +45,8 @@ interface Erased {
 }
 
 const DATES_AT_ONCE = 4
+
+const CHANGED_MEANWHILE = "it changed while the user was being erased: run the same command again"
 
 const NOBODY_NEXT = "a shard begins at the user, and nobody comes after: it goes with the run, after RETENTION_DAYS"
 
@@ -80,7 +77,7 @@ export async function forgetUser(text: string, options: ForgetOptions, terminal:
     if (!options.dryRun) await beginErasure(place.db, place.erasureId, asker)
     const erased: Erased = { versions: [], documents: [], ledgerEntries: 0, left: [] }
     const spellings = [...new Set([String(userId), ...versions.map(({ key }) => key)])]
-    const dates = [...new Set([...(await listDates(place.db)), ...versions.map((of) => of.revenueDate)])]
+    const dates = [...new Set([...(await listKnownDates(place.db)), ...versions.map((of) => of.revenueDate)])]
     let looked = 0
     await pMap(
       dates,
@@ -146,11 +143,11 @@ async function forgetDate(
   const { db, shop, erasureId } = place
   const wait = await findReasonToWait(db, date)
   const dryRun = place.dryRun || wait !== undefined
-  const nextKeys = await findBounds(db, shop, date, who)
-  const { documents, kept } = await forgetInDocuments({ ...place, dryRun }, date, who, nextKeys)
+  const bounds = await findBounds(db, shop, date, who)
+  const { documents, kept } = await forgetInDocuments({ ...place, dryRun }, date, who, bounds)
   // By the ledger the others of a run are found again.
-  for (const { path } of kept) nextKeys.delete(runOf(path))
-  const entries = await forgetInLedger(db, date, who, nextKeys, dryRun)
+  for (const { path } of kept) bounds.delete(runOf(path))
+  const entries = await forgetInLedger(db, date, who, bounds, dryRun)
   const rows: Erased["versions"] = []
   for (const { revenueDate, version } of versions) {
     const count = dryRun ? 1 : await eraseRows(db, erasureId, { shop, revenueDate, version }, userId)
@@ -158,17 +155,18 @@ async function forgetDate(
   }
   // A run that began in between may have read what was there before.
   const late = wait ?? (await findReasonToWait(db, date))
-  if (late && (late.isAtWork || (wait && rows.length + documents.length + entries > 0))) {
+  if (late && (late.isAtWork || (wait && rows.length + documents.length + entries.changed > 0))) {
     erased.left.push({ where: date, reason: late.reason })
   }
   erased.left.push(...kept.map(({ path, reason }) => ({ where: `gs://${place.bucket.name}/${path}`, reason })))
-  for (const [runId, nextKey] of nextKeys) {
+  erased.left.push(...entries.kept.map((where) => ({ where, reason: CHANGED_MEANWHILE })))
+  for (const [runId, { nextKey }] of bounds) {
     if (nextKey === undefined) erased.left.push({ where: runId, reason: NOBODY_NEXT })
   }
   if (wait) return
   erased.versions.push(...rows)
   erased.documents.push(...documents)
-  erased.ledgerEntries += entries
+  erased.ledgerEntries += entries.changed
 }
 
 function printErased({ dryRun, erasureId }: Place, erased: Erased, json: boolean, terminal: Terminal): void {

@@ -1,8 +1,8 @@
 import type { Database } from "../../shared/database/open-database.ts"
+import { listNewestRuns, type RunSummary } from "../../shared/ledger/runs/list-newest-runs.ts"
 import { formatAmount } from "../../shared/terminal/render-amount.ts"
 import { formatCount, formatDuration } from "../../shared/terminal/render-numbers.ts"
 import { renderTable } from "../../shared/terminal/render-table.ts"
-import { listNewestRuns, type RunSummary } from "./run-history.ts"
 import { exitCodes, printResult, type Terminal } from "./terminal.ts"
 
 /** `daybook status`: the newest runs as a table. */

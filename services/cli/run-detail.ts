@@ -6,14 +6,14 @@ import type { Database } from "../../shared/database/open-database.ts"
 import { addTotals, type Totals } from "../../shared/day/totals.ts"
 import { manifestFolder, planPath, runFolder, verdictPath } from "../../shared/documents/document-paths.ts"
 import { findNewestAudit } from "../../shared/ledger/audits/find-audits.ts"
-import type { Dispatch } from "../../shared/ledger/runs/find-dispatches.ts"
+import { findPublishedDay } from "../../shared/ledger/days/published-days.ts"
+import { type Dispatch, listDispatches } from "../../shared/ledger/runs/find-dispatches.ts"
 import { findNewestRun, findRun, type Run } from "../../shared/ledger/runs/find-runs.ts"
 import { type RunProgress, readRunProgress } from "../../shared/ledger/runs/run-progress.ts"
 import { listShards, type Shard } from "../../shared/ledger/shards/find-shards.ts"
 import { readTotals } from "../../shared/ledger/shards/totals-columns.ts"
 import { nameRun } from "../../shared/messages/person-requests.ts"
 import { CommandError } from "./explain-error.ts"
-import { findPublishedVersion, listDispatches } from "./run-history.ts"
 
 /** A finding about a shard, with the place where its task's log is. */
 interface ShardFault {
@@ -70,7 +70,7 @@ export async function readRunDetail(db: Database, runId: string, places: Places)
   return {
     run,
     progress,
-    publishedVersion: await findPublishedVersion(db, run.revenueDate),
+    publishedVersion: (await findPublishedDay(db, run.revenueDate))?.version,
     audit: await readNewestAudit(db, run),
     dispatches: await listDispatches(db, runId),
     totals: addUp(shards),

@@ -1,8 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises"
-import { and, asc, eq, inArray } from "drizzle-orm"
-import { shards } from "../../schemas/database/ledger.ts"
 import type { Database } from "../../shared/database/open-database.ts"
-import type { Shard } from "../../shared/ledger/shards/find-shards.ts"
+import { listUnfinishedShards, type Shard } from "../../shared/ledger/shards/find-shards.ts"
 import { isTransient } from "../../shared/transient.ts"
 import type { RunJobsServer } from "../emulators/run-jobs/server.ts"
 import { CRASHES_PER_SHARD_MAX, KILLS_PER_TASK_MAX } from "./limits.ts"
@@ -48,7 +46,7 @@ export function startKilling(
     const killsOf = (claim: Claim) => killsByTask.get(claim.taskIndex ?? -1) ?? 0
     const seen = new Set<string>()
     while (killed < kills && !stop.aborted) {
-      const unfinished = await listUnfinished(db, runId)
+      const unfinished = await listUnfinishedShards(db, runId)
       const claims = unfinished.filter((shard) => shard.state === "claimed")
       // The least killed task first: it is doomed most likely.
       for (const claim of claims.toSorted((a, b) => killsOf(a) - killsOf(b))) {
@@ -78,15 +76,6 @@ export function startKilling(
     },
     summary: () => ({ asked: kills, killed }),
   }
-}
-
-async function listUnfinished(db: Database, runId: string): Promise<(Claim & Pick<Shard, "state">)[]> {
-  const { shardIndex, epoch, crashes, execution, taskIndex, attempt, state } = shards
-  return db
-    .select({ shardIndex, epoch, crashes, execution, taskIndex, attempt, state })
-    .from(shards)
-    .where(and(eq(shards.runId, runId), inArray(shards.state, ["offered", "claimed"])))
-    .orderBy(asc(shards.shardIndex))
 }
 
 /** Kills the very attempt that holds the claim; false if it does not run any more. */

@@ -1,4 +1,3 @@
-import { runs } from "../../schemas/database/ledger.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { addDays, checkDate, findYesterday, listDates } from "../../shared/day/revenue-day.ts"
 import type { Totals } from "../../shared/day/totals.ts"
@@ -7,9 +6,9 @@ import { type Backfill, countBackfillDays, listOpenBackfills } from "../../share
 import { type Day, findWant, listDays, listWindow, type Want } from "../../shared/ledger/days/list-days.ts"
 import { type FailingDuty, listFailingDuties } from "../../shared/ledger/duties/duties.ts"
 import { countTasksAtWork, findPause, type Pause } from "../../shared/ledger/pauses/pause.ts"
+import { listUnfinishedRuns, type UnfinishedRun } from "../../shared/ledger/runs/find-runs.ts"
 import { type RunProgress, readRunProgress } from "../../shared/ledger/runs/run-progress.ts"
 import { estimateTime, listRunTimes } from "../../shared/ledger/runs/run-times.ts"
-import { inStates, unfinishedStates } from "../../shared/ledger/runs/run-transitions.ts"
 import { describeHeadline, type Headline } from "./describe-headline.ts"
 import { type DayDetail, readDayDetail } from "./read-day.ts"
 
@@ -87,10 +86,7 @@ export async function readView(db: Database, settings: PageSettings, chosen: Cho
   const [{ days, begun }, weekBefore, unfinished, backfills, pause, failingDuties] = await Promise.all([
     listWindow(db, settings, { from: addDays(last, 1 - WEEKS * 7), to: last }, now),
     listDays(db, addDays(last, 1 - (WEEKS + 1) * 7), addDays(last, -WEEKS * 7)),
-    db
-      .select({ runId: runs.runId, state: runs.state, throttled: runs.throttled, pausedAt: runs.pausedAt })
-      .from(runs)
-      .where(inStates(unfinishedStates)),
+    listUnfinishedRuns(db),
     listOpenBackfills(db),
     findPause(db),
     listFailingDuties(db),
@@ -136,10 +132,7 @@ function listWants(days: Day[]): View["wants"] {
   })
 }
 
-async function readAtWork(
-  db: Database,
-  found: { runId: string; throttled: string | null; pausedAt: Date | null }[],
-): Promise<RunAtWork[]> {
+async function readAtWork(db: Database, found: UnfinishedRun[]): Promise<RunAtWork[]> {
   const read = await Promise.all(
     found.map(async ({ runId, throttled, pausedAt }) => {
       const progress = await readRunProgress(db, runId)

@@ -1,8 +1,9 @@
 import { html } from "hono/html"
 import { type ShardState, shardStates } from "../../../schemas/database/ledger.ts"
+import type { ShardLine, StripCell } from "../../../shared/ledger/shards/list-shard-lines.ts"
 import { formatAmount } from "../../../shared/terminal/render-amount.ts"
 import { formatCount, formatDuration } from "../../../shared/terminal/render-numbers.ts"
-import type { DayDetail, ShardLine, StripCell, Version } from "../read-day.ts"
+import type { DayDetail, Version } from "../read-day.ts"
 import type { View } from "../read-view.ts"
 import type { Html, Place } from "./place.ts"
 

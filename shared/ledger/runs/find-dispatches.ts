@@ -1,4 +1,4 @@
-import { and, eq, inArray } from "drizzle-orm"
+import { and, asc, eq, inArray } from "drizzle-orm"
 import { dispatches, shards } from "../../../schemas/database/ledger.ts"
 import type { Database } from "../../database/open-database.ts"
 
@@ -10,6 +10,11 @@ export async function findDispatch(db: Database, runId: string, dispatch: number
     .from(dispatches)
     .where(and(eq(dispatches.runId, runId), eq(dispatches.dispatch, dispatch)))
   return row
+}
+
+/** All offerings of a run's shards, oldest first. */
+export async function listDispatches(db: Database, runId: string): Promise<Dispatch[]> {
+  return db.select().from(dispatches).where(eq(dispatches.runId, runId)).orderBy(asc(dispatches.dispatch))
 }
 
 /** The dispatch that a message opened: the same message again must not open another. */

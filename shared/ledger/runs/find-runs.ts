@@ -1,4 +1,4 @@
-import { and, desc, eq, isNull, max, sql } from "drizzle-orm"
+import { and, asc, desc, eq, isNull, max, sql } from "drizzle-orm"
 import { runs } from "../../../schemas/database/ledger.ts"
 import { publishedDays } from "../../../schemas/database/revenue.ts"
 import type { Shop } from "../../../schemas/database/shop.ts"
@@ -54,6 +54,26 @@ export async function listCancelledRuns(db: Database, date: string): Promise<Run
 /** Whether a run is one of a backfill's. */
 export function isOfBackfill({ cause }: Pick<Run, "cause">): boolean {
   return cause?.includes(" backfill ") ?? false
+}
+
+/** The versions of a date whose rows are still there, the lowest first. A run at work has none yet, or not all. */
+export async function listKeptVersions(db: Database, date: string): Promise<number[]> {
+  const rows = await db
+    .select({ version: runs.version })
+    .from(runs)
+    .where(and(eq(runs.revenueDate, date), inStates(decidedStates), isNull(runs.prunedAt)))
+    .orderBy(asc(runs.version))
+  return rows.map(({ version }) => version)
+}
+
+/** A run without a verdict, and why it does not continue, if it does not. */
+export type UnfinishedRun = Pick<Run, "runId" | "state" | "throttled" | "pausedAt">
+
+export async function listUnfinishedRuns(db: Database): Promise<UnfinishedRun[]> {
+  return db
+    .select({ runId: runs.runId, state: runs.state, throttled: runs.throttled, pausedAt: runs.pausedAt })
+    .from(runs)
+    .where(inStates(unfinishedStates))
 }
 
 /** A version of a date. */

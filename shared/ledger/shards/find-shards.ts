@@ -29,6 +29,15 @@ export async function listShards(db: Database, runId: string): Promise<Shard[]> 
   return db.select().from(shards).where(eq(shards.runId, runId)).orderBy(asc(shards.shardIndex))
 }
 
+/** Shards that nobody has finished. */
+export async function listUnfinishedShards(db: Database, runId: string): Promise<Shard[]> {
+  return db
+    .select()
+    .from(shards)
+    .where(and(eq(shards.runId, runId), inArray(shards.state, ["offered", "claimed"])))
+    .orderBy(asc(shards.shardIndex))
+}
+
 /** The next shards of a run from an index on, in their order. */
 export async function listShardsFrom(db: Database, runId: string, index: number, limit: number): Promise<Shard[]> {
   return db

@@ -1,9 +1,7 @@
-import { and, asc, desc, eq, inArray, isNull, sql } from "drizzle-orm"
-import { dispatches, type RunState, runs, shards } from "../../schemas/database/ledger.ts"
-import { publishedDays } from "../../schemas/database/revenue.ts"
-import type { Database } from "../../shared/database/open-database.ts"
-import type { Dispatch } from "../../shared/ledger/runs/find-dispatches.ts"
-import { decidedStates, inStates } from "../../shared/ledger/runs/run-transitions.ts"
+import { and, desc, eq, inArray, sql } from "drizzle-orm"
+import { dispatches, type RunState, runs, shards } from "../../../schemas/database/ledger.ts"
+import { publishedDays } from "../../../schemas/database/revenue.ts"
+import type { Database } from "../../database/open-database.ts"
 
 /** A run as a line of a list. */
 export interface RunSummary {
@@ -63,30 +61,6 @@ export async function listNewestRuns(db: Database, limit: number): Promise<RunSu
     tookMs: Number(tookUs) / 1_000,
     ageMs: Number(ageUs) / 1_000,
   }))
-}
-
-/** The versions of a date whose rows are still there, the lowest first. A run at work has none yet, or not all. */
-export async function listVersions(db: Database, date: string): Promise<number[]> {
-  const rows = await db
-    .select({ version: runs.version })
-    .from(runs)
-    .where(and(eq(runs.revenueDate, date), inStates(decidedStates), isNull(runs.prunedAt)))
-    .orderBy(asc(runs.version))
-  return rows.map(({ version }) => version)
-}
-
-/** All offerings of a run's shards, oldest first. */
-export async function listDispatches(db: Database, runId: string): Promise<Dispatch[]> {
-  return db.select().from(dispatches).where(eq(dispatches.runId, runId)).orderBy(asc(dispatches.dispatch))
-}
-
-/** The version that readers see; undefined if the date has none. */
-export async function findPublishedVersion(db: Database, date: string): Promise<number | undefined> {
-  const [day] = await db
-    .select({ version: publishedDays.version })
-    .from(publishedDays)
-    .where(eq(publishedDays.revenueDate, date))
-  return day?.version
 }
 
 type Computed = Pick<RunSummary, "done" | "rows" | "purchases" | "amountCents">

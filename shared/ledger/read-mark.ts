@@ -1,10 +1,10 @@
 import { inArray, sql } from "drizzle-orm"
 import { backfillDays, backfills, controls, days, duties, runs, shards } from "../../schemas/database/ledger.ts"
 import { publishedDays } from "../../schemas/database/revenue.ts"
-import { allRows, type Database } from "../../shared/database/open-database.ts"
-import { openStates } from "../../shared/ledger/backfills/backfills.ts"
-import { needsAttention } from "../../shared/ledger/duties/duties.ts"
-import { inStates, unfinishedStates } from "../../shared/ledger/runs/run-transitions.ts"
+import { allRows, type Database } from "../database/open-database.ts"
+import { openStates } from "./backfills/backfills.ts"
+import { needsAttention } from "./duties/duties.ts"
+import { inStates, unfinishedStates } from "./runs/run-transitions.ts"
 
 /**
  * A text that is another one whenever anything that the page shows has changed: one statement, of which the runs are read
