@@ -2,7 +2,7 @@ import type { Bucket } from "@google-cloud/storage"
 import type { Database } from "./database/open-database.ts"
 import { auditPath, runFolder } from "./documents/document-paths.ts"
 import { deleteDocument, deleteDocuments } from "./documents/documents.ts"
-import { deleteAudit, deleteExpiredChanges, deleteRun } from "./ledger/retention/delete-expired.ts"
+import { deleteAudit, deleteExpiredChanges, deleteRun } from "./ledger/retention/delete-rows.ts"
 import {
   countExpiredChanges,
   type ExpiredAudit,

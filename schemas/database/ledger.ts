@@ -88,6 +88,8 @@ export const runs = mysqlTable(
     repairOf: id("repair_of", 96),
     /** Which need of Daybook's own asked for it, such as a gap in the days; one run for each. */
     cause: id("cause", 96),
+    /** The backfill that requested it; null: none did. */
+    backfillId: id("backfill_id", 64),
     ...asker,
     /** The newest dispatch. */
     dispatch: int("dispatch").notNull().default(0),

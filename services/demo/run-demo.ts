@@ -128,12 +128,12 @@ function describeShop({ shop, users, purchases, date }: DemoOptions): string {
 /** Once it runs, an abort does not stop it: the cloud, which has a database in it, goes first. */
 async function startPrivateServer(options: DatabaseServerOptions, signal: AbortSignal): Promise<DatabaseServer> {
   const starting = new AbortController()
-  const giveUp = () => starting.abort(signal.reason)
-  signal.addEventListener("abort", giveUp, { once: true })
+  const stopStarting = () => starting.abort(signal.reason)
+  signal.addEventListener("abort", stopStarting, { once: true })
   try {
     return await startDatabaseServer({ ...options, signal: starting.signal })
   } finally {
-    signal.removeEventListener("abort", giveUp)
+    signal.removeEventListener("abort", stopStarting)
   }
 }
 

@@ -1,5 +1,5 @@
 import { readThrottle } from "../../shared/database/find-busy-reason.ts"
-import { openExecutions } from "../../shared/google/open-run.ts"
+import { openExecutions } from "../../shared/google/open-run-jobs.ts"
 import { runProcess } from "../../shared/lifecycle.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
 import { topics } from "../../shared/messages/topics.ts"

@@ -1,4 +1,4 @@
-import { openJobs } from "../../shared/google/open-run.ts"
+import { openJobs } from "../../shared/google/open-run-jobs.ts"
 
 /** What the name of the worker's image is to the local Cloud Run. */
 export const WORKER_IMAGE = "daybook"

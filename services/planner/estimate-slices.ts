@@ -4,7 +4,7 @@ import { estimateRanges } from "../../shared/day/estimate-day.ts"
 import type { ShopDay } from "../../shared/day/shop-day.ts"
 import type { Range } from "../../shared/range.ts"
 import { countRows, findCountedMax } from "./estimate-scale.ts"
-import type { Part, PlacedUser } from "./part.ts"
+import type { PlacedUser, PlanPiece } from "./part.ts"
 import { splitKeys } from "./split-keys.ts"
 import { findEnd, walkSlices } from "./walk-slices.ts"
 
@@ -64,13 +64,13 @@ interface Rest {
  * day. What cannot be estimated is walked along: a small day or small shards, keys between which none can be named, an index
  * of which estimates are wrong.
  */
-export async function* estimateSlices(
+export async function* cutByEstimates(
   db: Database,
   day: ShopDay,
   range: Range,
   first: PlacedUser | undefined,
   shardPurchases: number,
-): AsyncGenerator<Part> {
+): AsyncGenerator<PlanPiece> {
   const [rows = 0] = shardPurchases <= WALK_SHARD_ROWS ? [] : await estimateRanges(db, day, [range])
   const last = rows <= WALK_ROWS ? undefined : await findEnd(db, day, range, "last")
   if (!first || !last) {
@@ -79,10 +79,10 @@ export async function* estimateSlices(
   }
   const whole = { ...range, from: first.userId }
   const walk: Walk = { db, day, shardPurchases, countedMax: await findCountedMax(db, day, whole, last.userId) }
-  yield* cutRest(walk, { range: whole, last: last.userId, rows, depth: 0 })
+  yield* cutRemainingRange(walk, { range: whole, last: last.userId, rows, depth: 0 })
 }
 
-async function* cutRest(walk: Walk, { range, last, rows, depth }: Rest): AsyncGenerator<Part> {
+async function* cutRemainingRange(walk: Walk, { range, last, rows, depth }: Rest): AsyncGenerator<PlanPiece> {
   const { db, day, shardPurchases } = walk
   const partRows = shardPurchases / PARTS_PER_SHARD
   const keys = splitKeys(day.shop.layout.userType, range.from, last, Math.ceil((rows / partRows) * SPARE_PARTS))
@@ -128,7 +128,7 @@ async function cutPieces(
   { from, to }: Range & { from: UserId },
   last: UserId,
   rows: number,
-): Promise<Part[]> {
+): Promise<PlanPiece[]> {
   const starts = [from, ...splitKeys(day.shop.layout.userType, from, last, PIECES_PER_PART)]
   const ranges = starts.map((start, at) => ({ from: start, to: starts[at + 1] ?? to }))
   const estimates = await estimateRanges(db, day, ranges, countedMax)
@@ -139,16 +139,16 @@ async function cutPieces(
 }
 
 /** Cuts a part that is too big. Where it has most of what the whole has, its users are looked up: they may be few, or one. */
-async function* cutPart(walk: Walk, part: Rest, wholeRows: number): AsyncGenerator<Part> {
+async function* cutPart(walk: Walk, part: Rest, wholeRows: number): AsyncGenerator<PlanPiece> {
   if (part.rows < wholeRows / 2) {
-    yield* cutRest(walk, part)
+    yield* cutRemainingRange(walk, part)
     return
   }
   const { db, day } = walk
   const [first, last] = await Promise.all([findEnd(db, day, part.range), findEnd(db, day, part.range, "last")])
   if (!first || !last) return
   if (first.order === last.order) yield { from: first.userId, order: first.order, rows: part.rows }
-  else yield* cutRest(walk, { ...part, range: { ...part.range, from: first.userId }, last: last.userId })
+  else yield* cutRemainingRange(walk, { ...part, range: { ...part.range, from: first.userId }, last: last.userId })
 }
 
 /**

@@ -1,4 +1,4 @@
-import { openJobs } from "../../shared/google/open-run.ts"
+import { openJobs } from "../../shared/google/open-run-jobs.ts"
 import { runProcess } from "../../shared/lifecycle.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
 import { topics } from "../../shared/messages/topics.ts"

@@ -7,11 +7,11 @@ export interface PlacedUser {
 }
 
 /** About how many rows of a day lie from a key to that of the next part. A shard is made of such parts. */
-export interface Part {
+export interface PlanPiece {
   from: UserId
   /** Where the key is a user's that was found; undefined where it is only proposed. */
   order?: PlacedUser["order"] | undefined
   rows: number
   /** Cuts it into smaller ones, by a look at it alone. */
-  cutFiner?: () => Promise<Part[]>
+  cutFiner?: () => Promise<PlanPiece[]>
 }

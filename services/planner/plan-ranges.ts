@@ -4,8 +4,8 @@ import type { Database } from "../../shared/database/open-database.ts"
 import type { ShopDay } from "../../shared/day/shop-day.ts"
 import type { Range } from "../../shared/range.ts"
 import { countBuyers } from "./count-buyers.ts"
-import { estimateSlices } from "./estimate-slices.ts"
-import type { Part, PlacedUser } from "./part.ts"
+import { cutByEstimates } from "./estimate-slices.ts"
+import type { PlacedUser, PlanPiece } from "./part.ts"
 import { findEnd } from "./walk-slices.ts"
 
 // Ten shards for each task that an execution can have. More would only be overhead: shards should then be bigger.
@@ -57,9 +57,9 @@ async function* cutDaySlices(db: Database, day: ShopDay, options: PlanOptions): 
   let rows = 0
   let cutAt = 0
   let mark = shardPurchases
-  const isTooCoarse = (part: Part) =>
+  const isTooCoarse = (part: PlanPiece) =>
     part.rows > shardPurchases * COARSE_SHARE && rows < mark && rows + part.rows > mark
-  for await (const part of cutFiner(estimateSlices(db, day, { from }, first, shardPurchases), isTooCoarse)) {
+  for await (const part of cutFiner(cutByEstimates(db, day, { from }, first, shardPurchases), isTooCoarse)) {
     // Who has much more than is missing begins a shard.
     const isNearer = rows - cutAt >= shardPurchases / 4 && rows + part.rows / 2 > mark
     const user = rows >= mark || isNearer ? await findUser(db, day, part) : undefined
@@ -75,7 +75,10 @@ async function* cutDaySlices(db: Database, day: ShopDay, options: PlanOptions): 
 }
 
 /** Cuts those parts into smaller ones that ask for it. */
-async function* cutFiner(parts: AsyncGenerator<Part>, isTooCoarse: (part: Part) => boolean): AsyncGenerator<Part> {
+async function* cutFiner(
+  parts: AsyncGenerator<PlanPiece>,
+  isTooCoarse: (part: PlanPiece) => boolean,
+): AsyncGenerator<PlanPiece> {
   for await (const part of parts) {
     if (part.cutFiner && isTooCoarse(part)) yield* await part.cutFiner()
     else yield part
@@ -83,7 +86,7 @@ async function* cutFiner(parts: AsyncGenerator<Part>, isTooCoarse: (part: Part) 
 }
 
 /** Who comes first in a part, or after it. */
-async function findUser(db: Database, day: ShopDay, { from, order }: Part): Promise<PlacedUser | undefined> {
+async function findUser(db: Database, day: ShopDay, { from, order }: PlanPiece): Promise<PlacedUser | undefined> {
   return order === undefined ? findEnd(db, day, { from }) : { userId: from, order }
 }
 

@@ -42,7 +42,7 @@ export async function* planShards(context: PlanContext, begun: Run, tasksAtOnce:
   const run = { ...(plan && known.length === 0 ? await takeMultipliers(db, begun, plan) : begun), shop }
   const shardPurchases = plan?.shardPurchases ?? (await readSource(() => sizeShards(shopDb, run, tasksAtOnce, context)))
   const ranges = known.map((shard) => shardRange(shop.layout.userType, shard))
-  const rest = cutRest(context, run, ranges, shardPurchases, plan)
+  const rest = cutRemainingShards(context, run, ranges, shardPurchases, plan)
   for await (const cuts of gather(rest, { firstCount: tasksAtOnce + 1, intervalMs: OFFER_INTERVAL_MS })) {
     const firstIndex = ranges.length
     ranges.push(...cuts)
@@ -77,7 +77,7 @@ function isChanged(run: Run): Error {
 }
 
 /** What of the plan is not in the ledger yet, after the shards that are. The last has no upper bound. */
-async function* cutRest(
+async function* cutRemainingShards(
   context: PlanContext,
   run: ShopRun,
   known: readonly Range[],

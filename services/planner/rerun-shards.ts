@@ -16,7 +16,7 @@ import type { PushMessage } from "../../shared/messages/push-server.ts"
 import { refuseAgain, rejectRequest } from "../../shared/messages/reject-request.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { noteFields } from "../../shared/telemetry/tracing.ts"
-import { giveUpReason } from "./give-up.ts"
+import { findReasonToStop } from "./find-reason-to-stop.ts"
 import { resumeDispatch } from "./resume-dispatch.ts"
 import type { RunContext } from "./run-context.ts"
 
@@ -33,7 +33,7 @@ export async function takeRerunRequest(context: RunContext, message: PushMessage
     if (admitted?.run.state === "waiting") context.log.info({ runsMax: context.runsMax }, "a rerun waits for its turn")
     else if (admitted) await resumeDispatch(context, admitted.run)
   } catch (error) {
-    const reason = giveUpReason(error, message, context.now())
+    const reason = findReasonToStop(error, message, context.now())
     if (reason === undefined) throw error
     const opened = run && (await findDispatchOfRequest(context.db, run.runId, message.id))
     if (run && opened) {

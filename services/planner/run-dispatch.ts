@@ -14,7 +14,7 @@ import { listShards } from "../../shared/ledger/shards/find-shards.ts"
 import { createRunSubscription } from "../../shared/messages/run-subscription.ts"
 import type { Log } from "../../shared/telemetry/log.ts"
 import { formatTraceParent } from "../../shared/telemetry/trace-parent.ts"
-import { currentSpan, inSpan } from "../../shared/telemetry/tracing.ts"
+import { currentSpan, inTraceSpan } from "../../shared/telemetry/tracing.ts"
 import { executeJob } from "./execute-job.ts"
 import type { Offer } from "./offer.ts"
 import { sendWorkItems } from "./send-work-items.ts"
@@ -89,7 +89,7 @@ function start(
   taskCount: number,
 ): Promise<void> {
   const { runId } = run
-  const starting = inSpan("start dispatch", { runId, dispatch }, async () => {
+  const starting = inTraceSpan("start dispatch", { runId, dispatch }, async () => {
     const execution = await executeJob(context, runId, dispatch, taskCount)
     await recordExecution(context.db, runId, dispatch, execution, ended)
     context.log.info({ runId, dispatch, taskCount, execution }, "a dispatch is started")

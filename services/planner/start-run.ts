@@ -7,19 +7,20 @@ import { drawMultipliers } from "../../shared/day/checksum.ts"
 import { chooseRead } from "../../shared/day/choose-read.ts"
 import { resolveRevenueDay } from "../../shared/day/revenue-day.ts"
 import { PermanentError } from "../../shared/errors.ts"
+import { parseBackfillCause } from "../../shared/ledger/backfills/backfill-cause.ts"
 import { isOfCancelledBackfill } from "../../shared/ledger/backfills/backfills.ts"
 import { abandonRun } from "../../shared/ledger/runs/abandon-run.ts"
 import { admitRun } from "../../shared/ledger/runs/admit-run.ts"
 import { closeRun } from "../../shared/ledger/runs/close-run.ts"
 import { createRun } from "../../shared/ledger/runs/create-run.ts"
-import { findRepair, findRun, isOfBackfill, type Run } from "../../shared/ledger/runs/find-runs.ts"
+import { findRepair, findRun, type Run } from "../../shared/ledger/runs/find-runs.ts"
 import type { PushMessage } from "../../shared/messages/push-server.ts"
 import { refuseAgain, rejectRequest } from "../../shared/messages/reject-request.ts"
 import { CAUSE_ATTRIBUTE, REPAIR_ATTRIBUTE, topics } from "../../shared/messages/topics.ts"
-import { inSpan, noteFields } from "../../shared/telemetry/tracing.ts"
+import { inTraceSpan, noteFields } from "../../shared/telemetry/tracing.ts"
 import { checkReplica } from "./check-replica.ts"
 import { checkRevenue } from "./check-revenue.ts"
-import { giveUpReason } from "./give-up.ts"
+import { findReasonToStop } from "./find-reason-to-stop.ts"
 import { planRun } from "./plan-run.ts"
 import { resumeDispatch } from "./resume-dispatch.ts"
 import type { RunContext } from "./run-context.ts"
@@ -44,7 +45,7 @@ export async function takeRunRequest(context: RunContext, message: PushMessage):
     const run = (await findRun(context.db, runId)) ?? (await beginRun(context, message, runId, day))
     if (run) await startRun(context, run, message)
   } catch (error) {
-    await giveUp(context, message, error, { runId, dispatch: 0, date })
+    await endRequest(context, message, error, { runId, dispatch: 0, date })
   }
 }
 
@@ -61,18 +62,22 @@ export async function takeRunStart(context: RunContext, message: PushMessage): P
   } catch (error) {
     // It is answered as the request that it came of.
     const request = { ...message, id: run?.requestId ?? message.id }
-    await giveUp(context, request, error, { runId: run?.runId, dispatch: run?.dispatch ?? 0, date: run?.revenueDate })
+    await endRequest(context, request, error, {
+      runId: run?.runId,
+      dispatch: run?.dispatch ?? 0,
+      date: run?.revenueDate,
+    })
   }
 }
 
 /** Ends what cannot be carried out, or not for too long; throws what is to be tried again. */
-async function giveUp(
+async function endRequest(
   context: RunContext,
   message: PushMessage,
   error: unknown,
   { runId, dispatch, date }: { runId: string | undefined; dispatch: number; date: string | undefined },
 ): Promise<void> {
-  const reason = giveUpReason(error, message, context.now())
+  const reason = findReasonToStop(error, message, context.now())
   if (reason === undefined) throw error
   // A run that cannot be planned would keep its date from being run until a sweep gave it up. Once tasks may be at
   // work it needs a verdict, which the next sweep brings about.
@@ -96,6 +101,7 @@ async function beginRun(
   if (repair) return passOver(context, message, repair)
   await checkRevenue(context.db, context.shopDb, context.shop.layout)
   if (context.shopDb !== context.db) await readSource(() => checkReplica(context.shopDb, day, context.now()))
+  const cause = readCause(message, day.date)
   const run = await createRun(context.db, {
     runId,
     revenueDate: day.date,
@@ -106,15 +112,13 @@ async function beginRun(
     requestedAt: message.publishedAt,
     checksumMultipliers: drawMultipliers(),
     repairOf,
-    cause: readCause(message, day.date),
+    cause,
     ...readAsker(message.attributes),
     ...(await readSource(() => chooseRead(context.shopDb, { ...day, timeZone: context.timeZone, shop: context.shop }))),
   })
-  const isSame =
-    (repairOf !== undefined && run.repairOf === repairOf) ||
-    (run.cause !== null && run.cause === readCause(message, day.date))
+  const isSame = (repairOf !== undefined && run.repairOf === repairOf) || (cause !== undefined && run.cause === cause)
   // A backfill asks for the date again once the run that was before it has ended.
-  const asksAgain = isOfBackfill({ cause: readCause(message, day.date) ?? null })
+  const asksAgain = parseBackfillCause(cause) !== undefined
   if (run.runId !== runId && (isSame || asksAgain)) return passOver(context, message, run)
   if (run.runId !== runId) {
     throw new PermanentError(
@@ -166,6 +170,6 @@ async function startRun(context: RunContext, { runId }: Run, message: PushMessag
   const isOfOther = waiting?.state === "waiting" && !isAdmitted && message.deliveryAttempt === 1
   if (run.state !== "waiting" && isOfOther) return
   if (run.state === "waiting") context.log.info({ runId, runsMax: context.runsMax }, "a run waits for its turn")
-  else if (run.state === "planning") await inSpan("plan run", {}, () => planRun(context, run))
+  else if (run.state === "planning") await inTraceSpan("plan run", {}, () => planRun(context, run))
   else await resumeDispatch(context, run)
 }

@@ -12,7 +12,7 @@ import {
   type ShopDay,
 } from "../../shared/day/shop-day.ts"
 import type { Range } from "../../shared/range.ts"
-import type { Part, PlacedUser } from "./part.ts"
+import type { PlacedUser, PlanPiece } from "./part.ts"
 
 // A day in another time zone lies on two UTC dates, each with its own slice of the index, and each of several sources has
 // slices of its own. They are probed apart, at steps this much finer than a shard, and merged: a shard is then off by at
@@ -20,7 +20,12 @@ import type { Part, PlacedUser } from "./part.ts"
 const STEPS_PER_SHARD_ACROSS_SLICES = 20
 
 /** Cuts a range into parts of about a shard, by reading each entry of the day's index once, without a sort. */
-export function walkSlices(db: Database, day: ShopDay, range: Range, shardPurchases: number): AsyncGenerator<Part> {
+export function walkSlices(
+  db: Database,
+  day: ShopDay,
+  range: Range,
+  shardPurchases: number,
+): AsyncGenerator<PlanPiece> {
   const slices = listSlices(day)
   const step = slices.length === 1 ? shardPurchases : Math.ceil(shardPurchases / STEPS_PER_SHARD_ACROSS_SLICES)
   return mergeParts(slices.map((slice) => walkSlice(db, day, slice, step, range)))
@@ -46,11 +51,11 @@ export async function findEnd(
 }
 
 /** Merges the walks along several slices into one, in the order of the users. */
-async function* mergeParts(walks: AsyncGenerator<WalkedPart>[]): AsyncGenerator<Part> {
+async function* mergeParts(walks: AsyncGenerator<WalkedPiece>[]): AsyncGenerator<PlanPiece> {
   const heads = walks.map((walk) => walk.next())
   for (;;) {
     const results = await Promise.all(heads)
-    let least: { at: number; part: WalkedPart } | undefined
+    let least: { at: number; part: WalkedPiece } | undefined
     for (const [at, { done, value }] of results.entries()) {
       if (!done && (least === undefined || value.order < least.part.order)) least = { at, part: value }
     }
@@ -62,7 +67,7 @@ async function* mergeParts(walks: AsyncGenerator<WalkedPart>[]): AsyncGenerator<
   }
 }
 
-type WalkedPart = Part & PlacedUser
+type WalkedPiece = PlanPiece & PlacedUser
 
 /**
  * Cuts a slice at the user of about every `step`-th row. Each probe begins where the last one ended, so that together
@@ -74,7 +79,7 @@ async function* walkSlice(
   slice: DaySlice,
   step: number,
   { from, to }: Range,
-): AsyncGenerator<WalkedPart> {
+): AsyncGenerator<WalkedPiece> {
   const { userId } = slice.source.table
   const probeFrom = (start: SQL | undefined, offset: number) =>
     probe(db, day, slice, and(start, to === undefined ? undefined : lt(userId, to)), offset)

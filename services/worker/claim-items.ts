@@ -1,7 +1,7 @@
 import { findShardAt } from "../../shared/ledger/shards/find-shards.ts"
 import { claimLeft } from "./claim-left.ts"
 import { claimOffered } from "./claim-offered.ts"
-import { ask, type ClaimContext, type ComputeWork, claimNew, type Work } from "./claim-work.ts"
+import { type ClaimContext, type ComputeWork, claimNew, queryLedger, type Work } from "./claim-work.ts"
 import { ItemQueue } from "./item-queue.ts"
 
 /**
@@ -24,6 +24,6 @@ export async function* claimItems(context: ClaimContext): AsyncGenerator<Work> {
 /** The shard at the place of the dispatch that is the task's index, unless another task had it already. */
 async function claimOwn(context: ClaimContext): Promise<ComputeWork[]> {
   const { db, runId, dispatch, task } = context
-  const own = await ask(context, "find the own shard", () => findShardAt(db, runId, dispatch, task.taskIndex))
+  const own = await queryLedger(context, "find the own shard", () => findShardAt(db, runId, dispatch, task.taskIndex))
   return own?.state === "offered" ? claimNew(context, own.dispatch, [own.shardIndex]) : []
 }

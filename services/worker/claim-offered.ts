@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises"
 import { findRun } from "../../shared/ledger/runs/find-runs.ts"
 import { findOfferedShard } from "../../shared/ledger/shards/find-shards.ts"
-import { ask, type ClaimContext, claimNew, type Work } from "./claim-work.ts"
+import { type ClaimContext, claimNew, queryLedger, type Work } from "./claim-work.ts"
 import type { ItemQueue } from "./item-queue.ts"
 import type { PulledItem } from "./pull-item.ts"
 
@@ -71,13 +71,13 @@ async function* claimFromLedger(context: ClaimContext): AsyncGenerator<Work> {
 
 function findOffered(context: ClaimContext) {
   const { db, runId, dispatch } = context
-  return ask(context, "find an offered shard", () => findOfferedShard(db, runId, dispatch))
+  return queryLedger(context, "find an offered shard", () => findOfferedShard(db, runId, dispatch))
 }
 
 /** Whether the planner offers nothing more; also if the run was taken back. A rerun offers all of its shards at once. */
 async function isPlanWhole(context: ClaimContext): Promise<boolean> {
   const { db, runId, dispatch } = context
-  return dispatch > 0 || (await ask(context, "read the run", () => findRun(db, runId)))?.state !== "planning"
+  return dispatch > 0 || (await queryLedger(context, "read the run", () => findRun(db, runId)))?.state !== "planning"
 }
 
 /** Waits a moment, less at the signal. Throws if nothing could be claimed for too long. */

@@ -46,7 +46,7 @@ export async function claimNew(context: ClaimContext, dispatch: number, indexes:
   const { db, runId, task, gate } = context
   if (!(await gate.pass())) return []
   const claim = () => claimShards(db, { runId, dispatch }, indexes, task)
-  const claims = await ask(context, `claim shard ${indexes.join(", ")}`, claim)
+  const claims = await queryLedger(context, `claim shard ${indexes.join(", ")}`, claim)
   return claims.length > 0 ? [{ kind: "compute", claims, crashes: 0 }] : []
 }
 
@@ -55,10 +55,10 @@ export function claimAgain(
   context: ClaimContext,
   shard: Pick<Shard, "runId" | "shardIndex" | "dispatch">,
 ): Promise<Claim | undefined> {
-  return ask(context, `claim shard ${shard.shardIndex}`, () => claimShard(context.db, shard, context.task))
+  return queryLedger(context, `claim shard ${shard.shardIndex}`, () => claimShard(context.db, shard, context.task))
 }
 
 /** Asks the ledger, again if need be. */
-export function ask<T>(context: ClaimContext, what: string, call: () => Promise<T>): Promise<T> {
+export function queryLedger<T>(context: ClaimContext, what: string, call: () => Promise<T>): Promise<T> {
   return retryTransient(`${what} of run ${context.runId}`, call, context)
 }

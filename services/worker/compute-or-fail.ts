@@ -5,7 +5,7 @@ import type { Shard } from "../../shared/ledger/shards/find-shards.ts"
 import { shardRange } from "../../shared/ledger/shards/shard-range.ts"
 import { formatRange } from "../../shared/range.ts"
 import { retryTransient } from "../../shared/retry.ts"
-import { inSpan } from "../../shared/telemetry/tracing.ts"
+import { inTraceSpan } from "../../shared/telemetry/tracing.ts"
 import { isTransient } from "../../shared/transient.ts"
 import { computeShard } from "./compute-shards.ts"
 import { findUnfitUser } from "./find-unfit-user.ts"
@@ -29,7 +29,7 @@ export async function computeOrFail(
   }
   const compute = () => computeShard(db, run, claim, shopPool, { meanwhile })
   try {
-    return await inSpan("compute shard", {}, () =>
+    return await inTraceSpan("compute shard", {}, () =>
       retryTransient(`compute shard ${claim.shardIndex} of run ${run.runId}`, compute, context),
     )
   } catch (error) {

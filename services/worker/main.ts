@@ -14,7 +14,7 @@ import { errorFields } from "../../shared/telemetry/error-fields.ts"
 import { createLog, type Log } from "../../shared/telemetry/log.ts"
 import { openTelemetry } from "../../shared/telemetry/open-telemetry.ts"
 import { parseTraceParent } from "../../shared/telemetry/trace-parent.ts"
-import { continueTrace, inSpan } from "../../shared/telemetry/tracing.ts"
+import { continueTrace, inTraceSpan } from "../../shared/telemetry/tracing.ts"
 import { openClaimGate } from "./claim-gate.ts"
 import { claimItems } from "./claim-items.ts"
 import { readWorkerConfig, type WorkerConfig } from "./config.ts"
@@ -53,7 +53,7 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
   const telemetry = await openTelemetry(config, "worker", log)
   const fields = { runId: config.RUN_ID, dispatch: config.DISPATCH, ...task }
   const exitCode = await continueTrace(parseTraceParent(config.TRACEPARENT), () =>
-    inSpan("task", fields, async () => {
+    inTraceSpan("task", fields, async () => {
       try {
         return await runTask(config, task, log, signal, telemetry.flush)
       } catch (error) {

@@ -2,7 +2,7 @@ import { describeError, StaleEpochError } from "../../shared/errors.ts"
 import type { Claim } from "../../shared/ledger/shards/claim-shards.ts"
 import type { Shard } from "../../shared/ledger/shards/find-shards.ts"
 import { retryTransient } from "../../shared/retry.ts"
-import { inSpan, noteFields } from "../../shared/telemetry/tracing.ts"
+import { inTraceSpan, noteFields } from "../../shared/telemetry/tracing.ts"
 import { isTransient } from "../../shared/transient.ts"
 import type { ComputeWork, Work } from "./claim-work.ts"
 import { computeOrFail } from "./compute-or-fail.ts"
@@ -70,7 +70,7 @@ async function finishShard(
   commit?: () => void,
 ): Promise<void> {
   const { shardIndex: shard, epoch, dispatch } = claim
-  await inSpan("shard", { runId: context.run.runId, dispatch, shard, epoch }, async () => {
+  await inTraceSpan("shard", { runId: context.run.runId, dispatch, shard, epoch }, async () => {
     const startedAt = performance.now()
     try {
       const computed = await compute()
@@ -87,11 +87,11 @@ async function finishShard(
 /** Several shards in one transaction. If it fails for one of them, which one each finds out alone. */
 async function finishTogether(context: WorkContext, { claims }: ComputeWork, commit: () => void): Promise<void> {
   const { db, shopPool, run, log, signal } = context
-  await inSpan("shards", { runId: run.runId, shards: claims.length }, async () => {
+  await inTraceSpan("shards", { runId: run.runId, shards: claims.length }, async () => {
     const startedAt = performance.now()
     const compute = () => retryTransient(`compute ${claims.length} shards of run ${run.runId}`, computeAll, context)
     const computeAll = () => computeShards(db, run, claims, shopPool)
-    const computed = await inSpan("compute shards", {}, compute).catch((error: unknown) => {
+    const computed = await inTraceSpan("compute shards", {}, compute).catch((error: unknown) => {
       if (signal.aborted || isTransient(error)) throw error
       log.warn({ error: describeError(error) }, "shards could not be computed together; each is computed alone")
       return undefined

@@ -1,6 +1,6 @@
 import { StaleEpochError } from "../../shared/errors.ts"
 import type { Shard } from "../../shared/ledger/shards/find-shards.ts"
-import { inSpan } from "../../shared/telemetry/tracing.ts"
+import { inTraceSpan } from "../../shared/telemetry/tracing.ts"
 import { sendReport } from "./send-report.ts"
 import type { WorkContext } from "./work-context.ts"
 import { writeManifest } from "./write-manifest.ts"
@@ -12,7 +12,7 @@ export async function reportShards(context: WorkContext, shards: Shard[], starte
   const written = await Promise.all(shards.map(async (shard) => ((await isWritten(context, shard)) ? [shard] : [])))
   await Promise.all(
     written.flat().map((shard) =>
-      inSpan(
+      inTraceSpan(
         "send shard-reports",
         fieldsOf(shard),
         async () => {
@@ -30,7 +30,7 @@ export async function reportShards(context: WorkContext, shards: Shard[], starte
 async function isWritten(context: WorkContext, shard: Shard): Promise<boolean> {
   if (shard.state !== "done") return true
   const { bucket } = await context.google()
-  return inSpan("write manifest", fieldsOf(shard), async () => {
+  return inTraceSpan("write manifest", fieldsOf(shard), async () => {
     try {
       await writeManifest(bucket, context.run, shard, context)
       return true

@@ -4,7 +4,7 @@ import { slowClientLimits } from "../slow-clients.ts"
 import { type ExplainError, errorFields } from "../telemetry/error-fields.ts"
 import type { Log } from "../telemetry/log.ts"
 import { findTraceParent } from "../telemetry/trace-parent.ts"
-import { continueTrace, inSpan } from "../telemetry/tracing.ts"
+import { continueTrace, inTraceSpan } from "../telemetry/tracing.ts"
 import type { VerifyToken } from "./verify-push-token.ts"
 
 /** A Pub/Sub message as a push subscription delivers it. */
@@ -158,7 +158,7 @@ function handle(
       throw error
     }
   }
-  return inSpan(`process ${path.slice(1)}`, {}, taken, { kind: "consumer", attributes })
+  return inTraceSpan(`process ${path.slice(1)}`, {}, taken, { kind: "consumer", attributes })
 }
 
 function serveCall(

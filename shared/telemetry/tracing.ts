@@ -40,7 +40,7 @@ export function continueTrace<T>(parent: SpanContext | undefined, work: () => Pr
 }
 
 /** Works in a span of its own. It also has the fields of what it is part of. */
-export async function inSpan<T>(
+export async function inTraceSpan<T>(
   name: string,
   given: Fields,
   work: () => Promise<T>,

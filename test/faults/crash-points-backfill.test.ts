@@ -35,7 +35,7 @@ test("planner or finalizer that dies at any call of a backfill, or is refused an
       })
       const [day] = await cloud.query("SELECT state FROM backfill_days WHERE backfill_id = ?", [id])
       expect(day).toEqual({ state: "done" })
-      const [runs] = await cloud.query("SELECT COUNT(*) AS runs FROM runs WHERE cause LIKE ?", [`% backfill ${id}`])
+      const [runs] = await cloud.query("SELECT COUNT(*) AS runs FROM runs WHERE backfill_id = ?", [id])
       expect(Number(runs?.["runs"])).toBe(1)
     },
   })

@@ -9,7 +9,7 @@ import { type Cloud, startCloud } from "../../services/local/cloud.ts"
 import type { CloudOptions } from "../../services/local/cloud-options.ts"
 import { openBucket } from "../../shared/google/open-bucket.ts"
 import { openPubSub } from "../../shared/google/open-pubsub.ts"
-import { openJobs } from "../../shared/google/open-run.ts"
+import { openJobs } from "../../shared/google/open-run-jobs.ts"
 import { topics } from "../../shared/messages/topics.ts"
 
 const server = inject("databaseServer")

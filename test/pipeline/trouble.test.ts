@@ -3,7 +3,7 @@ import { once } from "node:events"
 import { createServer } from "node:net"
 import { afterAll, beforeAll, expect, inject, test, vi } from "vitest"
 import { buildServices } from "../../services/build/build-services.ts"
-import { openJobs } from "../../shared/google/open-run.ts"
+import { openJobs } from "../../shared/google/open-run-jobs.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { date, type Pipeline, purchasesOf, startPipeline } from "../fixtures/start-pipeline.ts"
 

@@ -83,7 +83,7 @@ test("a rerun of a run whose backfill was cancelled waits for its slot, and gets
   const { database } = fixture
   await database.query(
     "INSERT INTO backfills (backfill_id, from_date, to_date, which, runs_at_once, state, requested_at) VALUES ('b', '2026-11-22', '2026-11-22', 'all', 1, 'cancelled', NOW(3))",
-    `UPDATE runs SET cause = '${run.revenueDate} backfill b' WHERE run_id = '${run.runId}'`,
+    `UPDATE runs SET backfill_id = 'b' WHERE run_id = '${run.runId}'`,
   )
   await conclude("incomplete", [1])
   await database.query("UPDATE controls SET paused = 1")

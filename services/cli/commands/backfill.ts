@@ -50,9 +50,9 @@ export function addBackfill(line: CommandLine): void {
       const { dryRun = false, which, order, runsAtOnce, ...others } = flags
       const options = readSendFlags(others, command)
       if (dryRun && options.wait) command.error("error: --dry-run asks for nothing to wait for")
-      const { backfillDays } = await import("../backfill-days.ts")
+      const { requestBackfill } = await import("../request-backfill.ts")
       line.exit(
-        await backfillDays(
+        await requestBackfill(
           { do: "backfill", ...dates, which, order, runsAtOnce },
           { ...options, dryRun },
           line.terminal,

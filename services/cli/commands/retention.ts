@@ -8,7 +8,7 @@ export function addRetention(line: CommandLine): void {
     .addOption(jsonOption())
     .addHelpText("after", retentionHelp)
     .action(async ({ dryRun = false, json = false }: { dryRun?: boolean; json?: boolean }) => {
-      const { applyRetention } = await import("../apply-retention.ts")
+      const { applyRetention } = await import("../delete-by-retention.ts")
       line.exit(await applyRetention({ dryRun, json }, line.terminal))
     })
 }

@@ -8,10 +8,10 @@ import { askerFields } from "../../../shared/asker.ts"
 import type { Database } from "../../../shared/database/open-database.ts"
 import { rejectionPath } from "../../../shared/documents/document-paths.ts"
 import { readDocument } from "../../../shared/documents/documents.ts"
+import { backfillCause } from "../../../shared/ledger/backfills/backfill-cause.ts"
 import {
   type Backfill,
   type BackfillDay,
-  backfillCause,
   countBackfillDays,
   endBackfill,
   findRunOfDay,
@@ -80,7 +80,7 @@ async function takeIn(context: BackfillContext, backfill: Backfill, day: Backfil
     // Somebody else's run was the first: the planner has passed over the request, or will.
     await moveBackfillDay(db, day, { state: "waiting", requestId: null })
   } else if (isToBeAskedAgain(day, context.now())) {
-    if (await moveBackfillDay(db, day, { state: "asked" })) await ask(context, backfill, day)
+    if (await moveBackfillDay(db, day, { state: "asked" })) await requestDay(context, backfill, day)
   }
 }
 
@@ -105,7 +105,7 @@ async function askForNext(context: BackfillContext, backfill: Backfill): Promise
   for (const day of await listDaysToRequest(db, backfillId, runsAtOnce)) {
     // Counted anew each time: another finalizer may be at it, too.
     if ((await countBackfillDays(db, backfillId)).asked >= runsAtOnce) return
-    if (await moveBackfillDay(db, day, { state: "asked" })) await ask(context, backfill, day)
+    if (await moveBackfillDay(db, day, { state: "asked" })) await requestDay(context, backfill, day)
   }
   const { done, failed, asked, waiting: left } = await countBackfillDays(db, backfillId)
   if (asked + left === 0 && (await endBackfill(db, backfillId, "ended"))) {
@@ -113,7 +113,7 @@ async function askForNext(context: BackfillContext, backfill: Backfill): Promise
   }
 }
 
-async function ask({ db, runRequests }: BackfillContext, backfill: Backfill, day: BackfillDay): Promise<void> {
+async function requestDay({ db, runRequests }: BackfillContext, backfill: Backfill, day: BackfillDay): Promise<void> {
   const { backfillId, askedBy, note } = backfill
   const requestId = await runRequests.publishMessage({
     data: Buffer.from(formatJson(RunRequestSchema, { date: day.revenueDate })),

@@ -6,7 +6,7 @@ import { fillGaps, type GapContext } from "./fill-gaps.ts"
 import { createRunCare, type RunCareContext } from "./look-after-runs.ts"
 import { type NightContext, planNight } from "./plan-night.ts"
 import { createPruning, type PruneContext } from "./prune-versions.ts"
-import { type NumbersContext, recordNumbers } from "./record-numbers.ts"
+import { type NumbersContext, recordDayMetrics } from "./record-numbers.ts"
 import { type RepairContext, repairDay } from "./request-repairs.ts"
 import { startWaiting, type WaitingContext } from "./start-waiting.ts"
 import { type DeadlineContext, watchDeadline } from "./watch-deadline.ts"
@@ -53,6 +53,6 @@ export function listDuties(context: DutyContext): Duty[] {
     { name: "announce-audits", ...LONG, run: createAuditAnnouncing(context) },
     { name: "send-day-changes", ...LONG, run: () => context.sendDayChanges() },
     { name: "repair-days", ...SHORT, run: () => repairDay(context) },
-    { name: "record-numbers", ...SHORT, run: () => recordNumbers(context) },
+    { name: "record-numbers", ...SHORT, run: () => recordDayMetrics(context) },
   ]
 }

@@ -13,7 +13,7 @@ export interface NumbersContext {
 }
 
 /** What the metrics say of the days. */
-export async function recordNumbers({ db, night, hasMetrics, now }: NumbersContext): Promise<void> {
+export async function recordDayMetrics({ db, night, hasMetrics, now }: NumbersContext): Promise<void> {
   if (!hasMetrics) return
   const { REVENUE_TIME_ZONE: timeZone, FIRST_DATE: firstDate } = night
   const { days } = await listWindow(db, { timeZone, firstDate }, {}, now())

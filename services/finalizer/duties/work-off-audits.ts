@@ -2,7 +2,7 @@ import { describeError } from "../../../shared/errors.ts"
 import { failAudit } from "../../../shared/ledger/audits/end-audit.ts"
 import { type Audit, findNextAudit } from "../../../shared/ledger/audits/find-audits.ts"
 import type { Log } from "../../../shared/telemetry/log.ts"
-import { inSpan } from "../../../shared/telemetry/tracing.ts"
+import { inTraceSpan } from "../../../shared/telemetry/tracing.ts"
 import { isTransient } from "../../../shared/transient.ts"
 import { type AuditContext, auditDay } from "../proof/audit-day.ts"
 import type { Throttles } from "../proof/throttles.ts"
@@ -66,7 +66,7 @@ async function workOffAudit(
   const throttleId = `audit ${auditId}`
   const isRepaired = revenueDate >= (firstDateToRepair(context.night, context.now()) ?? "9999")
   try {
-    return await inSpan("audit day", { auditId }, async () => {
+    return await inTraceSpan("audit day", { auditId }, async () => {
       const throttle = context.throttles.of(throttleId)
       const outcome = await auditDay({ ...context, throttle }, audit, isRepaired, mayGoOn)
       if (outcome !== "stopped") context.throttles.end(throttleId)

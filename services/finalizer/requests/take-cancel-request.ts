@@ -50,14 +50,19 @@ export async function takeCancelRequest(context: CancelContext, message: PushMes
       isCancelledBy(of, message),
     )
     run = cancelled ?? requested
-    await giveUp(context, run, cancelled !== undefined, message)
+    await completeCancellation(context, run, cancelled !== undefined, message)
   } catch (error) {
     await rejectOrThrow(context, topics.cancelRequests, message, error, { runId: run?.runId, date: run?.revenueDate })
   }
 }
 
 /** Everything that a cancellation comes to, from wherever it stands. */
-async function giveUp(context: CancelContext, run: Run, isCancelled: boolean, message: PushMessage): Promise<void> {
+async function completeCancellation(
+  context: CancelContext,
+  run: Run,
+  isCancelled: boolean,
+  message: PushMessage,
+): Promise<void> {
   noteFields({ runId: run.runId, dispatch: run.dispatch })
   if (!isCancelled) await cancel(context, run, message)
   await endExecutions(context, run)
@@ -76,7 +81,7 @@ async function cancelBackfill(context: CancelContext, backfillId: string, messag
     const run = await findRunOfDay(db, day)
     const isCancelled = run !== undefined && run.state === "cancelled" && isCancelledBy(run, message)
     if (run && (isCancelled || cancellableStates.includes(run.state))) {
-      await giveUp(context, run, isCancelled, message)
+      await completeCancellation(context, run, isCancelled, message)
     }
     await moveBackfillDay(db, day, { state: "cancelled" })
   }

@@ -13,7 +13,7 @@ import { findRun, isOfBackfill, type Run, type ShopRun } from "../../../shared/l
 import { deleteRunSubscription } from "../../../shared/messages/run-subscription.ts"
 import { sendVerdict } from "../../../shared/messages/send-verdict.ts"
 import { recordVerdict } from "../../../shared/telemetry/metrics.ts"
-import { inSpan, noteFields } from "../../../shared/telemetry/tracing.ts"
+import { inTraceSpan, noteFields } from "../../../shared/telemetry/tracing.ts"
 import { isLasting } from "../../../shared/transient.ts"
 import { composeMessage, composeVerdict, FAULTS_MAX, formatFault, stateOf } from "./compose-verdict.ts"
 import type { Finding } from "./judge-run.ts"
@@ -40,7 +40,7 @@ export interface FinalizeContext extends VerifyContext {
 export async function finalizeRun(context: FinalizeContext, runId: string): Promise<void> {
   const begun = context.underWay.get(runId)
   if (begun) return begun
-  const finalizing = inSpan("finalize run", { runId }, () => finalize(context, runId)).finally(() =>
+  const finalizing = inTraceSpan("finalize run", { runId }, () => finalize(context, runId)).finally(() =>
     context.underWay.delete(runId),
   )
   context.underWay.set(runId, finalizing)
@@ -112,8 +112,8 @@ export async function announceVerdict(context: FinalizeContext, runId: string): 
   if (written === "superseded") return
   if (run.state !== "incomplete") await deleteRunSubscription(context.pubsub, runId)
   const message = composeMessage(context.shop, verdict, written && `gs://${context.bucket.name}/${written.path}`)
-  await inSpan("send run-verdicts", {}, () => sendVerdict(context.verdicts, message), { kind: "producer" })
-  if (await markAnnounced(context.db, run)) await recordNumbers(context, run, verdict)
+  await inTraceSpan("send run-verdicts", {}, () => sendVerdict(context.verdicts, message), { kind: "producer" })
+  if (await markAnnounced(context.db, run)) await recordRunMetrics(context, run, verdict)
   if (run.state !== "cancelled") await context.sendDayChanges()
 }
 
@@ -154,7 +154,7 @@ async function writeVerdict(
 }
 
 /** What the metrics say of a verdict. Those of a dispatch are its own: a rerun plans nothing. */
-async function recordNumbers(context: FinalizeContext, run: Run, verdict: Verdict): Promise<void> {
+async function recordRunMetrics(context: FinalizeContext, run: Run, verdict: Verdict): Promise<void> {
   const isRerun = run.dispatch > 0
   const rerun = isRerun ? await findDispatch(context.db, run.runId, run.dispatch) : undefined
   const begunAt = isRerun ? (rerun?.openedAt ?? null) : run.begunAt

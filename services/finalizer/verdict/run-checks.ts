@@ -58,7 +58,7 @@ export async function runChecks(
   }
   const objections: Objection[] = []
   for (const { query, ...check } of checks) {
-    const objecting = await ask(
+    const objecting = await runCheckQuery(
       db,
       query.replace(/:([a-z_]+)\b/g, (name, key: string) => values[key] ?? name),
     )
@@ -67,7 +67,7 @@ export async function runChecks(
   return objections
 }
 
-async function ask(db: Database, query: string): Promise<string[]> {
+async function runCheckQuery(db: Database, query: string): Promise<string[]> {
   try {
     return allRows<Record<string, unknown>>(await db.execute(query)).map((row) => JSON.stringify(row))
   } catch (error) {

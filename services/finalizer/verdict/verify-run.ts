@@ -5,7 +5,7 @@ import { describeError } from "../../../shared/errors.ts"
 import { noteThrottled } from "../../../shared/ledger/pauses/pause.ts"
 import type { ShopRun } from "../../../shared/ledger/runs/find-runs.ts"
 import type { Log } from "../../../shared/telemetry/log.ts"
-import { inSpan } from "../../../shared/telemetry/tracing.ts"
+import { inTraceSpan } from "../../../shared/telemetry/tracing.ts"
 import { isTransient } from "../../../shared/transient.ts"
 import { addUpEvidence, type Seen } from "../proof/add-up-evidence.ts"
 import { gatherEvidence } from "../proof/gather-evidence.ts"
@@ -57,7 +57,7 @@ export async function verifyRun(context: VerifyContext, run: ShopRun): Promise<V
   const throttleId = `run ${run.runId}, dispatch ${run.dispatch}`
   const throttle = context.throttles.of(throttleId, (reason) => noteThrottled(db, run.runId, reason))
   try {
-    const { found, seen } = await inSpan("gather evidence", {}, async () => {
+    const { found, seen } = await inTraceSpan("gather evidence", {}, async () => {
       const gathered = await gatherEvidence(db, shopDb, bucket, run, { ...context, throttle })
       const { evidence, seen: added } = addUpEvidence(run.shop, gathered)
       return { found: await judgeRun(run, evidence), seen: added }

@@ -13,6 +13,7 @@ import { inTransaction } from "../../database/transaction.ts"
 import { listDates } from "../../day/revenue-day.ts"
 import { type Day, listDays } from "../days/list-days.ts"
 import type { Run } from "../runs/find-runs.ts"
+import { backfillCause } from "./backfill-cause.ts"
 
 export type Backfill = typeof backfills.$inferSelect
 export type BackfillDay = typeof backfillDays.$inferSelect
@@ -26,9 +27,6 @@ const kinds: Record<BackfillKind, (day: Day | undefined) => boolean> = {
   drifted: (day) => day?.state === "drifted",
   all: () => true,
 }
-
-/** The cause of a run that is one of a backfill's. */
-export const backfillCause = (date: string, backfillId: string) => `${date} backfill ${backfillId}`
 
 /** The dates that a backfill would have, the oldest first, and what is known of all from the first to the last. */
 export async function listDatesToFill(
@@ -146,9 +144,8 @@ export async function findRunOfDay(db: Database, { revenueDate, backfillId }: Ba
 }
 
 /** Whether a run is one of a backfill that was cancelled before its turn came. */
-export async function isOfCancelledBackfill(db: Database, { cause }: Pick<Run, "cause">): Promise<boolean> {
-  const backfillId = cause?.split(" backfill ")[1]
-  return backfillId !== undefined && (await findBackfill(db, backfillId))?.state === "cancelled"
+export async function isOfCancelledBackfill(db: Database, { backfillId }: Pick<Run, "backfillId">): Promise<boolean> {
+  return backfillId !== null && (await findBackfill(db, backfillId))?.state === "cancelled"
 }
 
 /** Whether a date has a run at work, whoever asked for it. */

@@ -77,7 +77,7 @@ export const missingDay = (date: string): Day => ({
 /** Days that anything is known of, the newest first: at most three statements, whatever the ledger holds. */
 export async function listDays(db: Database, from: string, to: string): Promise<Day[]> {
   const [newest, shown, marks] = await Promise.all([
-    listNewestRuns(db, from, to),
+    listNewestRunOfDays(db, from, to),
     db
       .select()
       .from(publishedDays)
@@ -120,7 +120,7 @@ function stateOf(run: RunState | undefined, shown: DayState | undefined): Day["s
   return shown ?? run ?? "missing"
 }
 
-async function listNewestRuns(db: Database, from: string, to: string) {
+async function listNewestRunOfDays(db: Database, from: string, to: string) {
   const inWindow = between(runs.revenueDate, from, to)
   const newest = db
     .select({ revenueDate: runs.revenueDate, version: sql<number>`MAX(${runs.version})`.as("newest_version") })

@@ -4,6 +4,7 @@ import { runs } from "../../../schemas/database/ledger.ts"
 import type { Asker } from "../../asker.ts"
 import { type Database, isDuplicateKey } from "../../database/open-database.ts"
 import { findErrno } from "../../errors.ts"
+import { parseBackfillCause } from "../backfills/backfill-cause.ts"
 import { findRepair, findRun, type Run } from "./find-runs.ts"
 
 export type NewRun = Pick<
@@ -44,7 +45,12 @@ export async function createRun(db: Database, run: NewRun): Promise<Run> {
       .from(runs)
       .where(eq(runs.revenueDate, run.revenueDate))
     try {
-      await db.insert(runs).values({ ...run, version: (newest?.version ?? 0) + 1, state: "waiting" })
+      await db.insert(runs).values({
+        ...run,
+        backfillId: parseBackfillCause(run.cause),
+        version: (newest?.version ?? 0) + 1,
+        state: "waiting",
+      })
     } catch (error) {
       if (isDuplicateKey(error, "runs_unfinished")) {
         const [unfinished] = await db.select().from(runs).where(eq(runs.unfinishedDate, run.revenueDate))

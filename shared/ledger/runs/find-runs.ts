@@ -10,12 +10,9 @@ export type Run = typeof runs.$inferSelect
 /** A run with the shop that its day is read from: what a day's numbers are computed, proven and compared by. */
 export type ShopRun = Run & { shop: Shop }
 
-/** Of a run that a backfill requested. */
-const ofBackfill = sql`COALESCE(${runs.cause}, '') LIKE '% backfill %'`
-
 /** Counts unfinished runs, but for those of backfills, of which there may be some for weeks. */
 export async function countUnfinishedRuns(db: Database): Promise<number> {
-  return db.$count(runs, and(inStates(unfinishedStates), sql`NOT ${ofBackfill}`))
+  return db.$count(runs, and(inStates(unfinishedStates), isNull(runs.backfillId)))
 }
 
 export async function findRun(db: Database, runId: string): Promise<Run | undefined> {
@@ -52,8 +49,8 @@ export async function listCancelledRuns(db: Database, date: string): Promise<Run
 }
 
 /** Whether a run is one of a backfill's. */
-export function isOfBackfill({ cause }: Pick<Run, "cause">): boolean {
-  return cause?.includes(" backfill ") ?? false
+export function isOfBackfill({ backfillId }: Pick<Run, "backfillId">): boolean {
+  return backfillId !== null
 }
 
 /** The versions of a date whose rows are still there, the lowest first. A run at work has none yet, or not all. */

@@ -5,12 +5,12 @@ import { isOfBackfill, type Run } from "./find-runs.ts"
 import { inStates, queuedStates } from "./run-transitions.ts"
 
 /** A run that has a slot, or waits for one. */
-export type QueuedRun = Pick<Run, "runId" | "state" | "cause">
+export type QueuedRun = Pick<Run, "runId" | "state" | "backfillId">
 
 /** Every run that has a slot or waits for one, oldest request first. A rerun is as old as its own request. */
 export async function listQueue(db: Database): Promise<QueuedRun[]> {
   return db
-    .select({ runId: runs.runId, state: runs.state, cause: runs.cause })
+    .select({ runId: runs.runId, state: runs.state, backfillId: runs.backfillId })
     .from(runs)
     .leftJoin(dispatches, and(eq(dispatches.runId, runs.runId), eq(dispatches.dispatch, runs.dispatch)))
     .where(inStates(queuedStates))

@@ -6,7 +6,13 @@ import {
   parseTraceParent,
   traceAttributes,
 } from "../../../shared/telemetry/trace-parent.ts"
-import { continueTrace, currentSpan, describeScope, inSpan, noteFields } from "../../../shared/telemetry/tracing.ts"
+import {
+  continueTrace,
+  currentSpan,
+  describeScope,
+  inTraceSpan,
+  noteFields,
+} from "../../../shared/telemetry/tracing.ts"
 
 const traceId = "0af7651916cd43dd8448eb211c80319c"
 const spanId = "b7ad6b7169203331"
@@ -73,10 +79,10 @@ describe("what is logged in a span", () => {
   test("names what the span and those around it are about, and what turned out since, and not what others do", async () => {
     const seen: Record<string, unknown>[] = []
     await continueTrace(parent, () =>
-      inSpan("task", { runId: "r" }, async () => {
+      inTraceSpan("task", { runId: "r" }, async () => {
         await Promise.all(
           [0, 1].map((shard) =>
-            inSpan("shard", { shard }, async () => {
+            inTraceSpan("shard", { shard }, async () => {
               await Promise.resolve()
               noteFields({ state: `done ${shard}` })
               seen.push(describeScope())
@@ -108,7 +114,7 @@ describe("what is logged in a span", () => {
 
   test("an error goes through as it is", async () => {
     const error = new Error("no")
-    await expect(inSpan("task", {}, () => Promise.reject(error))).rejects.toBe(error)
+    await expect(inTraceSpan("task", {}, () => Promise.reject(error))).rejects.toBe(error)
     expect(currentSpan()).toBeUndefined()
   })
 })

@@ -13,7 +13,7 @@ const LASTING_MS_MAX = 5 * 60_000
  * Why a request is not tried again: it cannot be carried out, or what keeps it from that has not passed for too long.
  * Undefined: the message is left to be delivered again.
  */
-export function giveUpReason(error: unknown, message: PushMessage, now: Date): string | undefined {
+export function findReasonToStop(error: unknown, message: PushMessage, now: Date): string | undefined {
   if (isPermanent(error)) return error.message
   const { deliveryAttempt, publishedAt } = message
   const isLong =

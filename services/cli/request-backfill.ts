@@ -31,7 +31,7 @@ const POLL_MS = 500
 const FAILED_SHOWN_MAX = 20
 
 /** `daybook backfill`: asks for many dates, or says what that would be. */
-export async function backfillDays(
+export async function requestBackfill(
   request: BackfillRequest,
   options: SendOptions & { dryRun: boolean },
   terminal: Terminal,
