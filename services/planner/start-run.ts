@@ -108,7 +108,9 @@ async function beginRun(
     repairOf,
     cause: readCause(message, day.date),
     ...readAsker(message.attributes),
-    ...(await readSource(() => chooseRead(context.shopDb, { ...day, timeZone: context.timeZone, shop: context.shop }))),
+    ...(await readSource(() =>
+      chooseRead(context.shopDb, { ...day, timeZone: context.timeZone, shop: context.shop }, context),
+    )),
   })
   const isSame =
     (repairOf !== undefined && run.repairOf === repairOf) ||
