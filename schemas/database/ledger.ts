@@ -41,10 +41,11 @@ export const shardStates = ["offered", "claimed", "done", "failed", "missing"] a
 export type ShardState = (typeof shardStates)[number]
 
 /**
- * How a shop is read: through an index of the day, of which a shard is one slice, or through an index of each user's
- * purchases in their order of time, batch of users by batch.
+ * How a shop is read: through an index of the day, of which a shard is one slice; as it is, through an index of its own that
+ * begins with the time, each shard passing over the day; or through an index of each user's purchases in their order of time,
+ * batch of users by batch.
  */
-export const accessPaths = ["day-slice", "user-batches"] as const
+export const accessPaths = ["day-slice", "day-scan", "user-batches"] as const
 export type AccessPath = (typeof accessPaths)[number]
 
 const id = (name: string, length: number) => varchar(name, { length })

@@ -5,10 +5,23 @@ import type { GeneratedColumn, ShopLayout, SourceLayout } from "./shop-layout.ts
  * a server that could not do it beside the shop's writes refuses rather than blocks them.
  */
 
-/** All that a shop's tables need: columns, then indexes. */
-export function listShopDdl(layout: ShopLayout): string[] {
-  const columns = layout.sources.flatMap((source) => source.generated.map((column) => columnDdl(source, column)))
-  return [...columns, ...layout.sources.map((source) => indexDdl(layout, source))]
+/** One plain index for each table on the shop's own column of time: all that a table needs to be read as it is. */
+export function listTimeDdl({ sources }: ShopLayout): string[] {
+  return sources.map(timeIndexDdl)
+}
+
+export function timeIndexDdl({ table, own }: SourceLayout): string {
+  const { column } = own.time
+  // An index's name has 64 characters at most, a column's may have them all.
+  const name = `daybook_${column}`.slice(0, 64)
+  return `CREATE INDEX ${name} ON ${quoteTable(table)} (${quoteName(column)}) ALGORITHM=INPLACE LOCK=NONE`
+}
+
+/** What an index of the day needs: columns, then indexes. None where times are a TIMESTAMP. */
+export function listSliceDdl({ hasDate, sources }: ShopLayout): string[] {
+  if (!hasDate) return []
+  const columns = sources.flatMap((source) => source.generated.map((column) => columnDdl(source, column)))
+  return [...columns, ...sources.map(indexDdl)]
 }
 
 /** A column, at once: it is computed, and the table not rewritten. */
@@ -18,9 +31,8 @@ export function columnDdl({ table }: SourceLayout, { name, type, expression, com
 }
 
 /** The index that a day is read from, all of it: it reads the table once, and the shop goes on writing. */
-export function indexDdl(layout: ShopLayout, source: SourceLayout): string {
-  const columns = layout.hasDate ? daySliceColumns(source) : userBatchColumns(source)
-  return `CREATE INDEX ${source.index} ON ${quoteTable(source.table)} (${columns.join(", ")}) ALGORITHM=INPLACE LOCK=NONE`
+export function indexDdl(source: SourceLayout): string {
+  return `CREATE INDEX ${source.index} ON ${quoteTable(source.table)} (${daySliceColumns(source).join(", ")}) ALGORITHM=INPLACE LOCK=NONE`
 }
 
 /** Takes a generated column of an older declaration away, which the index must not need any more. */
@@ -38,12 +50,9 @@ const RESERVED =
   /^(order|group|groups|key|keys|table|index|range|rank|user|usage|option|transaction|columns?|values|references)$/i
 
 /** A table as a statement names it, in its schema. */
-function quoteTable(table: string): string {
-  return table
-    .split(".")
-    .map((name) => (RESERVED.test(name) || /^\d/.test(name) ? `\`${name}\`` : name))
-    .join(".")
-}
+const quoteTable = (table: string) => table.split(".").map(quoteName).join(".")
+
+const quoteName = (name: string) => (RESERVED.test(name) || /^\d/.test(name) ? `\`${name}\`` : name)
 
 /** The index that lets a shard read only its own slice of a day, in the order of Revenue's key. */
 export function daySliceColumns({ columns }: SourceLayout): string[] {
@@ -51,8 +60,7 @@ export function daySliceColumns({ columns }: SourceLayout): string[] {
   return [purchasedOn, userId, ...(currency === undefined ? [] : [currency]), purchasedAt, amountCents, ...measures]
 }
 
-/** The index that lets a shard look up each user's purchases of a day: all that a shop without the date may have. */
-export function userBatchColumns({ columns }: SourceLayout): string[] {
-  const { userId, purchasedAt, amountCents, currency, measures } = columns
-  return [userId, purchasedAt, amountCents, ...(currency === undefined ? [] : [currency]), ...measures]
+/** The shop's own columns with which an index lets a shard look up each user's purchases of a day; none: there is no such index. */
+export function userBatchColumns({ own }: SourceLayout): string[] {
+  return own.userColumn === undefined ? [] : [own.userColumn, own.time.column]
 }

@@ -13,7 +13,8 @@ const identifier = v.pipe(v.string(), v.regex(new RegExp(`^${NAME}$`), "is no na
 const tableName = v.pipe(v.string(), v.regex(new RegExp(`^(${NAME}\\.)?${NAME}$`), "is no name of a table"))
 const expression = v.pipe(v.string(), v.minLength(1, "is empty"))
 
-const timeKinds = ["utc", "timestamp", "local", "epoch-seconds", "epoch-ms"] as const
+// date: a column of DATE that is the revenue date as it stands, in whatever time zone the shop writes it.
+const timeKinds = ["utc", "timestamp", "local", "epoch-seconds", "epoch-ms", "date"] as const
 export type TimeKind = (typeof timeKinds)[number]
 
 /** An amount of money: a column, or an expression of columns, in SQL. */
@@ -45,13 +46,32 @@ const measureName = v.pipe(
 const sourceFields = {
   /** May name its schema: `shop.orders`. */
   table: tableName,
-  user: v.strictObject({
-    column: identifier,
-    /** The key that stands for nobody, besides NULL. */
-    guest: v.optional(v.union([v.pipe(v.number(), v.integer("is no whole number")), v.string()])),
-  }),
+  user: v.pipe(
+    v.strictObject({
+      column: v.optional(identifier),
+      /** In the place of a column, in SQL: `CONCAT_WS(':', tenant_id, user_id)`. */
+      expression: v.optional(expression),
+      /** The key that stands for nobody, besides NULL. */
+      guest: v.optional(v.union([v.pipe(v.number(), v.integer("is no whole number")), v.string()])),
+    }),
+    v.check(
+      (user) => (user.column === undefined) !== (user.expression === undefined),
+      "needs either a column or an expression",
+    ),
+  ),
   amount: money,
-  time: v.strictObject({ column: identifier, kind: v.picklist(timeKinds) }),
+  time: v.pipe(
+    v.strictObject({
+      column: identifier,
+      /** A column of TIME, where `column` is a DATE and both together are the time. */
+      clock: v.optional(identifier),
+      kind: v.picklist(timeKinds),
+    }),
+    v.check(
+      ({ clock, kind }) => clock === undefined || kind === "utc" || kind === "local",
+      "has a clock, and so must be of the kind utc or local",
+    ),
+  ),
   /** Which rows count, in SQL; all by default. */
   counts: v.optional(expression),
   /** Of which currency a row is, in SQL. It becomes part of Revenue's key. */
@@ -100,7 +120,14 @@ export function parseShopDeclaration(text: string): ShopDeclaration {
   const { userType, ...rest } = result.output
   const sources = "sources" in rest ? rest.sources : [rest]
   refuseDisagreement(sources)
+  refuseUntyped(userType, sources)
   return { userType, sources }
+}
+
+/** Of a column the type is looked up; that of an expression nobody knows. */
+function refuseUntyped(userType: ShopDeclaration["userType"], sources: SourceDeclaration[]): void {
+  if (userType !== undefined || sources.every(({ user }) => user.expression === undefined)) return
+  throw new Error("userType is missing: where a user is an expression, it says of which type the keys are")
 }
 
 /** What is added up must be of the same kind. */

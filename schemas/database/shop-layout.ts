@@ -1,11 +1,22 @@
 import { createHash } from "node:crypto"
+import {
+  asUser,
+  CURRENCY_TYPE,
+  exactUnits,
+  expressSource,
+  guestLiteral,
+  LONE_COLUMN,
+  type OwnExpressions,
+  quoteColumn,
+} from "./own-expressions.ts"
 import { measureNames, type ShopDeclaration, type SourceDeclaration, type TimeKind } from "./shop-declaration.ts"
-import { integerUsers, type UserType, userLiteral } from "./user-type.ts"
+import { integerUsers, type UserType } from "./user-type.ts"
 
 /*
- * How the shop's tables are read: the columns that a declaration comes to. What is not there as it is (a guest is user 0,
- * amounts have digits after the point, times are seconds, some rows do not count) becomes a virtual generated column, which
- * rewrites nothing, and all that a day needs is in one index.
+ * How the shop's tables are read. By default that is by expressions over their own columns, and nothing is added to them. For
+ * big days there may be an index of ours: what is not there as it is (a guest is user 0, amounts have digits after the point,
+ * times are seconds, some rows do not count) becomes a virtual generated column, which rewrites nothing, and all that a day
+ * needs is in that one index.
  */
 
 /** A column that Daybook adds to the shop's table; virtual, so that the table is not rewritten. */
@@ -30,6 +41,9 @@ interface DeclaredColumn {
 export interface SourceLayout {
   /** As it is declared: `orders`, `shop.orders`. */
   table: string
+  /** How it is read as it is. */
+  own: OwnExpressions
+  /** What an index of the day is made of. */
   columns: {
     userId: string
     amountCents: string
@@ -49,10 +63,6 @@ export interface SourceLayout {
   isLocalTime: boolean
   /** A row is a purchase, rather than what only changes amounts. */
   isPurchase: boolean
-  /** A row that does not count has no date: who does not read by the date has to look at it. */
-  isDateCounted: boolean
-  /** What rows without a user must be, too, to be a guest's purchases. */
-  guestsCount: string | undefined
 }
 
 /** How the shop is read. */
@@ -67,7 +77,7 @@ export interface ShopLayout {
   scale: number
   /** An amount may be NULL, which says that it is no whole number of minor units. */
   isAmountNullable: boolean
-  /** Whether a day can be read through an index of the day; through one of each user's purchases if not. */
+  /** Whether there can be an index of the day. */
   hasDate: boolean
   /** Tells it from the layout of any other declaration; undefined where nothing is declared. */
   fingerprint: string | undefined
@@ -79,6 +89,16 @@ export const plainLayout: ShopLayout = {
   sources: [
     {
       table: "purchases",
+      own: {
+        userId: "`user_id`",
+        userColumn: "user_id",
+        guest: undefined,
+        amountCents: "`amount_cents`",
+        currency: undefined,
+        measures: [],
+        time: { column: "purchased_at", clock: undefined, kind: "utc" },
+        counts: undefined,
+      },
       columns: {
         userId: "user_id",
         amountCents: "amount_cents",
@@ -93,8 +113,6 @@ export const plainLayout: ShopLayout = {
       index: "purchases_day_slice",
       isLocalTime: false,
       isPurchase: true,
-      isDateCounted: false,
-      guestsCount: undefined,
     },
   ],
   hasCurrency: false,
@@ -115,6 +133,7 @@ const timeTypes: Record<TimeKind, readonly string[]> = {
   timestamp: ["timestamp"],
   "epoch-seconds": integerTypes,
   "epoch-ms": integerTypes,
+  date: ["date"],
 }
 
 const userTypes: Record<UserType["kind"], readonly string[]> = {
@@ -129,11 +148,6 @@ const userMeaning: Record<UserType["kind"], string> = {
   bytes: "the user's key, bytes",
 }
 
-// The widest column of a currency that Revenue's key has room for beside any user's.
-export const CURRENCY_TYPE = "VARCHAR(64) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"
-
-const AMOUNT_BOUND = "9000000000000000000"
-
 // A number of seconds beyond the year 9999 is no time of any day, and would fail the shop's own INSERT.
 const EPOCH_SECONDS_MAX = 253_402_300_799
 
@@ -145,15 +159,12 @@ const digest = (text: string) => createHash("sha256").update(text).digest("hex")
 const atEpoch = (seconds: string) =>
   `IF(${seconds} BETWEEN 0 AND ${EPOCH_SECONDS_MAX}, ${EPOCH} + INTERVAL ${seconds} SECOND, NULL)`
 
-/** The columns that a declaration comes to. */
+/** The layout that a declaration comes to. */
 export function layOutShop(declaration: ShopDeclaration): ShopLayout {
   const { userType = integerUsers, sources } = declaration
-  // A generated column may not depend on the time zone of whoever writes, as one of a TIMESTAMP would. All sources are
-  // read in the same way.
-  const hasDate = sources.every(({ time }) => time.kind !== "timestamp")
   const [first, ...others] = sources
   if (!first) throw new Error("sources has no source")
-  const layOut = (source: SourceDeclaration) => layOutSource(source, userType, hasDate)
+  const layOut = (source: SourceDeclaration) => layOutSource(source, userType)
   return {
     userType,
     sources: [layOut(first), ...others.map(layOut)],
@@ -161,40 +172,38 @@ export function layOutShop(declaration: ShopDeclaration): ShopLayout {
     measures: measureNames(first),
     scale: first.amount.scale,
     isAmountNullable: true,
-    hasDate,
+    // A generated column may not depend on the time zone of whoever writes, as one of a TIMESTAMP would. All sources are
+    // read in the same way.
+    hasDate: sources.every(({ time }) => time.kind !== "timestamp"),
     fingerprint: digest(JSON.stringify(declaration)),
   }
 }
 
-function layOutSource(source: SourceDeclaration, userType: UserType, hasDate: boolean): SourceLayout {
-  const { table, user, amount, time, counts, currency, measures = {}, purchase = true } = source
+function layOutSource(source: SourceDeclaration, userType: UserType): SourceLayout {
+  const { table, user, amount, time, counts, currency, purchase = true } = source
+  const measures = measureNames(source).flatMap((name) => {
+    const measure = source.measures?.[name]
+    return measure ? [{ name, ...measure }] : []
+  })
   const generated: GeneratedColumn[] = []
   const generate = (name: string, type: string, of: string) => {
     generated.push({ name, type, expression: of, comment: `daybook ${digest(`${type} ${of}`)}` })
     return name
   }
-  const isCounted = hasDate || counts === undefined
-  const who = isCounted ? knownUser(userType, user) : `IF(${counts}, ${knownUser(userType, user)}, NULL)`
-  const isOwn = isCounted && user.guest === undefined
-  const userId = isOwn ? user.column : generate("daybook_user", userType.sql, who)
+  const isOwnUser = user.column !== undefined && user.guest === undefined
+  const userId = isOwnUser ? user.column : generate("daybook_user", userType.sql, knownUser(userType, user))
 
-  const at = {
-    utc: undefined,
-    timestamp: undefined,
-    local: undefined,
-    "epoch-seconds": atEpoch(quote(time.column)),
-    "epoch-ms": atEpoch(`FLOOR(${quote(time.column)} / 1000)`),
-  }[time.kind]
+  const at = toDateTime(time)
   const amountCents = generate("daybook_amount", "BIGINT", exactUnits(amount))
   const purchasedAt = at === undefined ? time.column : generate("daybook_at", "DATETIME", at)
   const date = `DATE(${at ?? quote(time.column)})`
-  const purchasedOn = "daybook_on"
-  if (hasDate) generate(purchasedOn, "DATE", counts === undefined ? date : `IF(${counts}, ${date}, NULL)`)
+  const purchasedOn = generate("daybook_on", "DATE", counts === undefined ? date : `IF(${counts}, ${date}, NULL)`)
 
   return {
     table,
+    own: expressSource(source, userType, measures),
     columns: {
-      userId,
+      userId: userId ?? "daybook_user",
       amountCents,
       purchasedAt,
       purchasedOn,
@@ -203,29 +212,36 @@ function layOutSource(source: SourceDeclaration, userType: UserType, hasDate: bo
         currency === undefined
           ? undefined
           : generate("daybook_currency", CURRENCY_TYPE, `COALESCE(RTRIM(${quoteColumn(currency)}), '')`),
-      measures: measureNames(source).flatMap((name) => {
-        const measure = measures[name]
-        return measure ? generate(`daybook_${name}`, "BIGINT", exactUnits(measure)) : []
-      }),
+      measures: measures.map((measure) => generate(`daybook_${measure.name}`, "BIGINT", exactUnits(measure))),
     },
     generated,
     declared: [
-      { name: user.column, types: userTypes[userType.kind], meaning: userMeaning[userType.kind] },
-      { name: time.column, types: timeTypes[time.kind], meaning: `the time, of the kind ${time.kind}` },
-      ...[amount, ...Object.values(measures)].flatMap(declareAmount),
+      ...(user.column === undefined
+        ? []
+        : [{ name: user.column, types: userTypes[userType.kind], meaning: userMeaning[userType.kind] }]),
+      ...declareTime(time),
+      ...[amount, ...measures].flatMap(declareAmount),
     ],
     index: "daybook_day",
-    isLocalTime: time.kind === "local",
+    isLocalTime: time.kind === "local" || time.kind === "date",
     isPurchase: purchase,
-    isDateCounted: hasDate && counts !== undefined,
-    guestsCount: hasDate ? undefined : counts,
   }
 }
 
-const LONE_COLUMN = /^[A-Za-z_$][\w$]*$/
+/** What makes a DATETIME of a time that is none; undefined where the column is one. */
+function toDateTime({ column, clock, kind }: SourceDeclaration["time"]): string | undefined {
+  if (clock !== undefined) return `TIMESTAMP(${quote(column)}, ${quote(clock)})`
+  if (kind === "epoch-seconds") return atEpoch(quote(column))
+  return kind === "epoch-ms" ? atEpoch(`FLOOR(${quote(column)} / 1000)`) : undefined
+}
 
-/** A lone name is a column, also where it is a word of SQL. */
-const quoteColumn = (expression: string) => (LONE_COLUMN.test(expression) ? quote(expression) : expression)
+function declareTime({ column, clock, kind }: SourceDeclaration["time"]): DeclaredColumn[] {
+  if (clock === undefined) return [{ name: column, types: timeTypes[kind], meaning: `the time, of the kind ${kind}` }]
+  return [
+    { name: column, types: ["date"], meaning: `the date of a time of the kind ${kind}` },
+    { name: clock, types: ["time"], meaning: `the time of day beside ${column}` },
+  ]
+}
 
 /** A column that is an amount by itself must be exact; what an expression comes to is looked at row by row. */
 function declareAmount({ expression }: { expression: string }): DeclaredColumn[] {
@@ -236,18 +252,8 @@ function declareAmount({ expression }: { expression: string }): DeclaredColumn[]
 }
 
 /** The user of a row; NULL for a guest. Trimmed where it is a CHAR, for the reason above. */
-function knownUser(userType: UserType, { column, guest }: SourceDeclaration["user"]): string {
-  const key = userType.sql.startsWith("CHAR") ? `RTRIM(${quote(column)})` : quote(column)
-  if (guest === undefined) return key
-  const text = String(guest)
-  return `NULLIF(${key}, ${userType.kind === "text" ? `'${text.replaceAll("'", "''")}'` : userLiteral(userType, text)})`
-}
-
-/**
- * An amount in minor units. NULL rather than rounded: who has bought for such an amount is named when the day is computed.
- * Nor beyond 64 bits, where the shop's own INSERT would fail.
- */
-function exactUnits({ expression, scale }: { expression: string; scale: number }): string {
-  const units = scale === 0 ? `(${expression})` : `(${expression}) * ${10 ** scale}`
-  return `IF(${units} = ROUND(${units}) AND ABS(${units}) < ${AMOUNT_BOUND}, ROUND(${units}), NULL)`
+function knownUser(userType: UserType, { column, expression = "NULL", guest }: SourceDeclaration["user"]): string {
+  const own = column === undefined ? asUser(userType, expression) : quote(column)
+  const key = column !== undefined && userType.sql.startsWith("CHAR") ? `RTRIM(${own})` : own
+  return guest === undefined ? key : `NULLIF(${key}, ${guestLiteral(userType, String(guest))})`
 }

@@ -29,6 +29,18 @@ export function openShop(layout: ShopLayout): Shop {
 /** The shop as `npm run demo` makes it, and as one is read that declares nothing. */
 export const plainShop = openShop(plainLayout)
 
+/** What of a row a day is made of. */
+export interface SourceCells {
+  /** NULL, or the source's guest, for a guest. */
+  userId: SQL
+  /** Minor units. */
+  amount: SQL
+  /** Undefined where amounts are all of one. */
+  currency: SQL | undefined
+  /** In the order of the layout's. */
+  measures: SQL[]
+}
+
 function bindSource(userType: UserType, layout: SourceLayout) {
   const { columns } = layout
   const [name = "", schema] = layout.table.split(".").toReversed()
@@ -44,15 +56,42 @@ function bindSource(userType: UserType, layout: SourceLayout) {
   }
   const create = schema === undefined ? mysqlTable : (mysqlSchema(schema).table as unknown as typeof mysqlTable)
   const table = create(name, described)
-  const own = (column: string): SQL => sql`${table}.${sql.identifier(column)}`
+  const column = (of: string): SQL => sql`${table}.${sql.identifier(of)}`
+  const sliced: SourceCells = {
+    userId: sql`${table.userId}`,
+    amount: sql`${table.amountCents}`,
+    currency: columns.currency === undefined ? undefined : column(columns.currency),
+    measures: columns.measures.map(column),
+  }
   return {
     layout,
     /** What its users are known by: the same in all sources. */
     userType,
+    /** With the columns of an index of the day. */
     table,
-    /** Undefined where amounts are all of one. */
-    currency: columns.currency === undefined ? undefined : own(columns.currency),
-    /** In the order of the layout's. */
-    measures: columns.measures.map(own),
+    sliced,
+    own: bindOwn(layout.own),
   }
+}
+
+function bindOwn({ userId, guest, amountCents, currency, measures, counts }: SourceLayout["own"]) {
+  const user = declared(userId)
+  const cells: SourceCells = {
+    userId: user,
+    amount: declared(amountCents),
+    currency: currency === undefined ? undefined : declared(currency),
+    measures: measures.map(declared),
+  }
+  return {
+    cells,
+    // Not true for NULL, either.
+    isUser: guest === undefined ? sql`${user} IS NOT NULL` : sql`${user} <> ${sql.raw(guest)}`,
+    isGuest: guest === undefined ? sql`${user} IS NULL` : sql`(${user} IS NULL OR ${user} = ${sql.raw(guest)})`,
+    counts: counts === undefined ? undefined : sql`(${declared(counts)})`,
+  }
+}
+
+/** SQL as a declaration has it. The driver takes every `?` of a statement for a parameter, also one in a text. */
+function declared(text: string): SQL {
+  return text.includes("?") ? sql`${sql.param({ toSqlString: () => text })}` : sql.raw(text)
 }

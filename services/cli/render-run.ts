@@ -1,4 +1,5 @@
 import { shardStates } from "../../schemas/database/ledger.ts"
+import { describeRead } from "../../shared/day/describe-read.ts"
 import { isFinished } from "../../shared/ledger/runs/run-progress.ts"
 import { formatAmount } from "../../shared/terminal/render-amount.ts"
 import { formatCount, formatDuration } from "../../shared/terminal/render-numbers.ts"
@@ -21,7 +22,7 @@ export function renderRun(detail: RunDetail, scale: number): string[] {
       : []),
     ...(run.throttled ? [["waits", run.throttled]] : []),
     ...(run.decidedAt ? [["decided", `${formatAt(run.decidedAt)}, after ${formatDuration(progress.elapsedMs)}`]] : []),
-    ["shop", `read by ${run.accessPath} of the index ${run.sourceIndex}`],
+    ["shop", describeRead(run)],
     ["shards", renderShards(detail)],
     ...(isFinished(progress) ? [] : [["progress", renderProgress(progress)]]),
     ...(verdict?.reason ? [["reason", verdict.reason]] : []),

@@ -115,7 +115,7 @@ async function showDryRun(request: BackfillRequest, json: boolean, terminal: Ter
     const { dates, known } = await listDatesToFill(database.db, request)
     const ordered = request.order === "newest-first" ? dates.toReversed() : dates
     const perShard = (await findPurchasesPerShard(database.db)) ?? SHARD_PURCHASES_MIN
-    const purchases = await estimateDays(shopDatabase.db, openShop(config.SHOP_FILE), ordered, config.REVENUE_TIME_ZONE)
+    const purchases = await estimateDays(shopDatabase.db, openShop(config.SHOP_FILE), ordered, config)
     const days = ordered.map((date, n) => {
       const estimate = purchases[n]
       const shards = estimate === undefined ? undefined : Math.max(1, Math.ceil(estimate / perShard))
@@ -151,13 +151,14 @@ async function estimateDays(
   db: Database,
   shop: Shop,
   dates: string[],
-  timeZone: string,
+  config: { REVENUE_TIME_ZONE: string; SCAN_ROWS_MAX: number },
 ): Promise<(number | undefined)[]> {
   const now = new Date()
+  const timeZone = config.REVENUE_TIME_ZONE
   const days = dates.map((date) => ({ ...resolveRevenueDay(date, timeZone, now, now), timeZone, shop }))
   const [first] = days
   if (!first) return []
-  const read = await chooseRead(db, first)
+  const read = await chooseRead(db, first, { scanRowsMax: config.SCAN_ROWS_MAX })
   const estimates: (number | undefined)[] = []
   for (const day of days) estimates.push(await estimateDay(db, { ...day, ...read }))
   return estimates

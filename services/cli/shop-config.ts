@@ -8,7 +8,7 @@ import {
   googleSettings,
   sourceSettings,
 } from "../../shared/config/settings.ts"
-import { shopSettings } from "../../shared/config/shop-settings.ts"
+import { readSettings, shopSettings } from "../../shared/config/shop-settings.ts"
 
 // Of commands that read the shop or show its amounts. They are apart because what a declaration is read with loads drizzle.
 
@@ -24,7 +24,7 @@ export function readDiffConfig(env: NodeJS.ProcessEnv) {
 
 /** To look at the shop. */
 export function readShopConfig(env: NodeJS.ProcessEnv) {
-  return readConfig({ ...databaseSettings, ...sourceSettings, ...shopSettings, ...daySettings }, env)
+  return readConfig({ ...databaseSettings, ...sourceSettings, ...shopSettings, ...readSettings, ...daySettings }, env)
 }
 
 /** To forget a user. */

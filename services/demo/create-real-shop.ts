@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
-import { listShopDdl } from "../../schemas/database/shop-ddl.ts"
+import { listSliceDdl } from "../../schemas/database/shop-ddl.ts"
 import type { ShopLayout } from "../../schemas/database/shop-layout.ts"
 import { allRows, type Database } from "../../shared/database/open-database.ts"
 import { REAL_SHOP_DATE, realShopFile, realShopFolder } from "./real-shops.ts"
@@ -27,7 +27,7 @@ export async function createRealShop(db: Database, name: string): Promise<void> 
 
 /** Gives the tables what a declaration asks for. */
 export async function declareShop(db: Database, layout: ShopLayout, log: (line: string) => void): Promise<void> {
-  for (const statement of listShopDdl(layout)) {
+  for (const statement of listSliceDdl(layout)) {
     log(`${statement};`)
     await db.execute(statement)
   }

@@ -12,7 +12,7 @@ import {
   sourceSettings,
   telemetrySettings,
 } from "../../shared/config/settings.ts"
-import { shopSettings } from "../../shared/config/shop-settings.ts"
+import { readSettings, shopSettings } from "../../shared/config/shop-settings.ts"
 import { TASKS_LIMIT } from "./task-limits.ts"
 
 const SHARD_PURCHASES_LIMIT = 1_000_000_000
@@ -23,6 +23,7 @@ export function readPlannerConfig(env: NodeJS.ProcessEnv) {
       ...databaseSettings,
       ...sourceSettings,
       ...shopSettings,
+      ...readSettings,
       ...googleSettings,
       ...bucketSettings,
       ...jobSettings,

@@ -21,6 +21,7 @@ export async function run(env: NodeJS.ProcessEnv, signal: AbortSignal): Promise<
     tasksMax: config.TASKS_MAX,
     timeZone: config.REVENUE_TIME_ZONE,
     runsMax: config.RUNS_MAX,
+    scanRowsMax: config.SCAN_ROWS_MAX,
     shardPurchases: config.SHARD_PURCHASES,
     shardsMax: SHARDS_MAX,
     now: () => new Date(),

@@ -6,6 +6,7 @@ import type { Range } from "../../shared/range.ts"
 import { countBuyers } from "./count-buyers.ts"
 import { cutByEstimates } from "./estimate-slices.ts"
 import type { PlacedUser, PlanPiece } from "./part.ts"
+import { sampleUsers } from "./sample-users.ts"
 import { findEnd } from "./walk-slices.ts"
 
 // Ten shards for each task that an execution can have. More would only be overhead: shards should then be bigger.
@@ -37,6 +38,7 @@ export async function* planRanges(db: Database, day: ShopDay, options: PlanOptio
 
 const cutByPath: Record<AccessPath, typeof cutDaySlices> = {
   "day-slice": cutDaySlices,
+  "day-scan": cutScan,
   "user-batches": cutUserBatches,
 }
 
@@ -99,5 +101,22 @@ async function* cutUserBatches(db: Database, day: ShopDay, options: PlanOptions)
       held = 0
     }
     held += rows
+  }
+}
+
+/** Cuts at the quantiles of a sample of the day's purchases: into as many equal shards as its size asks for. */
+async function* cutScan(db: Database, day: ShopDay, { shardPurchases, from }: PlanOptions): AsyncGenerator<UserId> {
+  const users = await sampleUsers(db, day, { from }, shardPurchases)
+  const all = users.reduce((sum, { rows }) => sum + rows, 0)
+  const share = all / Math.ceil(all / shardPurchases)
+  let rows = 0
+  let mark = share
+  for (const { userId, rows: ofUser } of users) {
+    // Where a user begins nearer to the mark than they end; fractions must not make a shard of nothing at the end.
+    if (rows > 0 && mark < all - share / 4 && mark - rows <= rows + ofUser - mark) {
+      yield userId
+      mark = share * (Math.round(rows / share) + 1)
+    }
+    rows += ofUser
   }
 }

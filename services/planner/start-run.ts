@@ -114,7 +114,9 @@ async function beginRun(
     repairOf,
     cause,
     ...readAsker(message.attributes),
-    ...(await readSource(() => chooseRead(context.shopDb, { ...day, timeZone: context.timeZone, shop: context.shop }))),
+    ...(await readSource(() =>
+      chooseRead(context.shopDb, { ...day, timeZone: context.timeZone, shop: context.shop }, context),
+    )),
   })
   const isSame = (repairOf !== undefined && run.repairOf === repairOf) || (cause !== undefined && run.cause === cause)
   // A backfill asks for the date again once the run that was before it has ended.

@@ -5,7 +5,7 @@ import type { AccessPath } from "../../schemas/database/ledger.ts"
 import type { Database } from "../../shared/database/open-database.ts"
 import { SourceError } from "../../shared/database/read-source.ts"
 import { insertRows, type RevenueVersion } from "../../shared/day/revenue-rows.ts"
-import { inSlice, type RevenueCells, type ShopDay, selectRevenueCells } from "../../shared/day/shop-day.ts"
+import { inScan, inSlice, type RevenueCells, type ShopDay, selectRevenueCells } from "../../shared/day/shop-day.ts"
 import { USERS_PER_BATCH } from "../../shared/day/user-batches.ts"
 import type { Range } from "../../shared/range.ts"
 import { RowStream } from "./row-stream.ts"
@@ -59,6 +59,8 @@ type OpenStream = (
 const openStream: Record<AccessPath, OpenStream> = {
   "day-slice": (shopPool, day, range, rowsAtOnce) =>
     new RowStream(shopPool, selectRevenueCells(day, inSlice(day, range)), rowsAtOnce),
+  "day-scan": (shopPool, day, range, rowsAtOnce) =>
+    new RowStream(shopPool, selectRevenueCells(day, inScan(day, range)), rowsAtOnce),
   "user-batches": (shopPool, day, range, rowsAtOnce) =>
     new UserBatchStream(shopPool, day, range, Math.min(rowsAtOnce, USERS_PER_BATCH)),
 }

@@ -1,6 +1,8 @@
 import * as v from "valibot"
 import { readShopFile } from "../../schemas/database/read-shop-file.ts"
+import { SCAN_ROWS_MAX } from "../day/choose-read.ts"
 import { describeError } from "../errors.ts"
+import { wholeNumber } from "./read-config.ts"
 
 /** How the shop is read, for those who read it or show its amounts: the layout that comes of the file, or of none. */
 export const shopSettings = {
@@ -18,5 +20,13 @@ export const shopSettings = {
       }),
     ),
     "",
+  ),
+}
+
+/** For those who choose how the shop is read. */
+export const readSettings = {
+  SCAN_ROWS_MAX: v.optional(
+    wholeNumber("up to how many rows a table is read without an index of its time; 0: never", 0, 1_000_000_000),
+    String(SCAN_ROWS_MAX),
   ),
 }

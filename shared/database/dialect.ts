@@ -26,6 +26,8 @@ export interface ExplainRow {
   key_len: string | null
   /** An estimate. */
   rows: string | number | null
+  /** `Using index`, among others: the index has all that the query needs. */
+  Extra: string | null
 }
 
 /** EXPLAIN in the form of rows, which MySQL 9 gives only where it is asked for, and MariaDB knows by no name. */

@@ -46,12 +46,13 @@ const KEEP_ALIVE_MS = 10_000
 // READ COMMITTED: the shop's rows are read without locks. Strict: a sum that does not fit is an error, never a clipped
 // number. UTC: DATETIME columns hold UTC. The rest undoes what somebody may have set for everybody on the server: commits
 // that do not happen, begin another transaction or end the connection; writes that are refused; statements that end in the
-// middle; selects that are refused or cut short; a character set that the client is not asked about.
+// middle; selects that are refused or cut short; a character set that the client is not asked about. By default a quotient is
+// rounded to four more digits than its dividend has, before anybody can see that an amount is not exact; 30 are the most.
 export const sessionSettings = [
   "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE",
   `SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO', time_zone = '+00:00',
     autocommit = 1, completion_type = 'NO_CHAIN', sql_safe_updates = 0, sql_big_selects = 1,
-    sql_select_limit = DEFAULT, character_set_client = utf8mb4, character_set_connection = utf8mb4,
+    sql_select_limit = DEFAULT, div_precision_increment = 30, character_set_client = utf8mb4, character_set_connection = utf8mb4,
     character_set_results = utf8mb4${STATEMENT_TIME_UNLIMITED}`,
 ]
 

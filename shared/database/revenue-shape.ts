@@ -1,5 +1,6 @@
 import { type SQL, sql } from "drizzle-orm"
-import { CURRENCY_TYPE, type ShopLayout } from "../../schemas/database/shop-layout.ts"
+import { CURRENCY_TYPE } from "../../schemas/database/own-expressions.ts"
+import type { ShopLayout } from "../../schemas/database/shop-layout.ts"
 import { describeUserColumn, parseUserType } from "../../schemas/database/user-type.ts"
 import { findErrno } from "../errors.ts"
 import { allRows } from "./open-database.ts"

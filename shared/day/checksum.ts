@@ -1,6 +1,6 @@
 import { createHash, randomInt } from "node:crypto"
 import { type SQL, sql } from "drizzle-orm"
-import type { Shop, ShopSource } from "../../schemas/database/shop.ts"
+import type { Shop, ShopSource, SourceCells } from "../../schemas/database/shop.ts"
 import { identityOfUser, type UserType } from "../../schemas/database/user-type.ts"
 import type { Range } from "../range.ts"
 
@@ -49,12 +49,15 @@ export function parseMultipliers(text: string | null): Multipliers {
 }
 
 /** The checksum of a source's purchases of users in a range, as an aggregate. */
-export function checksumOfPurchases(source: ShopSource, multipliers: Multipliers, range: Range): SQL {
-  const { table, userType, layout, currency, measures } = source
-  const amount = sql`${table.amountCents}`
+export function checksumOfPurchases(
+  { userType, layout }: ShopSource,
+  { userId, amount, currency, measures }: SourceCells,
+  multipliers: Multipliers,
+  range: Range,
+): SQL {
   const counted = layout.isPurchase ? sql`${amount} + ${sql.raw(COUNT_WEIGHT)}` : decimal(amount)
   const spent = addMeasures(counted, measures, multipliers)
-  return sumWeighted(spent, weightOf(userType, sql`${table.userId}`, currency, multipliers, range))
+  return sumWeighted(spent, weightOf(userType, userId, currency, multipliers, range))
 }
 
 /** The checksum of a shop's Revenue rows of users in a range, as an aggregate. */

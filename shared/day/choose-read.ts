@@ -1,37 +1,49 @@
-import { inArray, type SQL, sql } from "drizzle-orm"
-import type { AccessPath } from "../../schemas/database/ledger.ts"
-import type { Shop, ShopSource } from "../../schemas/database/shop.ts"
-import { daySliceColumns, userBatchColumns } from "../../schemas/database/shop-ddl.ts"
-import type { UserId } from "../../schemas/database/user-type.ts"
-import { type ExplainRow, explain } from "../database/dialect.ts"
+import { sql } from "drizzle-orm"
+import { type AccessPath, accessPaths } from "../../schemas/database/ledger.ts"
+import type { ShopSource } from "../../schemas/database/shop.ts"
+import { daySliceColumns, timeIndexDdl, userBatchColumns } from "../../schemas/database/shop-ddl.ts"
 import { allRows, type Database } from "../database/open-database.ts"
 import { describeError, findErrno, PermanentError } from "../errors.ts"
-import { type Column, findUnfitColumn, isTable, listColumnDdl, listColumns } from "./inspect-columns.ts"
-import { type DayFilter, fromSource, inSlice, type ShopDay, type SourceRead } from "./shop-day.ts"
-import { ofUsers, selectBuyersOf, USERS_PER_BATCH } from "./user-batches.ts"
+import { confirmRead, countTableRows, isCovering } from "./confirm-read.ts"
+import { type Column, findUnfitColumn, findUnfitDate, isTable, listColumnDdl, listColumns } from "./inspect-columns.ts"
+import { cellsOf, type ShopDay, type SourceRead } from "./shop-day.ts"
 
 const NO_SUCH_TABLE = 1146
 const NO_SUCH_COLUMN = 1054
 const NO_SUCH_KEY = 1176
 
+/** Reading through a table of so many rows costs a second or two of CPU for each pass, whatever the history is. */
+export const SCAN_ROWS_MAX = 2_000_000
+
+export interface ReadOptions {
+  /** A table of at most so many rows is read without any index. */
+  scanRowsMax?: number | undefined
+}
+
 type UnreadDay = Omit<ShopDay, keyof SourceRead>
 
 /**
- * Looks before the leap: chooses the access path: the shop's index through which a run can read its day without the
- * history, and how, as EXPLAIN confirms. An index of the day is preferred to one of each user's purchases, and a covering
- * one to one that has to look every purchase up. Of several sources each is read through the index that is declared for
- * it, which has the same name in all. Throws a PermanentError that names the index to add if every shard would scan a
- * table, or the table or column that is missing.
+ * Chooses the access path by which a run reads its day, and through which index, as EXPLAIN confirms: an index of the day, where
+ * there is one that is right; else the shop as it is, through an index of its own that begins with the time, or without one where
+ * the table is small; else an index of each user's purchases. Of several sources each is read by the same path, through an index
+ * of its own. Throws a PermanentError that names the index to add, or what of the table is not as it is declared.
  */
-export async function chooseRead(db: Database, day: UnreadDay): Promise<SourceRead> {
+export async function chooseRead(db: Database, day: UnreadDay, options: ReadOptions = {}): Promise<SourceRead> {
   try {
     const states = await Promise.all(day.shop.sources.map((source) => inspectSource(db, source)))
-    refuseOtherColumns(day.shop, states)
-    const reads: SourceRead[] = []
-    for (const state of states) reads.push(await chooseSourceRead(db, day, state))
-    const [read] = reads
-    if (!read) throw new Error("the shop has no source")
-    return read
+    const refused: string[] = []
+    for (const accessPath of accessPaths) {
+      const names: string[] = []
+      for (const state of states) {
+        const name = await chooseIndex(db, { ...day, sourceIndex: "", accessPath }, state, options, refused)
+        if (name === undefined) break
+        names.push(name)
+      }
+      const sourceIndex = names.length === states.length ? joinNames(names) : undefined
+      if (sourceIndex !== undefined) return { sourceIndex, accessPath }
+    }
+    for (const { source } of states) await readNothing(db, source)
+    throw new PermanentError(describeRefusal(day, states, refused))
   } catch (error) {
     throw explainMissing(error)
   }
@@ -40,6 +52,7 @@ export async function chooseRead(db: Database, day: UnreadDay): Promise<SourceRe
 /** A source as it is now. */
 interface SourceState {
   source: ShopSource
+  /** Their columns, by their names. */
   indexes: Map<string, string[]>
   columns: Map<string, Column>
 }
@@ -62,30 +75,6 @@ async function refuseView(db: Database, source: ShopSource): Promise<void> {
   )
 }
 
-async function chooseSourceRead(db: Database, day: UnreadDay, state: SourceState): Promise<SourceRead> {
-  const { source, indexes } = state
-  const { layout, sources } = day.shop
-  const reads = [
-    ...(layout.hasDate ? findReads(indexes, "day-slice", daySliceColumns(source.layout)) : []),
-    ...findReads(indexes, "user-batches", userBatchColumns(source.layout)),
-  ].filter(({ sourceIndex }) => sources.length === 1 || sourceIndex === source.layout.index)
-  for (const read of reads) if (await isUsable(db, source, { ...day, ...read })) return read
-  // Says whether the table and its columns are there at all.
-  const { userId, purchasedAt, amountCents } = source.table
-  await db.execute(sql`SELECT ${userId}, ${purchasedAt}, ${amountCents} FROM ${source.table} LIMIT 0`)
-  throw new PermanentError(describeRefusal(day.shop, state, reads))
-}
-
-/** The indexes that begin with the first two of the columns, those with all of them first. */
-function findReads(indexes: Map<string, string[]>, accessPath: AccessPath, columns: string[]): SourceRead[] {
-  const begin = (count: number) =>
-    [...indexes]
-      .filter(([, indexed]) => columns.slice(0, count).every((column, at) => indexed[at] === column))
-      .map(([name]) => name)
-  const found = new Set([...begin(columns.length), ...begin(2)])
-  return [...found].map((sourceIndex) => ({ sourceIndex, accessPath }))
-}
-
 async function listIndexes(db: Database, source: ShopSource): Promise<Map<string, string[]>> {
   const rows = allRows<{ name: string; columnName: string }>(
     await db.execute(sql`
@@ -97,6 +86,69 @@ async function listIndexes(db: Database, source: ShopSource): Promise<Map<string
   return indexes
 }
 
+/** The index of a source for an access path; undefined if it has none, empty if it needs none. */
+async function chooseIndex(
+  db: Database,
+  day: ShopDay,
+  state: SourceState,
+  { scanRowsMax = SCAN_ROWS_MAX }: ReadOptions,
+  refused: string[],
+): Promise<string | undefined> {
+  const { source, indexes, columns } = state
+  // Without any column there is no table, which is told in other words.
+  if (columns.size === 0) return undefined
+  const isLone = day.shop.sources.length === 1
+  const usable: string[] = []
+  for (const name of findIndexes(day.accessPath, state, day.shop.layout.hasDate)) {
+    if (name.includes(",") || (day.accessPath === "day-slice" && !isLone && name !== source.layout.index)) continue
+    if (await isUsable(db, source, { ...day, sourceIndex: isLone ? name : nameAlone(day, source, name) }))
+      usable.push(name)
+    else if (indexes.has(name)) refused.push(name)
+  }
+  if (day.accessPath === "day-scan") {
+    for (const name of usable) {
+      if (await isCovering(db, source, { ...day, sourceIndex: nameAlone(day, source, name) })) return name
+    }
+    if (usable.length === 0 && scanRowsMax > 0 && (await countTableRows(db, source)) <= scanRowsMax) return ""
+  }
+  return usable[0]
+}
+
+/** The name of one source's index, in its place among those of all. */
+const nameAlone = ({ shop }: ShopDay, source: ShopSource, name: string) =>
+  shop.sources.map((each) => (each === source ? name : "")).join(",")
+
+const INDEX_NAMES_LENGTH_MAX = 64
+
+/**
+ * The names of all sources' indexes as the ledger keeps them, in a column as long as one name. What does not fit is left out:
+ * such a source is read as the optimizer thinks best.
+ */
+function joinNames(names: string[]): string {
+  const [first = ""] = names
+  if (names.every((name) => name === first)) return first
+  let joined = names
+  for (let at = names.length - 1; joined.join().length > INDEX_NAMES_LENGTH_MAX; at--) joined = joined.with(at, "")
+  return joined.join()
+}
+
+/** Names of the indexes that a path could read through, the one with all of its columns first. */
+function findIndexes(accessPath: AccessPath, { source, indexes, columns }: SourceState, hasDate: boolean): string[] {
+  const beginning = (wanted: string[]) =>
+    [...indexes]
+      .filter(([, indexed]) => wanted.length > 0 && wanted.every((column, at) => indexed[at] === column))
+      .map(([name]) => name)
+  if (accessPath === "day-scan") return beginning([source.layout.own.time.column])
+  if (accessPath === "user-batches") return beginning(userBatchColumns(source.layout)).toSorted(byLength(indexes))
+  if (!hasDate || findUnfitDate(source, columns) !== undefined) return []
+  const wanted = daySliceColumns(source.layout)
+  return [...new Set([...beginning(wanted), ...beginning(wanted.slice(0, 2))])]
+}
+
+/** Those with more columns first: they are likelier to have all that is read. */
+const byLength = (indexes: Map<string, string[]>) => (a: string, b: string) =>
+  (indexes.get(b)?.length ?? 0) - (indexes.get(a)?.length ?? 0)
+
 /** Whether a shard can read through the index; not through one that the server hides: invisible in MySQL, ignored in MariaDB. */
 async function isUsable(db: Database, source: ShopSource, day: ShopDay): Promise<boolean> {
   try {
@@ -107,94 +159,30 @@ async function isUsable(db: Database, source: ShopSource, day: ShopDay): Promise
   }
 }
 
-/** Whether a shard's read is of ranges of the index, on any size of table and whatever the statistics say. */
-async function confirmRead(db: Database, source: ShopSource, day: ShopDay): Promise<boolean> {
-  return confirmByPath[day.accessPath](db, source, day)
+/** Says, by failing, whether a table and the columns that are read of it are there at all. */
+async function readNothing(db: Database, source: ShopSource): Promise<void> {
+  const { userId, amount } = cellsOf({ accessPath: "day-scan" }, source)
+  const at = sql.identifier(source.layout.own.time.column)
+  await db.execute(sql`SELECT ${userId}, ${at}, ${amount} FROM ${source.table} LIMIT 0`)
 }
 
-const confirmByPath: Record<AccessPath, typeof confirmRead> = {
-  "day-slice": confirmSlice,
-  "user-batches": confirmBatches,
-}
-
-/** Keys that need not be anybody's. */
-const someUsers = ({ userType }: ShopSource, count: number): UserId[] =>
-  Array.from({ length: count }, (_, index) =>
-    userType.kind === "integer" ? BigInt(index) : index.toString(16).toUpperCase().padStart(4, "0"),
+/** The statement that would help, and the one for big days. */
+function describeRefusal({ shop }: UnreadDay, states: SourceState[], refused: string[]): string {
+  const lacking = states.filter(
+    ({ source, indexes }) => ![...indexes.values()].some(([first]) => first === source.layout.own.time.column),
   )
-
-async function confirmSlice(db: Database, source: ShopSource, day: ShopDay): Promise<boolean> {
-  const [from, to] = someUsers(source, 2)
-  return !isScan(await explainRead(db, selectUserSums(source, day, inSlice(day, { from, to }))))
-}
-
-/** Both statements of a full batch, and that the second does not go through all that its users ever bought. */
-async function confirmBatches(db: Database, source: ShopSource, day: ShopDay): Promise<boolean> {
-  const users = someUsers(source, USERS_PER_BATCH)
-  const ever: DayFilter = ({ table }) => inArray(table.userId, users)
-  // With a small LIMIT the estimate is never more than that.
-  const buyers = await explainRead(db, selectBuyersOf(source, day, {}, Number.MAX_SAFE_INTEGER))
-  const batch = await explainRead(db, selectUserSums(source, day, ofUsers(day, users)))
-  const history = await explainRead(db, selectUserSums(source, day, ever))
-  if (isScan(buyers) || isScan(batch)) return false
-  return batch.keyLength > history.keyLength || batch.type === "index"
-}
-
-/** What a shard's read comes to in one source. */
-function selectUserSums(source: ShopSource, day: ShopDay, filter: DayFilter): SQL {
-  const { userId, amountCents } = source.table
-  return sql`SELECT ${userId}, SUM(${amountCents}) ${fromSource(day, source)} WHERE ${filter(source)} GROUP BY ${userId}`
-}
-
-interface Read {
-  type: string | null
-  /** How many entries are read, by an estimate. */
-  rows: number
-  /** By how many bytes of its index a query narrows what it reads. */
-  keyLength: number
-}
-
-async function explainRead(db: Database, query: SQL): Promise<Read> {
-  const [row] = allRows<ExplainRow>(await db.execute(explain(query)))
-  return { type: row?.type ?? null, rows: Number(row?.rows ?? 0), keyLength: Number(row?.key_len ?? 0) }
-}
-
-// MySQL reads a small index from end to end rather than a range of it; that it does so says nothing of a bigger one.
-const ENTRIES_FEW = 1_000
-
-/** Whether a query reads a whole table or index. Without a table access at all there is nothing to scan. */
-function isScan({ type, rows }: Read): boolean {
-  return type === "ALL" || (type === "index" && rows > ENTRIES_FEW)
-}
-
-/** Columns that are missing, or were made by another declaration and so say something else: nothing is read from them. */
-function refuseOtherColumns({ layout }: Shop, states: SourceState[]): void {
-  const differing = states.filter(
-    ({ source, columns }) =>
-      // Without any column there is no table, which is told in other words.
-      columns.size > 0 &&
-      source.layout.generated.some(({ name, comment }) => comment !== "" && columns.get(name)?.comment !== comment),
-  )
-  if (differing.length === 0) return
-  const tables = differing.map(({ source }) => source.layout.table).join(", ")
-  const ddl = differing.flatMap(({ source, columns, indexes }) =>
-    listColumnDdl(layout, source, columns, indexes.has(source.layout.index)),
-  )
-  throw new PermanentError(
-    `${tables} does not have the columns that SHOP_FILE declares, as it is now: run these statements, and start the date again: ${ddl.join("; ")}`,
-  )
-}
-
-/** The statements that would help. */
-function describeRefusal({ layout }: Shop, { source, columns }: SourceState, reads: SourceRead[]): string {
-  const { table } = source.layout
-  const wanted = [...(layout.hasDate ? [daySliceColumns(source.layout)] : []), userBatchColumns(source.layout)]
-  const ddl = listColumnDdl(layout, source, columns, false).join("; ")
+  const wanted = lacking.length > 0 ? lacking : states
+  const tables = wanted.map(({ source }) => source.layout.table).join(", ")
   const why =
-    reads.length > 0
-      ? `EXPLAIN says that a shard would scan ${table} in spite of its index ${reads.map((read) => read.sourceIndex).join(", ")}`
-      : `no index of ${table} begins with ${wanted.map((columns) => `(${columns.slice(0, 2).join(", ")})`).join(" or ")}: every shard would scan the table`
-  return `${why}. Add one and start the date again: ${ddl}`
+    refused.length > 0
+      ? `EXPLAIN says that a shard would scan ${tables} in spite of its index ${[...new Set(refused)].join(", ")}`
+      : `no index of ${tables} begins with its time (${wanted.map(({ source }) => source.layout.own.time.column).join(", ")}), and every shard would scan the table`
+  const add = wanted.map(({ source }) => timeIndexDdl(source.layout)).join("; ")
+  const slices = states.flatMap(({ source, columns, indexes }) =>
+    listColumnDdl(source, columns, indexes.has(source.layout.index)),
+  )
+  const big = shop.layout.hasDate ? `. For days of many millions, instead: ${slices.join("; ")}` : ""
+  return `${why}. Add one and start the date again: ${add}${big}`
 }
 
 function explainMissing(error: unknown): unknown {

@@ -3,7 +3,8 @@ import type { AccessPath } from "../../schemas/database/ledger.ts"
 import { type ExplainRow, explain, indexForEstimate } from "../database/dialect.ts"
 import { allRows, type Database } from "../database/open-database.ts"
 import type { Range } from "../range.ts"
-import { listSlices, onDate, type ShopDay } from "./shop-day.ts"
+import { duringOwnTime } from "./own-time.ts"
+import { indexOfSource, listSlices, onDate, type ShopDay } from "./shop-day.ts"
 
 /** What a shard holds at least, where a day has as much and no other size is set: claiming costs the same for any size. */
 export const SHARD_PURCHASES_MIN = 50_000
@@ -30,6 +31,7 @@ export async function estimateDay(db: Database, day: ShopDay): Promise<number | 
 
 const estimateByPath: Record<AccessPath, typeof estimateDay> = {
   "day-slice": estimateSlices,
+  "day-scan": estimateScan,
   "user-batches": async () => undefined,
 }
 
@@ -47,6 +49,30 @@ async function estimateSlices(db: Database, day: ShopDay): Promise<number> {
     // Of a table that is most of all one day it is too little already.
     const isCut = said >= tableRows * TABLE_SHARE_MAX * 0.9
     return sum + share * (isCut ? said : toRows(said, COUNTED_MAX))
+  }, 0)
+}
+
+/** Of what the shop's own index of time has of the day; undefined where a table is read without one. */
+async function estimateScan(db: Database, day: ShopDay): Promise<number | undefined> {
+  const { sources } = day.shop
+  const indexes = sources.map((source) => indexOfSource(day, source))
+  if (indexes.includes("")) return undefined
+  const [said, tables] = await Promise.all([
+    explainEach(
+      db,
+      sources.map(
+        (source, at) => sql`SELECT 1 FROM ${source.table} ${indexForEstimate(indexes[at] ?? "")}
+          WHERE ${duringOwnTime(source, day)}`,
+      ),
+    ),
+    explainEach(
+      db,
+      sources.map(({ table }) => sql`SELECT 1 FROM ${table}`),
+    ),
+  ])
+  return said.reduce((sum, rows, at) => {
+    const isCut = rows >= (tables[at] ?? 0) * TABLE_SHARE_MAX * 0.9
+    return sum + (isCut ? rows : toRows(rows, COUNTED_MAX))
   }, 0)
 }
 
@@ -69,7 +95,9 @@ export async function explainSlices(db: Database, day: ShopDay, ranges: Range[])
   const slices = listSlices(day)
   const queries = ranges.flatMap((range) =>
     slices.map(
-      (slice) => sql`SELECT ${slice.source.table.userId} FROM ${slice.source.table} ${indexForEstimate(day.sourceIndex)}
+      (
+        slice,
+      ) => sql`SELECT ${slice.source.table.userId} FROM ${slice.source.table} ${indexForEstimate(indexOfSource(day, slice.source))}
         WHERE ${onDate(slice, range)}`,
     ),
   )

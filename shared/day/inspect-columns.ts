@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm"
 import type { ShopSource } from "../../schemas/database/shop.ts"
 import { columnDdl, dropDdl, dropIndexDdl, indexDdl } from "../../schemas/database/shop-ddl.ts"
-import { integerTypes, type ShopLayout } from "../../schemas/database/shop-layout.ts"
+import { integerTypes } from "../../schemas/database/shop-layout.ts"
 import { describeUserColumn, isColumnOf } from "../../schemas/database/user-type.ts"
 import { allRows, type Database } from "../database/open-database.ts"
 
@@ -56,18 +56,20 @@ export function findUnfitColumn(
   { layout, table, userType }: ShopSource,
   columns: Map<string, Column>,
 ): string | undefined {
-  const { userId, amountCents, purchasedAt, purchasedOn } = table
+  const { userId, amountCents, purchasedAt } = table
   for (const { name, types, meaning } of layout.declared) {
     const column = columns.get(name)
     if (column && !types.includes(column.type)) {
-      const hint = name === userId.name || meaning.startsWith("the user") ? describeType(column) : ""
+      const hint = meaning.startsWith("the user") ? describeType(column) : ""
       return `${column.place} is declared to be ${meaning}, and is ${column.fullType}: it must be ${types.join(" or ")}${hint}`
     }
   }
-  const user = columns.get(userId.name)
+  const user = columns.get(layout.own.userColumn ?? userId.name)
   if (user && !isColumnOf(userType, user)) {
     return `${user.place} is ${describeUserColumn(user)}, and users are read as ${userType.sql}${describeType(user)}`
   }
+  // What is declared has been looked at, and is read by expressions.
+  if (layout.declared.length > 0) return undefined
   const amount = columns.get(amountCents.name)
   if (amount && !isInteger(amount) && !(amount.type === "decimal" && amount.scale === 0)) {
     return `${amount.place} is ${amount.fullType}, and amounts are read as whole minor units: declare its scale in a SHOP_FILE (npm run daybook -- shop --help)`
@@ -76,7 +78,17 @@ export function findUnfitColumn(
   if (at && at.type !== "datetime" && at.type !== "timestamp") {
     return `${at.place} is ${at.fullType}, and times are read as DATETIME in UTC, or TIMESTAMP: declare their kind in a SHOP_FILE (npm run daybook -- shop --help)`
   }
-  const on = columns.get(purchasedOn.name)
+  return undefined
+}
+
+/** Says why a day must not be read by the columns of an index of the day, and what to do; undefined if it may. */
+export function findUnfitDate({ layout, table }: ShopSource, columns: Map<string, Column>): string | undefined {
+  const { userId, amountCents, purchasedAt, purchasedOn } = table
+  const [at, on] = [columns.get(purchasedAt.name), columns.get(purchasedOn.name)]
+  const isOther = ({ name, comment }: { name: string; comment: string }) =>
+    comment !== "" && columns.get(name)?.comment !== comment
+  const other = layout.generated.filter(isOther).map(({ name }) => name)
+  if (other.length > 0) return `${layout.table} has no ${other.join(", ")} of this declaration`
   if (on && on.type !== "date") {
     return `${on.place} is ${on.fullType}, and must be the DATE of ${purchasedAt.name} in UTC`
   }
@@ -91,15 +103,10 @@ const describeType = (column: Column) =>
   `; for this column a SHOP_FILE says userType: "${describeUserColumn(column)}" (npm run daybook -- shop --help)`
 
 /**
- * The statements that a table still needs for the columns of its layout: those that are missing, and those that were made by
+ * The statements that a table still needs for an index of the day: its columns, those that are missing, and those that were made by
  * another declaration, which are dropped first, with the index that may be over them.
  */
-export function listColumnDdl(
-  shopLayout: ShopLayout,
-  { layout }: ShopSource,
-  columns: Map<string, Column>,
-  hasIndex: boolean,
-): string[] {
+export function listColumnDdl({ layout }: ShopSource, columns: Map<string, Column>, hasIndex: boolean): string[] {
   const changed = layout.generated.filter(({ name, comment }) => {
     const column = columns.get(name)
     return column !== undefined && comment !== "" && column.comment !== comment
@@ -109,6 +116,6 @@ export function listColumnDdl(
     ...(changed.length > 0 && hasIndex ? [dropIndexDdl(layout)] : []),
     ...changed.map(({ name }) => dropDdl(layout, name)),
     ...[...changed, ...missing].map((column) => columnDdl(layout, column)),
-    indexDdl(shopLayout, layout),
+    indexDdl(layout),
   ]
 }

@@ -7,7 +7,7 @@ import { ofUser, type Span } from "../range.ts"
 import type { Page, ReadPage, UserSums } from "./compare-totals.ts"
 import { inRange, type RevenueVersion } from "./revenue-rows.ts"
 import { readSums, type SumsRow } from "./select-sums.ts"
-import { inSlice, keyColumns, keyOf, type ShopDay, selectComparable } from "./shop-day.ts"
+import { inScan, inSlice, keyColumns, keyOf, type ShopDay, selectComparable } from "./shop-day.ts"
 import { listBuyers, ofUsers } from "./user-batches.ts"
 
 /** Reads what users spent from a version's Revenue rows. */
@@ -43,6 +43,8 @@ export function readShopTotals(db: Database, day: ShopDay): ReadPage {
 const readByPath: Record<AccessPath, typeof readBatches> = {
   "day-slice": (db, day, span, limit) =>
     readPage(db, day.shop.layout, selectComparable(day, inSlice(day, span)), limit),
+  // Each page passes over the whole day: whoever reads many users asks for big ones.
+  "day-scan": (db, day, span, limit) => readPage(db, day.shop.layout, selectComparable(day, inScan(day, span)), limit),
   "user-batches": readBatches,
 }
 

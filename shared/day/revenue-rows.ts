@@ -103,7 +103,11 @@ interface TotalsRow extends ArmRow, SumsRow {
 /** The rows of a version, of users in a span. */
 export function inRange(of: RevenueVersion, span: Span): SQL {
   const { revenueDate, version, userId } = of.shop.revenue.table
-  return and(eq(revenueDate, of.revenueDate), eq(version, of.version), inSpan(userId, span)) as SQL
+  return and(
+    eq(revenueDate, of.revenueDate),
+    eq(version, of.version),
+    inSpan(of.shop.layout.userType, sql`${userId}`, span),
+  ) as SQL
 }
 
 function selectTotals(of: RevenueVersion, range: Range, multipliers: Multipliers, arm: number): SQL {

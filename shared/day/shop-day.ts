@@ -1,22 +1,19 @@
-import { and, gt, gte, isNotNull, isNull, lt, lte, type SQL, sql } from "drizzle-orm"
-import type { MySqlColumn } from "drizzle-orm/mysql-core"
-import { Temporal } from "temporal-polyfill"
+import { and, gte, isNotNull, isNull, lt, type SQL, sql } from "drizzle-orm"
 import type { AccessPath } from "../../schemas/database/ledger.ts"
-import type { Shop, ShopSource } from "../../schemas/database/shop.ts"
+import type { Shop, ShopSource, SourceCells } from "../../schemas/database/shop.ts"
 import type { ShopLayout } from "../../schemas/database/shop-layout.ts"
-import { orderOfUser, selectUser } from "../../schemas/database/user-type.ts"
+import { orderOfUser, selectUser, type UserId, type UserType, userLiteral } from "../../schemas/database/user-type.ts"
 import type { Span } from "../range.ts"
+import { duringOwnTime, type Piece } from "./own-time.ts"
+import { type Bounds, clockBounds, MS_PER_DAY } from "./source-clock.ts"
 
 /** The revenue day as the shop's rows see it. */
-export interface ShopDay {
+export interface ShopDay extends Bounds {
   shop: Shop
-  /** First instant, inclusive. */
-  fromAt: Date
-  /** First instant after it. */
-  toAt: Date
-  /** In which the date is a day. */
-  timeZone: string
-  /** The index through which the day is read; of the same name in each of several sources. */
+  /**
+   * The index through which the day is read. Of several sources those of each, in their order, with commas between; one name
+   * alone is the same in all. Empty: there is none, and a small table is read from end to end.
+   */
   sourceIndex: string
   /** How the day is read through it. */
   accessPath: AccessPath
@@ -25,27 +22,8 @@ export interface ShopDay {
 /** Through which index a shop is read, and how. */
 export type SourceRead = Pick<ShopDay, "sourceIndex" | "accessPath">
 
-const MS_PER_DAY = 86_400_000
-
-type Bounds = Pick<ShopDay, "fromAt" | "toAt" | "timeZone">
-
 /** Which rows of a source are meant. */
 export type DayFilter = (source: ShopSource) => SQL
-
-/**
- * The bounds of a day by the clock of a source: UTC, or the day's own time zone, in which it is from midnight to midnight
- * whether it has 23 hours or 25.
- */
-function clockBounds({ layout }: ShopSource, { fromAt, toAt, timeZone }: Bounds): { fromAt: Date; toAt: Date } {
-  if (!layout.isLocalTime) return { fromAt, toAt }
-  return { fromAt: toWallClock(fromAt, timeZone), toAt: toWallClock(toAt, timeZone) }
-}
-
-/** What a clock shows at an instant, as if it showed UTC. */
-function toWallClock(instant: Date, timeZone: string): Date {
-  const shown = Temporal.Instant.fromEpochMilliseconds(instant.getTime()).toZonedDateTimeISO(timeZone)
-  return new Date(shown.toPlainDateTime().toZonedDateTime("UTC").epochMilliseconds)
-}
 
 /** The dates of a source that a day touches, as YYYY-MM-DD: one by its own clock, two by another. */
 export function shopDates(source: ShopSource, day: Bounds): string[] {
@@ -77,8 +55,34 @@ export function listSlices(day: Bounds & Pick<ShopDay, "shop">): DaySlice[] {
 }
 
 /** `FROM purchases` through the day's index, whatever the optimizer's statistics say today. */
-export function fromSource(day: Pick<ShopDay, "sourceIndex">, { table }: ShopSource): SQL {
-  return sql`FROM ${table} FORCE INDEX (${sql.identifier(day.sourceIndex)})`
+export function fromSource(day: Pick<ShopDay, "shop" | "sourceIndex">, source: ShopSource): SQL {
+  const index = indexOfSource(day, source)
+  return index === "" ? sql`FROM ${source.table}` : sql`FROM ${source.table} FORCE INDEX (${sql.identifier(index)})`
+}
+
+/** The index through which one of the sources is read; empty: none. */
+export function indexOfSource(
+  { shop, sourceIndex }: Pick<ShopDay, "shop" | "sourceIndex">,
+  source: ShopSource,
+): string {
+  const names = sourceIndex.split(",")
+  return names.length === 1 ? sourceIndex : (names[shop.sources.indexOf(source)] ?? "")
+}
+
+/** What of a source's rows a day is made of, as its access path reads them. */
+export function cellsOf({ accessPath }: Pick<ShopDay, "accessPath">, source: ShopSource): SourceCells {
+  return accessPath === "day-slice" ? source.sliced : source.own.cells
+}
+
+/** The purchases of a day, of users in a range, by the shop's own columns: one range of an index of time, or a piece of it. */
+export function inScan(day: ShopDay, span: Span, piece?: Piece): DayFilter {
+  return (source) =>
+    and(inScanAny(day, piece)(source), source.own.isUser, inSpan(source.userType, source.own.cells.userId, span)) as SQL
+}
+
+/** The same with those that have no user. */
+export function inScanAny(day: ShopDay, piece?: Piece): DayFilter {
+  return (source) => and(duringOwnTime(source, day, piece), source.own.counts) as SQL
 }
 
 /** The purchases of a day, of users in a range: one contiguous slice of the index for each of its dates. */
@@ -101,21 +105,22 @@ export function onDate({ source, date }: DaySlice, span: Span): SQL {
   return onDates(source, span, [date])
 }
 
-function onDates({ table: { purchasedOn, userId } }: ShopSource, span: Span, dates: string[]): SQL {
+function onDates({ table: { purchasedOn }, userType, sliced }: ShopSource, span: Span, dates: string[]): SQL {
   return and(
     dates.length === 1 ? sql`${purchasedOn} = ${dates[0]}` : sql`${purchasedOn} IN ${dates}`,
     // Without bounds nothing else keeps guests out.
-    inSpan(userId, span) ?? isNotNull(userId),
+    inSpan(userType, sliced.userId, span) ?? isNotNull(sliced.userId),
   ) as SQL
 }
 
-/** That a column of keys is in a range; undefined if that has no end. */
-export function inSpan(userId: MySqlColumn, { from, to, after, through }: Span): SQL | undefined {
+/** That a user is in a range; undefined if that has no end. The ends are literals, which compare as the user's column says. */
+export function inSpan(userType: UserType, userId: SQL, { from, to, after, through }: Span): SQL | undefined {
+  const key = (id: UserId) => sql.raw(userLiteral(userType, id))
   return and(
-    from === undefined || after !== undefined ? undefined : gte(userId, from),
-    after === undefined ? undefined : gt(userId, after),
-    to === undefined || through !== undefined ? undefined : lt(userId, to),
-    through === undefined ? undefined : lte(userId, through),
+    from === undefined || after !== undefined ? undefined : sql`${userId} >= ${key(from)}`,
+    after === undefined ? undefined : sql`${userId} > ${key(after)}`,
+    to === undefined || through !== undefined ? undefined : sql`${userId} < ${key(to)}`,
+    through === undefined ? undefined : sql`${userId} <= ${key(through)}`,
   )
 }
 
@@ -137,14 +142,10 @@ export function selectLines(day: ShopDay, filter: DayFilter): DayLines {
   const { layout, sources } = day.shop
   const [source] = sources
   if (sources.length === 1) {
-    const { table, currency, measures } = source
     return {
       layout,
       from: sql`${fromSource(day, source)} WHERE ${filter(source)}`,
-      userId: sql`${table.userId}`,
-      currency,
-      amount: sql`${table.amountCents}`,
-      measures,
+      ...cellsOf(day, source),
       purchases: countOf(source),
     }
   }
@@ -169,11 +170,11 @@ export function countOf({ layout }: ShopSource): SQL {
 }
 
 function selectRows(day: ShopDay, source: ShopSource, where: SQL): SQL {
-  const { table, layout, currency, measures } = source
+  const { userId, amount, currency, measures } = cellsOf(day, source)
   const ofCurrency = currency ? sql`, ${currency} AS currency` : sql``
   const sums = measures.map((measure, at) => sql`, ${measure} AS ${sql.raw(`measure${at}`)}`)
-  return sql`SELECT ${table.userId} AS user_key${ofCurrency}, ${table.amountCents} AS amount,
-    ${sql.raw(layout.isPurchase ? "1" : "0")} AS purchases${sql.join(sums, sql``)} ${fromSource(day, source)} WHERE ${where}`
+  return sql`SELECT ${userId} AS user_key${ofCurrency}, ${amount} AS amount,
+    ${sql.raw(source.layout.isPurchase ? "1" : "0")} AS purchases${sql.join(sums, sql``)} ${fromSource(day, source)} WHERE ${where}`
 }
 
 /** The cells of a row of Revenue after date and version, in the order of its columns, as the driver hands them on. */
@@ -237,38 +238,16 @@ export function isInexact(amounts: SQL[]): SQL {
 /** The purchases of a day that have no user. */
 export function guestsOf(day: ShopDay): DayFilter {
   return (source) => {
-    const counts = source.layout.guestsCount
-    return and(
-      isNull(source.table.userId),
-      ...dayByPath[day.accessPath](source, day),
-      counts === undefined ? undefined : sql`(${sql.raw(counts)})`,
-    ) as SQL
+    if (day.accessPath !== "day-slice") return and(source.own.isGuest, inScanAny(day)(source)) as SQL
+    const onDay = sql`${source.table.purchasedOn} IN ${shopDates(source, day)}`
+    return and(isNull(source.table.userId), onDay, ...withinDates(source, day)) as SQL
   }
 }
 
-const dayByPath: Record<AccessPath, (source: ShopSource, day: ShopDay) => SQL[]> = {
-  "day-slice": (source, day) => [
-    sql`${source.table.purchasedOn} IN ${shopDates(source, day)}`,
-    ...withinDates(source, day),
-  ],
-  "user-batches": countedDuringDay,
-}
-
-/** Between the midnights of the day. */
-export function duringDay(source: ShopSource, day: Bounds): SQL[] {
-  const { fromAt, toAt } = clockBounds(source, day)
-  return [gte(source.table.purchasedAt, fromAt), lt(source.table.purchasedAt, toAt)]
-}
-
-/** The same of rows that count, where nothing else keeps those out that do not. */
-export function countedDuringDay(source: ShopSource, day: Bounds): SQL[] {
-  const isCounted = source.layout.isDateCounted ? [isNotNull(source.table.purchasedOn)] : []
-  return [...duringDay(source, day), ...isCounted]
-}
-
-/** The same where the date is known already: whole dates need no look at the time of day. */
+/** Between the midnights of the day. Where the date is known already, whole dates need no look at the time of day. */
 function withinDates(source: ShopSource, day: Bounds): SQL[] {
   const { fromAt, toAt } = clockBounds(source, day)
   const isWhole = fromAt.getTime() % MS_PER_DAY === 0 && toAt.getTime() % MS_PER_DAY === 0
-  return isWhole ? [] : duringDay(source, day)
+  const { purchasedAt } = source.table
+  return isWhole ? [] : [gte(purchasedAt, fromAt), lt(purchasedAt, toAt)]
 }

@@ -1,9 +1,10 @@
-import { and, isNotNull, type SQL, sql } from "drizzle-orm"
+import { and, type SQL, sql } from "drizzle-orm"
 import type { ShopSource } from "../../schemas/database/shop.ts"
 import { parseUserId, selectUser, type UserId, userLiteral } from "../../schemas/database/user-type.ts"
 import { allRows, type Database } from "../database/open-database.ts"
 import type { Span } from "../range.ts"
-import { countedDuringDay, type DayFilter, duringDay, fromSource, inSpan, type ShopDay } from "./shop-day.ts"
+import { duringOwnTime } from "./own-time.ts"
+import { type DayFilter, fromSource, inScanAny, inSpan, type ShopDay } from "./shop-day.ts"
 
 /**
  * How many users one statement names. MariaDB turns a list of 1,000 (in_predicate_conversion_threshold) into a join that
@@ -33,17 +34,18 @@ export function selectBuyers(day: ShopDay, span: Span, limit = USERS_PER_BATCH):
  * that counts is among them, as the index does not say.
  */
 export function selectBuyersOf(source: ShopSource, day: ShopDay, span: Span, limit: number): SQL {
-  const { userId, purchasedAt } = source.table
-  const isFromStart = span.from === undefined && span.after === undefined
-  const where = and(isFromStart ? isNotNull(userId) : undefined, inSpan(userId, span), ...duringDay(source, day))
-  return sql`SELECT ${selectUser(source.userType, sql`${userId}`)} AS userId, MIN(${purchasedAt})
+  const { userType, own, layout } = source
+  const { userId } = own.cells
+  const at = sql`${source.table}.${sql.identifier(layout.own.time.column)}`
+  const where = and(own.isUser, inSpan(userType, userId, span), duringOwnTime(source, day))
+  return sql`SELECT ${selectUser(userType, userId)} AS userId, MIN(${at})
     ${fromSource(day, source)} WHERE ${where} GROUP BY ${userId} ORDER BY ${userId} LIMIT ${sql.raw(String(limit))}`
 }
 
 /** The purchases of a day of these users: one range of the index for each. The ids are literals, so that they are. */
 export function ofUsers(day: ShopDay, userIds: UserId[]): DayFilter {
   const literals = userIds.map((id) => userLiteral(day.shop.layout.userType, id)).join(",")
-  return (source) => and(sql`${source.table.userId} IN (${sql.raw(literals)})`, ...countedDuringDay(source, day)) as SQL
+  return (source) => and(sql`${source.own.cells.userId} IN (${sql.raw(literals)})`, inScanAny(day)(source)) as SQL
 }
 
 /** Lists who bought on a day, of users in a span, in batches in their order. */

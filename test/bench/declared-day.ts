@@ -1,5 +1,5 @@
 import { openShop } from "../../schemas/database/shop.ts"
-import { listShopDdl } from "../../schemas/database/shop-ddl.ts"
+import { listSliceDdl } from "../../schemas/database/shop-ddl.ts"
 import { sumGuests, sumSource } from "../../services/finalizer/proof/sum-source.ts"
 import type { ServerKind } from "../../services/local/database/find-server.ts"
 import { planRanges } from "../../services/planner/plan-ranges.ts"
@@ -29,7 +29,7 @@ const shop = openShop(readConfig(shopSettings, process.env).SHOP_FILE)
 const { db, close } = openDatabase({ url, connectionsMax: 1 })
 // What a shop has once: not part of a day.
 if (shop.layout.fingerprint !== undefined && process.env["DAY_FIRST"]) {
-  for (const statement of listShopDdl(shop.layout)) await db.execute(statement)
+  for (const statement of listSliceDdl(shop.layout)) await db.execute(statement)
 }
 const day = { ...newRun(), shop }
 const run = { ...(await createRun(db, { ...day, ...(await chooseRead(db, day)) })), shop }

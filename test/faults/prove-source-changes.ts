@@ -127,7 +127,11 @@ async function readNamedUsers(cloud: FaultCloud, { runId = "" }: SentVerdict) {
 }
 
 /** Whatever happens to the shop, at every stage of a run: the verdict names the shards and the users, or is complete. */
-export function proveSourceChanges(options: { shop: string[]; isShopElsewhere: boolean }): void {
+export function proveSourceChanges(options: {
+  shop: string[]
+  isShopElsewhere: boolean
+  settings?: Record<string, string>
+}): void {
   let cloud: FaultCloud
 
   beforeAll(async () => {

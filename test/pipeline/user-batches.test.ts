@@ -26,7 +26,11 @@ describe.each(cases)(
 
     beforeAll(async () => {
       shop = await createTestDatabase()
-      const settings = { REVENUE_TIME_ZONE: of.zone, ...(of.isElsewhere ? { SOURCE_DATABASE_URL: shop.url } : {}) }
+      const settings = {
+        REVENUE_TIME_ZONE: of.zone,
+        SCAN_ROWS_MAX: "0",
+        ...(of.isElsewhere ? { SOURCE_DATABASE_URL: shop.url } : {}),
+      }
       pipeline = await startPipeline({ shardPurchases: 300, settings })
       await pipeline.query("DROP TABLE purchases, users")
       const statements = [...userShopTables, ...fillUserShop(date, 12), "ANALYZE TABLE purchases"]

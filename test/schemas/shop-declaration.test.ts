@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest"
-import { columnDdl, indexDdl } from "../../schemas/database/shop-ddl.ts"
+import { columnDdl, indexDdl, listSliceDdl, listTimeDdl } from "../../schemas/database/shop-ddl.ts"
 import { parseShopDeclaration } from "../../schemas/database/shop-declaration.ts"
 import { layOutShop } from "../../schemas/database/shop-layout.ts"
 
@@ -51,21 +51,34 @@ describe("a declaration of a shop", () => {
     const [layout] = shop.sources
     expect(layout.generated.map(({ name }) => name)).toEqual(["daybook_user", "daybook_amount", "daybook_on"])
     expect(layout.columns.purchasedAt).toBe("created")
-    expect(indexDdl(shop, layout)).toContain("(daybook_on, daybook_user, created, daybook_amount)")
+    expect(indexDdl(layout)).toContain("(daybook_on, daybook_user, created, daybook_amount)")
     const [user] = layout.generated
     expect(user && columnDdl(layout, user)).toMatch(
       /daybook_user BIGINT AS \(NULLIF\(`customer_id`, 0\)\) VIRTUAL COMMENT 'daybook \w{16}'/,
     )
   })
 
-  test("generates no date from a TIMESTAMP, and leaves what does not count out of users and guests", () => {
+  test("comes to expressions over the table's own columns, and to one plain index at most", () => {
+    const shop = layOutShop(parseShopDeclaration(whole))
+    const [{ own }] = shop.sources
+    expect(own).toMatchObject({ userId: "`customer_id`", guest: "0", counts: "status = 'paid'" })
+    expect(own.amountCents).toMatch(/^CAST\(IF\(\(total\) \* 100 = ROUND/)
+    expect(listTimeDdl(shop)).toEqual(["CREATE INDEX daybook_created ON orders (created) ALGORITHM=INPLACE LOCK=NONE"])
+  })
+
+  test("generates no date from a TIMESTAMP", () => {
     const shop = layOutShop(parseShopDeclaration(whole.replace("kind: utc", "kind: timestamp")))
-    const [layout] = shop.sources
-    expect(layout.generated.map(({ name }) => name)).toEqual(["daybook_user", "daybook_amount"])
-    expect(layout.generated[0]?.expression).toBe("IF(status = 'paid', NULLIF(`customer_id`, 0), NULL)")
-    expect(shop.hasDate).toBe(false)
-    expect(layout.guestsCount).toBe("status = 'paid'")
-    expect(indexDdl(shop, layout)).toContain("(daybook_user, created, daybook_amount)")
+    expect(listSliceDdl(shop)).toEqual([])
+    expect(listTimeDdl(shop)).toHaveLength(1)
+  })
+
+  test.each([
+    ["user: {column: customer_id, guest: 0}", "user: {column: a, expression: b}", "user needs either"],
+    ["user: {column: customer_id, guest: 0}", "user: {guest: 0}", "user needs either"],
+    ["user: {column: customer_id, guest: 0}", "user: {expression: a + b}", "userType is missing"],
+    ["kind: utc", "kind: timestamp, clock: sold_at", "time has a clock"],
+  ])("with %j made %j is refused", (right, wrong, problem) => {
+    expect(() => parseShopDeclaration(whole.replace(right, wrong))).toThrow(problem)
   })
 
   test("that says something else gives its columns another comment", () => {

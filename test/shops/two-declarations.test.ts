@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { openShop, type Shop } from "../../schemas/database/shop.ts"
-import { listShopDdl } from "../../schemas/database/shop-ddl.ts"
+import { listSliceDdl } from "../../schemas/database/shop-ddl.ts"
 import { parseShopDeclaration } from "../../schemas/database/shop-declaration.ts"
 import { layOutShop } from "../../schemas/database/shop-layout.ts"
 import { examineRange } from "../../services/finalizer/proof/examine-range.ts"
@@ -81,7 +81,7 @@ test("one process computes and proves days of two declarations at the same time"
 
 async function computeDay(database: TestDatabase, declared: Declared, shop: Shop): Promise<void> {
   const { db, url } = database
-  await database.query(...declared.tables, ...listShopDdl(shop.layout))
+  await database.query(...declared.tables, ...listSliceDdl(shop.layout))
   await migrateDatabase(url, {}, { layout: shop.layout })
   const day = { ...newRun(), shop }
   const run = { ...(await createRun(db, { ...day, ...(await chooseRead(db, day)) })), shop }

@@ -9,11 +9,12 @@ export function addShop(line: CommandLine): void {
     .addHelpText("after", shopHelp)
   shop
     .command("ddl")
-    .description("print the statements that make the table readable, for MySQL and MariaDB alike")
+    .description("print the index that a big table needs on its time, for MySQL and MariaDB alike")
+    .option("--day-slice", "print the columns and the index of the day instead, which pay for very big days")
     .addOption(jsonOption())
-    .action(async ({ json = false }: { json?: boolean }) => {
+    .action(async ({ json = false, daySlice = false }: { json?: boolean; daySlice?: boolean }) => {
       const { printShopDdl } = await import("../inspect-shop.ts")
-      line.exit(printShopDdl(json, line.terminal))
+      line.exit(printShopDdl({ json, daySlice }, line.terminal))
     })
   shop
     .command("check")
@@ -32,7 +33,7 @@ SHOP_FILE is a file of YAML, the same for planner, tasks, finalizer and npm run 
   table: wp_wc_orders
   user:   {column: customer_id, guest: 0}           # 0, besides NULL, is a guest
   amount: {expression: total_amount, scale: 2}      # exact cents: an amount with more digits fails its user's shard
-  time:   {column: date_created_gmt, kind: utc}     # utc, timestamp, local (in REVENUE_TIME_ZONE), epoch-seconds, epoch-ms
+  time:   {column: date_created_gmt, kind: utc}     # utc, timestamp, local (in REVENUE_TIME_ZONE), epoch-seconds, epoch-ms, date
   counts: "status IN ('wc-processing','wc-completed') AND currency = 'EUR'"
 
 and, where they are needed:
@@ -46,4 +47,5 @@ schemas/database/README.md explains all of it, and test/shops has the declaratio
 
 Examples:
   SHOP_FILE=shop.yaml npm run -s daybook -- shop ddl
+  SHOP_FILE=shop.yaml npm run -s daybook -- shop ddl --day-slice
   SHOP_FILE=shop.yaml npm run daybook -- shop check yesterday`

@@ -27,6 +27,8 @@ import { listShards, type Shard } from "../../../shared/ledger/shards/find-shard
 import { shardRange } from "../../../shared/ledger/shards/shard-range.ts"
 import { cutPieces } from "./cut-pieces.ts"
 import { type Examination, examineRange } from "./examine-range.ts"
+import { sumShardsAtOnce } from "./source-reader.ts"
+import { areTiles } from "./sum-scan.ts"
 import { sumSource } from "./sum-source.ts"
 
 export interface AuditContext {
@@ -71,10 +73,10 @@ export async function auditDay(
   let document = audit.document ? parseDocument(AuditSchema, audit.document) : beginDocument(shop, audit)
   while (audit.nextShard < shards.length) {
     if (!mayGoOn() || !(await context.throttle.pass(mayGoOn))) return "stopped"
-    const ahead = shards.slice(audit.nextShard, audit.nextShard + SHARDS_PER_BATCH)
-    // Every shard of a published run is done.
-    const [batch = ahead] = cutPieces(ahead, { shardsMax: SHARDS_PER_BATCH, unknown: 0 })
-    document = await auditBatch(context, run, batch, document)
+    const batch = nextBatch(run, shards.slice(audit.nextShard))
+    const audited = await auditBatch(context, run, batch, document, mayGoOn)
+    if (!audited) return "stopped"
+    document = audited
     const nextShard: number = audit.nextShard + batch.length
     if (!(await saveAudit(db, audit, nextShard, formatJson(AuditSchema, document)))) return "overtaken"
     audit = { ...audit, nextShard }
@@ -110,19 +112,35 @@ function beginDocument({ layout }: Shop, audit: Audit): AuditDocument {
   })
 }
 
-/** The document with what some more shards add to it. */
+/**
+ * The shards to be audited at once: of a day that is read as it is all that are left, in one pass. Such a pass is ended by
+ * nothing but a busy shop, so that it comes to its end however little time a sweep has.
+ */
+function nextBatch({ accessPath }: ShopRun, left: Shard[]): Shard[] {
+  if (accessPath === "day-scan") return left
+  const ahead = left.slice(0, SHARDS_PER_BATCH)
+  // Every shard of a published run is done.
+  const [batch = ahead] = cutPieces(ahead, { shardsMax: SHARDS_PER_BATCH, unknown: 0 })
+  return batch
+}
+
+/** The document with what some more shards add to it; undefined if the shop was too busy to be read to the end of them. */
 async function auditBatch(
-  { db, shopDb }: AuditContext,
+  { db, shopDb, throttle }: AuditContext,
   run: ShopRun,
   shards: Shard[],
   document: AuditDocument,
-): Promise<AuditDocument> {
+  mayGoOn: () => boolean,
+): Promise<AuditDocument | undefined> {
   const { userType } = run.shop.layout
   const ranges = shards.map((shard) => shardRange(userType, shard))
   const [rowSums, shopSums] = await Promise.all([
     sumRows(db, run, ranges),
-    readSource(() => sumSource(shopDb, run, ranges)),
+    run.accessPath === "day-scan" && areTiles(ranges)
+      ? sumShardsAtOnce(shopDb, run, shards, () => throttle.pass(mayGoOn)).then((sums) => sums?.shards)
+      : readSource(() => sumSource(shopDb, run, ranges)),
   ])
+  if (!shopSums) return undefined
   let revenue = readSide(run.shop, document.revenue)
   let source = readSide(run.shop, document.source)
   const drifted = [...document.drifted]

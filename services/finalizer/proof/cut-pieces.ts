@@ -5,7 +5,7 @@ import type { Shard } from "../../../shared/ledger/shards/find-shards.ts"
  * connection (0.4 to 2.5 s a million, by server and index), as long as the throttle lets pass between two looks. The statements
  * of one piece go two at a time, and fewer purchases would only add round trips.
  */
-const PURCHASES_PER_PIECE = 1_000_000
+export const PURCHASES_PER_PIECE = 1_000_000
 
 /**
  * Cuts shards, in their order, into pieces of at most so many purchases, and so many shards, by what each held when it was

@@ -15,6 +15,9 @@ export interface Examination {
   users: UserChange[]
 }
 
+// Each page of a day that is read as it is passes over all of it, so that it is as big as memory bears: about 50 MB.
+const USERS_PER_SCAN = 100_000
+
 // Enough for a person to see what happened; a rerun takes in all of them whether they are named or not.
 const USERS_NAMED_MAX = 20
 
@@ -29,7 +32,8 @@ export async function examineRange(
   const readShop = readShopTotals(shopDb, run)
   // What the shop fails with must be told from what the database fails with.
   const readAfter = (of: Range, limit: number) => readSource(() => readShop(of, limit))
-  for await (const change of compareTotals(readRowTotals(db, run), readAfter, range)) {
+  const usersPerPage = run.accessPath === "day-scan" ? USERS_PER_SCAN : undefined
+  for await (const change of compareTotals(readRowTotals(db, run), readAfter, range, usersPerPage)) {
     found.usersDiffering++
     if (!change.before) found.usersMore++
     if (!change.after) found.usersMore--

@@ -3,7 +3,6 @@ import type { Manifest } from "../../../schemas/documents/manifest_pb.ts"
 import { type Plan, PlanSchema } from "../../../schemas/documents/plan_pb.ts"
 import { MalformedError, parseDocument } from "../../../schemas/json.ts"
 import type { Database } from "../../../shared/database/open-database.ts"
-import { readSource } from "../../../shared/database/read-source.ts"
 import type { Throttle } from "../../../shared/database/throttle.ts"
 import { SHARD_PURCHASES_MIN } from "../../../shared/day/estimate-day.ts"
 import { type CheckedRows, sumRows } from "../../../shared/day/revenue-rows.ts"
@@ -17,7 +16,7 @@ import { parseRange, type Range } from "../../../shared/range.ts"
 import type { RetryOptions } from "../../../shared/retry.ts"
 import { cutPieces } from "./cut-pieces.ts"
 import { type ListedManifests, listManifests, readManifests } from "./read-manifests.ts"
-import { sumGuests, sumSource } from "./sum-source.ts"
+import { openSourceReader, type SourceReader } from "./source-reader.ts"
 import { awaitShop } from "./throttles.ts"
 
 /** All that a verdict rests on, as it was seen. */
@@ -74,14 +73,15 @@ export async function gatherEvidence(
   // Found where they are needed, which may be after a wait.
   for (const begun of [listing, reading]) begun.catch(() => undefined)
   await awaitShop(options.throttle)
-  const gather = (shards: Shard[]) => gatherPiece(db, shopDb, bucket, run, shards, listing, options)
+  const source = await openSourceReader(db, shopDb, run, options.throttle)
+  const gather = (shards: Shard[]) => gatherPiece(db, source, bucket, run, shards, listing, options)
   const pieces = gatherPieces(db, run, reading, options.throttle, gather)
   const [plan, manifests, count, guests, first] = await Promise.all([
     reading,
     listing,
     countShards(db, run.runId),
     // They have no user by whom they could be cut, and are a piece of their own, whatever their number.
-    readSource(() => sumGuests(shopDb, run)),
+    source.sumGuests(),
     pieces.next(),
   ])
   async function* shards() {
@@ -124,7 +124,7 @@ const sizeOf = (plan: Plan | string) => (typeof plan === "string" ? SHARD_PURCHA
 
 async function gatherPiece(
   db: Database,
-  shopDb: Database,
+  source: SourceReader,
   bucket: Bucket,
   run: ShopRun,
   shards: Shard[],
@@ -135,7 +135,7 @@ async function gatherPiece(
   const [manifests, rows, purchases] = await Promise.all([
     listing.then((listed) => readManifests(bucket, run, shards, listed, options)),
     sumRows(db, run, ranges),
-    readSource(() => sumSource(shopDb, run, ranges)),
+    source.sumShards(shards),
   ])
   return shards.map((shard, at) => ({
     shard,

@@ -7,9 +7,18 @@ import { type ArmRow, STATEMENTS_AT_ONCE, selectEach } from "../../../shared/dat
 import { checksumOfPurchases, type Multipliers, parseMultipliers } from "../../../shared/day/checksum.ts"
 import { listFilters } from "../../../shared/day/list-filters.ts"
 import { addUpRows, type SumsRow, selectSums } from "../../../shared/day/select-sums.ts"
-import { countOf, type DayFilter, fromSource, guestsOf, inSlice, type ShopDay } from "../../../shared/day/shop-day.ts"
+import {
+  cellsOf,
+  countOf,
+  type DayFilter,
+  fromSource,
+  guestsOf,
+  inSlice,
+  type ShopDay,
+} from "../../../shared/day/shop-day.ts"
 import { addTotals, type CheckedTotals, noTotals, type Totals } from "../../../shared/day/totals.ts"
 import type { Range } from "../../../shared/range.ts"
+import { areTiles, sumScan } from "./sum-scan.ts"
 
 /** A day with what its checksums are made by. */
 export interface CheckedDay extends ShopDay {
@@ -27,6 +36,10 @@ const sumByPath: Record<AccessPath, SumRanges> = {
   "day-slice": async (db, day, ranges, multipliers) => {
     const select = (range: Range, arm: number) => selectTotals(day, inSlice(day, range), arm, { multipliers, range })
     return (await selectEach<CheckedRow>(db, ranges, select)).map((rows) => toCheckedTotals(day.shop, rows))
+  },
+  "day-scan": async (db, day, ranges, multipliers) => {
+    const sums = areTiles(ranges) ? await sumScan(db, day, ranges, { multipliers }) : undefined
+    return sums?.shards ?? pMap(ranges, (range) => sumFilters(db, day, range, multipliers), { concurrency: 1 })
   },
   "user-batches": (db, day, ranges, multipliers) =>
     pMap(ranges, (range) => sumFilters(db, day, range, multipliers), { concurrency: STATEMENTS_AT_ONCE }),
@@ -62,10 +75,11 @@ interface Checked {
 /** A row of each source, and of each currency in it. Guests have no row to be compared with, and so no checksum. */
 function selectTotals(day: ShopDay, filter: DayFilter, arm: number, checked?: Checked): SQL {
   const arms = day.shop.sources.map((source) => {
-    const { table, currency, measures } = source
-    const sums = selectSums({ currency, purchases: countOf(source), amount: sql`${table.amountCents}`, measures })
+    const cells = cellsOf(day, source)
+    const { currency } = cells
+    const sums = selectSums({ ...cells, purchases: countOf(source) })
     const checksum = checked
-      ? sql`, ${checksumOfPurchases(source, checked.multipliers, checked.range)} AS checksum`
+      ? sql`, ${checksumOfPurchases(source, cells, checked.multipliers, checked.range)} AS checksum`
       : sql``
     const grouped = currency ? sql` GROUP BY ${currency}` : sql``
     return sql`SELECT ${arm} AS arm, ${sums}${checksum} ${fromSource(day, source)} WHERE ${filter(source)}${grouped}`
