@@ -4,6 +4,7 @@ import * as grpc from "@grpc/grpc-js"
 import { fromJSON } from "@grpc/proto-loader"
 import protobuf from "protobufjs"
 import { type Call, type Faults, InjectedError } from "./faults.ts"
+import type { HttpRule } from "./http-rules.ts"
 import { createRestServer, type RestOptions } from "./rest-server.ts"
 import { sharePort } from "./shared-port.ts"
 
@@ -48,6 +49,8 @@ export interface ServiceMethods {
   name: string
   unary: UnaryMethods
   streams?: StreamMethods
+  /** The addresses of methods over HTTP, by their names, where the API has others than the descriptor. */
+  http?: Record<string, HttpRule[]>
 }
 
 export type CallServer = Call["server"]
@@ -56,6 +59,8 @@ export interface GrpcServerOptions {
   server: CallServer
   /** The package file that holds the service descriptors, such as `@google-cloud/run/build/protos/protos.json`. */
   descriptors: string
+  /** Another one, and the packages below `google` that are taken from it, such as `iam`. */
+  moreDescriptors?: { file: string; packages: string[] }
   services: ServiceMethods[]
   faults: Faults
   /** Answers over HTTP/1.1 what is at no method's address. */
@@ -74,7 +79,7 @@ export async function startGrpcServer(
     "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
     "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
   })
-  const json = JSON.parse(readFileSync(require.resolve(options.descriptors), "utf8")) as protobuf.INamespace
+  const json = readDescriptors(options)
   const descriptors = fromJSON(json, {
     longs: String,
     enums: String,
@@ -108,6 +113,26 @@ export async function startGrpcServer(
   }
 }
 
+function readDescriptors({ descriptors, moreDescriptors }: GrpcServerOptions): protobuf.INamespace {
+  const json = readJson(descriptors)
+  if (!moreDescriptors) return json
+  const known = packagesOf(json)
+  const more = packagesOf(readJson(moreDescriptors.file))
+  for (const name of moreDescriptors.packages) {
+    const taken = more[name]
+    if (taken) known[name] ??= taken
+  }
+  return json
+}
+
+const readJson = (file: string) => JSON.parse(readFileSync(require.resolve(file), "utf8")) as protobuf.INamespace
+
+/** Those below `google`. */
+function packagesOf({ nested }: protobuf.INamespace): Record<string, protobuf.AnyNestedObject> {
+  const google = nested?.["google"]
+  return (google && "nested" in google && google.nested) || {}
+}
+
 type UnaryHandler = grpc.handleUnaryCall<any, any>
 
 function serveUnary(options: GrpcServerOptions, method: string, serve: UnaryMethods[string]): UnaryHandler {
@@ -132,7 +157,7 @@ function serveUnary(options: GrpcServerOptions, method: string, serve: UnaryMeth
 
 /** What a request is about. */
 export function resourceOf(request: Record<string, unknown>): string {
-  for (const field of ["topic", "subscription", "name", "parent", "project"]) {
+  for (const field of ["topic", "subscription", "name", "parent", "project", "resource"]) {
     const value = request[field]
     if (typeof value === "string" && value !== "") return value
   }

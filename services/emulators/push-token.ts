@@ -1,17 +1,29 @@
-import { createSign, generateKeyPair } from "node:crypto"
+import { createHash, createSign, generateKeyPair } from "node:crypto"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { promisify } from "node:util"
-import type { PushClaims } from "./pubsub/store.ts"
+
+/** What a push must carry to prove who sent it: the claims of its OpenID Connect token. */
+export interface PushClaims {
+  audience: string
+  serviceAccountEmail: string
+}
 
 /**
- * Signs tokens as Google does for pushes, with a key of its own, and serves the key where services can be told to look
+ * Signs tokens as Google does for pushes, with a key of its own, which services can be told to look for
  * (`PUSH_CERTS_URL`): so what checks tokens is the code that checks Google's. Google has several keys and changes
- * them; this has one, for as long as it runs, and serves it as a bare public key instead of a certificate.
+ * them; this has one, for as long as it runs, and shows it as a bare public key instead of a certificate.
  */
+export interface PushKey {
+  sign: (claims: PushClaims) => Promise<string>
+  /** By the key's id, as https://www.googleapis.com/oauth2/v1/certs has them. */
+  certs: () => Promise<Record<string, string>>
+}
+
+/** A key and a server that shows it. */
 export interface PushSigner {
   certsUrl: string
-  sign: (claims: PushClaims) => Promise<string>
+  sign: PushKey["sign"]
   stop: () => Promise<void>
 }
 
@@ -21,33 +33,46 @@ const TOKEN_SECONDS = 3600
 // A signature takes a millisecond; Google's pushes bring the same token for a while, too.
 const REUSE_MS_MAX = 10 * 60_000
 
+/** The key is made when it is first wanted, which takes a tenth of a second. */
+export function createPushKey(): PushKey {
+  let made: Promise<{ publicKey: string; privateKey: string }> | undefined
+  const key = () =>
+    (made ??= promisify(generateKeyPair)("rsa", {
+      modulusLength: RSA_BITS,
+      publicKeyEncoding: { type: "spki", format: "pem" },
+      privateKeyEncoding: { type: "pkcs8", format: "pem" },
+    }))
+  const signed = new Map<string, { token: string; at: number }>()
+  return {
+    certs: async () => ({ [KEY_ID]: (await key()).publicKey }),
+    sign: async (claims) => {
+      const { privateKey } = await key()
+      const name = JSON.stringify([claims.audience, claims.serviceAccountEmail])
+      const before = signed.get(name)
+      const at = Date.now()
+      if (before && at - before.at < REUSE_MS_MAX) return before.token
+      const token = signToken(privateKey, tokenClaims(claims, at))
+      signed.set(name, { token, at })
+      return token
+    },
+  }
+}
+
 export async function startPushSigner(): Promise<PushSigner> {
-  const { publicKey, privateKey } = await promisify(generateKeyPair)("rsa", {
-    modulusLength: RSA_BITS,
-    publicKeyEncoding: { type: "spki", format: "pem" },
-    privateKeyEncoding: { type: "pkcs8", format: "pem" },
-  })
+  const { sign, certs } = createPushKey()
+  const shown = JSON.stringify(await certs())
   const server = createServer((_request, response) => {
     response.setHeader("content-type", "application/json")
     response.setHeader("cache-control", "max-age=3600")
-    response.end(JSON.stringify({ [KEY_ID]: publicKey }))
+    response.end(shown)
   })
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject)
     server.listen(0, "127.0.0.1", resolve)
   })
-  const signed = new Map<string, { token: string; at: number }>()
   return {
     certsUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}/certs`,
-    sign: async (claims) => {
-      const key = JSON.stringify([claims.audience, claims.serviceAccountEmail])
-      const before = signed.get(key)
-      const at = Date.now()
-      if (before && at - before.at < REUSE_MS_MAX) return before.token
-      const token = signToken(privateKey, tokenClaims(claims, at))
-      signed.set(key, { token, at })
-      return token
-    },
+    sign,
     stop: () => {
       server.closeAllConnections()
       return new Promise((resolve) => server.close(() => resolve()))
@@ -57,16 +82,23 @@ export async function startPushSigner(): Promise<PushSigner> {
 
 function tokenClaims({ audience, serviceAccountEmail }: PushClaims, atMs: number) {
   const now = Math.floor(atMs / 1000)
+  const uniqueId = uniqueIdOf(serviceAccountEmail)
   return {
     aud: audience,
-    azp: serviceAccountEmail,
+    azp: uniqueId,
     email: serviceAccountEmail,
     email_verified: true,
     exp: now + TOKEN_SECONDS,
     iat: now,
     iss: "https://accounts.google.com",
-    sub: serviceAccountEmail,
+    sub: uniqueId,
   }
+}
+
+/** As Google numbers its accounts: 21 digits, the same ones for the same account. */
+function uniqueIdOf(email: string): string {
+  const number = BigInt(`0x${createHash("sha256").update(email).digest("hex")}`)
+  return `1${(number % 10n ** 20n).toString().padStart(20, "0")}`
 }
 
 /** A JSON Web Token, RS256. Exported for tests that forge one. */

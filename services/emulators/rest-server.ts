@@ -63,20 +63,29 @@ export function createRestServer(options: RestOptions): Server {
 
 function readRoutes({ descriptors, services }: RestOptions): ServedRoute[] {
   const root = protobuf.Root.fromJSON(descriptors)
-  return services.flatMap((service) => {
-    const descriptor = root.lookupService(service.name)
+  const served = new Map(services.map((service) => [service.name, service]))
+  return servicesOf(root).flatMap((descriptor) => {
+    const name = descriptor.fullName.slice(1)
+    const { unary, http }: Partial<ServiceMethods> = served.get(name) ?? {}
     return descriptor.methodsArray.flatMap((method) => {
       if (method.requestStream || method.responseStream) return []
       method.resolve()
       const { resolvedRequestType: request, resolvedResponseType: response } = method
       if (!request || !response) return []
       const missing = () => {
-        throw new StatusError(status.UNIMPLEMENTED, `The method ${service.name}/${method.name} is not offered here.`)
+        throw new StatusError(status.UNIMPLEMENTED, `The method ${name}/${method.name} is not offered here.`)
       }
-      const served = service.unary[method.name] ?? missing
-      return readHttpRoutes(method).map((route) => ({ ...route, serve: served, request, response }))
+      const serve = unary?.[method.name] ?? missing
+      return readHttpRoutes(method, http?.[method.name]).map((route) => ({ ...route, serve, request, response }))
     })
   })
+}
+
+/** All that the API has, offered here or not. */
+function servicesOf(namespace: protobuf.NamespaceBase): protobuf.Service[] {
+  return namespace.nestedArray.flatMap((one) =>
+    one instanceof protobuf.Service ? [one] : one instanceof protobuf.Namespace ? servicesOf(one) : [],
+  )
 }
 
 async function serve(

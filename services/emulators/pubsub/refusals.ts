@@ -1,5 +1,6 @@
 import { status } from "@grpc/grpc-js"
 import { StatusError } from "../grpc-server.ts"
+import { findLabelFault } from "../labels.ts"
 
 /** The caller's request is wrong, whatever the state of the server. */
 export function refuse(message: string): StatusError {
@@ -17,4 +18,10 @@ export function failedPrecondition(message: string): StatusError {
 
 export function exhausted(message: string): StatusError {
   return new StatusError(status.RESOURCE_EXHAUSTED, message)
+}
+
+/** Of a topic, a subscription or a snapshot. */
+export function checkLabels(labels: Record<string, string> | null | undefined): void {
+  const fault = findLabelFault(labels)
+  if (fault !== undefined) throw refuse(`Invalid labels given: ${fault}.`)
 }

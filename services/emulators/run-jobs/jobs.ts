@@ -4,6 +4,7 @@ import { status } from "@grpc/grpc-js"
 import type { Clock } from "../clock.ts"
 import { StatusError, type UnaryMethods } from "../grpc-server.ts"
 import { readState, replaceFile } from "../json-files.ts"
+import { findLabelFault } from "../labels.ts"
 import { checkEtag, etagOf } from "./etags.ts"
 import type { ExecutionRun } from "./execution-run.ts"
 import { executionReference, executionResource } from "./execution-status.ts"
@@ -43,10 +44,6 @@ type SavedJob = Pick<Job, "name" | "uid" | "generation" | "createdAt" | "updated
 // "Cloud Run API v2 does not support labels with … namespaces, and they will be rejected": job.proto.
 const SYSTEM_NAMESPACE =
   /(^|\.)(run\.googleapis\.com|cloud\.googleapis\.com|serving\.knative\.dev|autoscaling\.knative\.dev)\//
-
-// https://cloud.google.com/run/docs/configuring/jobs/labels: at most 63 of lowercase letters, digits, _ and -.
-const LABEL_KEY = /^[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}$/u
-const LABEL_VALUE = /^[\p{Ll}\p{Lo}\p{N}_-]{0,63}$/u
 
 /** google.cloud.run.v2.Jobs. */
 export function jobsMethods({ images, clock, executions, operations, stateFile }: JobsOptions): UnaryMethods {
@@ -171,10 +168,10 @@ function specOf(resource: JobResource | null | undefined, images: Record<string,
   if (resource?.startExecutionToken || resource?.runExecutionToken) {
     throw new StatusError(status.UNIMPLEMENTED, "Jobs that execute when they are created are not offered here")
   }
-  for (const [key, value] of Object.entries(resource?.labels ?? {})) {
-    if (!SYSTEM_NAMESPACE.test(key) && !LABEL_KEY.test(key)) refuse("job.labels", `not the key of a label: "${key}"`)
-    if (!LABEL_VALUE.test(value)) refuse("job.labels", `not the value of a label, of ${key}: "${value}"`)
-  }
+  // Those of the system have a namespace, and are refused for it.
+  const labels = Object.entries(resource?.labels ?? {}).filter(([key]) => !SYSTEM_NAMESPACE.test(key))
+  const fault = findLabelFault(Object.fromEntries(labels))
+  if (fault !== undefined) refuse("job.labels", fault)
   for (const key of Object.keys({ ...resource?.labels, ...resource?.annotations })) {
     if (SYSTEM_NAMESPACE.test(key)) refuse("job", `label or annotation in a namespace of the system: ${key}`)
   }

@@ -49,7 +49,7 @@ function completeAutoclass(before: Settings | undefined, given: Settings | undef
 /** A 64-bit number is a text in JSON. The policy is shown and has no effect: nothing that was deleted comes back. */
 function completeSoftDelete(before: Settings | undefined, given: Settings | undefined, now: string) {
   if (given?.["retentionDurationSeconds"] === undefined) return undefined
-  const retentionDurationSeconds = String(given["retentionDurationSeconds"] as string | number)
+  const retentionDurationSeconds = JSON.stringify(given["retentionDurationSeconds"]).replaceAll(`"`, "")
   if (!/^\d+$/.test(retentionDurationSeconds))
     throw invalid("Invalid value for softDeletePolicy.retentionDurationSeconds")
   const isSame = before?.["retentionDurationSeconds"] === retentionDurationSeconds
@@ -64,7 +64,7 @@ function completeAccess(before: Settings, given: Settings, nowMs: number) {
     )
   }
   // Two names of one thing; the older one follows.
-  const { enabled } = { enabled: false, ...(given["uniformBucketLevelAccess"] as Settings | undefined) }
+  const { enabled } = (given["uniformBucketLevelAccess"] ?? {}) as Settings
   const known = before["uniformBucketLevelAccess"] as Settings | undefined
   const lockedTime = known?.["lockedTime"] ?? new Date(nowMs + UNIFORM_ACCESS_LOCK_MS).toISOString()
   const uniform = enabled === true ? { enabled, lockedTime } : { enabled: false }

@@ -110,7 +110,7 @@ export function patchFields(fields: ObjectFields, patch: ObjectPatch): ObjectFie
 /** The fields after an update: what is not given goes, the custom metadata too. An object's class stays what it is. */
 export function replaceFields({ storageClass }: ObjectFields, given: ObjectPatch): ObjectFields {
   const { metadata, ...plain } = given
-  return withoutNulls({ ...plain, storageClass, metadata: withoutNulls(metadata ?? {}) }) as ObjectFields
+  return withoutNulls({ ...plain, storageClass, metadata: withoutNulls(metadata ?? {}) })
 }
 
 function mergeOwn<T>(before: Record<string, T>, after: Record<string, T | null>): Record<string, T | null> {
