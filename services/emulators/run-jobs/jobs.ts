@@ -3,16 +3,19 @@ import type { protos } from "@google-cloud/run"
 import { status } from "@grpc/grpc-js"
 import type { Clock } from "../clock.ts"
 import { StatusError, type UnaryMethods } from "../grpc-server.ts"
+import { changePolicy, toPolicyMessage } from "../iam-messages.ts"
+import { emptyPolicy, type Policy } from "../iam-policies.ts"
 import { readState, replaceFile } from "../json-files.ts"
 import { findLabelFault } from "../labels.ts"
 import { checkEtag, etagOf } from "./etags.ts"
 import type { ExecutionRun } from "./execution-run.ts"
 import { executionReference, executionResource } from "./execution-status.ts"
 import type { Executions } from "./executions.ts"
-import { completeTemplate, type Image, refuse } from "./job-template.ts"
+import { completeTemplate, type Image } from "./job-template.ts"
 import type { Operations } from "./operations.ts"
 import { applyOverrides } from "./overrides.ts"
 import { keyOfToken, takePage } from "./pages.ts"
+import { refuse } from "./refusals.ts"
 import { checkJobId, checkName, isBelow, lastSegment } from "./resource-names.ts"
 import { timestampOf } from "./timestamps.ts"
 
@@ -26,6 +29,7 @@ interface Job {
   updatedAt: number
   /** What the user has asked for, defaults filled in. */
   spec: JobResource
+  policy: Policy
   executionCount: number
   latestExecution: ExecutionRun | undefined
 }
@@ -39,7 +43,7 @@ export interface JobsOptions {
   stateFile?: string | undefined
 }
 
-type SavedJob = Pick<Job, "name" | "uid" | "generation" | "createdAt" | "updatedAt" | "spec">
+type SavedJob = Pick<Job, "name" | "uid" | "generation" | "createdAt" | "updatedAt" | "spec"> & { policy?: Policy }
 
 // "Cloud Run API v2 does not support labels with … namespaces, and they will be rejected": job.proto.
 const SYSTEM_NAMESPACE =
@@ -52,13 +56,14 @@ export function jobsMethods({ images, clock, executions, operations, stateFile }
   function save(): void {
     if (stateFile === undefined) return
     const saved = [...jobs.values()].map(
-      ({ name, uid, generation, createdAt, updatedAt, spec }): SavedJob => ({
+      ({ name, uid, generation, createdAt, updatedAt, spec, policy }): SavedJob => ({
         name,
         uid,
         generation,
         createdAt,
         updatedAt,
         spec,
+        policy,
       }),
     )
     replaceFile(stateFile, JSON.stringify(saved))
@@ -83,6 +88,7 @@ export function jobsMethods({ images, clock, executions, operations, stateFile }
       createdAt: now,
       updatedAt: now,
       spec: specOf(resource, images),
+      policy: emptyPolicy,
       executionCount: 0,
       latestExecution: undefined,
     }
@@ -152,13 +158,28 @@ export function jobsMethods({ images, clock, executions, operations, stateFile }
       executions.start(run)
       return operations.open("Execution", () => executionResource(run), run.ended)
     },
+
+    GetIamPolicy: (request: protos.google.iam.v1.IGetIamPolicyRequest) =>
+      toPolicyMessage(find(request.resource).policy),
+
+    SetIamPolicy(request: protos.google.iam.v1.ISetIamPolicyRequest) {
+      const job = find(request.resource)
+      job.policy = changePolicy(job.policy, request)
+      save()
+      return toPolicyMessage(job.policy)
+    },
+
+    TestIamPermissions(request: protos.google.iam.v1.ITestIamPermissionsRequest) {
+      find(request.resource)
+      return { permissions: request.permissions ?? [] }
+    },
   }
 }
 
 /** Executions are not kept: what ran has ended with the server. */
 function readJobs(stateFile: string | undefined): Job[] {
   const saved = stateFile === undefined ? undefined : readState<SavedJob[]>(stateFile, "a local Cloud Run")
-  return (saved ?? []).map((job) => ({ ...job, executionCount: 0, latestExecution: undefined }))
+  return (saved ?? []).map((job) => ({ policy: emptyPolicy, ...job, executionCount: 0, latestExecution: undefined }))
 }
 
 /** Milliseconds since 1970 keep their number of digits until 2286. */

@@ -2,10 +2,11 @@ import { status } from "@grpc/grpc-js"
 import { StatusError } from "../grpc-server.ts"
 import type { Invoke, RestRequest } from "../rest-server.ts"
 import { lastSegment } from "./resource-names.ts"
+import { fromV1Job, toV1Container } from "./v1-jobs.ts"
 
 /*
- * What `gcloud run jobs` still asks of the API v1, in the form of Knative, answered out of v2: reading jobs, executions and
- * tasks, executing and cancelling. Making jobs is for v2 alone.
+ * What `gcloud run jobs` still asks of the API v1, in the form of Knative, answered out of v2: making, reading and deleting
+ * jobs, executions and tasks, executing and cancelling, and IAM policies.
  * https://cloud.google.com/run/docs/reference/rest/v1/namespaces.jobs
  */
 
@@ -16,6 +17,7 @@ interface V2Condition {
   state?: string
   message?: string
   reason?: string
+  executionReason?: string
   lastTransitionTime?: string
 }
 
@@ -37,12 +39,25 @@ interface V2Resource extends Json {
 const ADDRESS =
   /^\/apis\/run\.googleapis\.com\/v1\/namespaces\/([^/]+)\/(jobs|executions|tasks)(?:\/([^/:]+))?(?::(run|cancel))?$/
 
+const POLICY_ADDRESS =
+  /^\/v1\/(projects\/[^/]+\/locations\/[^/]+\/jobs\/[^/:]+):(get|set|test)Iam(?:Policy|Permissions)$/
+const POLICY_METHODS = { get: "GetIamPolicy", set: "SetIamPolicy", test: "TestIamPermissions" }
+
+// Of the Resource Manager, which `gcloud run jobs replace` asks for the project's number.
+const PROJECT_ADDRESS = /^\/v1\/projects\/([^/:]+)$/
+
 const JOB_LABEL = "run.googleapis.com/job"
 const EXECUTION_LABEL = "run.googleapis.com/execution"
 const LOCATION_LABEL = "cloud.googleapis.com/location"
 
 /** Answers an address of v1; undefined for one that is none. */
 export async function serveV1(request: RestRequest, invoke: Invoke): Promise<object | undefined> {
+  const [, resource, policyVerb] = POLICY_ADDRESS.exec(request.path) ?? []
+  if (policyVerb === "get" || policyVerb === "set" || policyVerb === "test") {
+    return invoke(POLICY_METHODS[policyVerb], { ...(request.body as Json), resource })
+  }
+  const [, asked] = request.verb === "GET" ? (PROJECT_ADDRESS.exec(request.path) ?? []) : []
+  if (asked !== undefined) return { projectId: asked, name: asked, projectNumber: "1", lifecycleState: "ACTIVE" }
   const [, project, kind, name, verb] = ADDRESS.exec(request.path) ?? []
   if (project === undefined) return undefined
   const parent = `projects/${project}/locations/-`
@@ -73,6 +88,18 @@ export async function serveV1(request: RestRequest, invoke: Invoke): Promise<obj
   switch (call) {
     case "GET jobs":
       return listOf(await jobs(), toJob, "JobList")
+    case "POST jobs": {
+      const jobId = String((request.body as { metadata?: Json }).metadata?.["name"])
+      const place = `projects/${project}/locations/${regionOf(request.host)}`
+      const operation = await invoke("CreateJob", { parent: place, jobId, job: fromV1Job(request.body) })
+      return toJob((operation as { response: V2Resource }).response)
+    }
+    case "PUT jobs/": {
+      const before = await find(jobs())
+      const etag = (request.body as { metadata?: Json }).metadata?.["resourceVersion"]
+      const job = { ...fromV1Job(request.body), name: before.name, ...(etag ? { etag } : {}) }
+      return toJob(((await invoke("UpdateJob", { job })) as { response: V2Resource }).response)
+    }
     case "GET jobs/":
       return toJob(await find(jobs()))
     case "POST jobs/:run": {
@@ -107,9 +134,19 @@ export async function serveV1(request: RestRequest, invoke: Invoke): Promise<obj
     default:
       throw new StatusError(
         status.UNIMPLEMENTED,
-        `${request.verb} ${request.path} is not offered here: use the API v2.`,
+        `${request.verb} ${request.path} is not offered here: use the API v2, at /v2/projects/${project}/locations/REGION/jobs.`,
       )
   }
+}
+
+/** gcloud says the region in the name of the server, such as `europe-west1-run.local`, and nowhere else. */
+function regionOf(host: string): string {
+  const [, region] = /^([a-z]+-[a-z]+\d+)-/.exec(host) ?? []
+  if (region !== undefined) return region
+  throw new StatusError(
+    status.INVALID_ARGUMENT,
+    `The region is not known: the server's name begins with it, as in http://europe-west1-run.local/, or use the API v2: ${host}`,
+  )
 }
 
 /** `run.googleapis.com/job = w` */
@@ -225,7 +262,7 @@ function toExecutionSpec({ taskCount, parallelism, template }: Json): Json {
 
 function toTaskSpec({ containers, maxRetries, timeout, serviceAccount }: Json): Json {
   return {
-    containers,
+    containers: ((containers ?? []) as Json[]).map(toV1Container),
     maxRetries: maxRetries ?? 0,
     timeoutSeconds: typeof timeout === "string" ? timeout.replace(/(\.\d+)?s$/, "") : undefined,
     serviceAccountName: serviceAccount,
@@ -235,11 +272,18 @@ function toTaskSpec({ containers, maxRetries, timeout, serviceAccount }: Json): 
 const states: Record<string, string> = { CONDITION_SUCCEEDED: "True", CONDITION_FAILED: "False" }
 
 function toConditions(conditions: V2Condition[]): Json[] {
-  return conditions.map(({ type, state, message, reason, lastTransitionTime }) => ({
-    type,
-    status: states[state ?? ""] ?? "Unknown",
-    ...(message ? { message } : {}),
-    ...(reason ? { reason } : {}),
-    lastTransitionTime,
-  }))
+  return conditions.map(({ type, state, message, reason, executionReason, lastTransitionTime }) => {
+    const why = executionReason ? toPascal(executionReason) : reason
+    return {
+      type,
+      status: states[state ?? ""] ?? "Unknown",
+      ...(message ? { message } : {}),
+      ...(why ? { reason: why } : {}),
+      lastTransitionTime,
+    }
+  })
 }
+
+/** `NON_ZERO_EXIT_CODE` of v2 is `NonZeroExitCode` in v1, and `CANCELLED` is what gcloud waits for as `Cancelled`. */
+const toPascal = (reason: string) =>
+  reason.toLowerCase().replaceAll(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase())

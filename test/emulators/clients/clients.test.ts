@@ -19,7 +19,7 @@ const clients = await Promise.all(
 describe("the servers of the local cloud are taken for Google's by", () => {
   test.each(clients.map(({ client, missing }) => [client.name, client, missing] as const))(
     "%s",
-    { timeout: 240_000 },
+    { timeout: 480_000 },
     async (name, client, missing) => {
       if (missing !== undefined) return console.log(`${name} is not tried: ${missing}.`)
       const failed: Tried[] = []
