@@ -107,7 +107,7 @@ describe.skipIf(!isWanted)("by the real gcloud", { timeout: STEP_MS_MAX }, () =>
       })
     expect(real.cloud.resources.get("storage/shop-daybook")).toMatchObject({ versioning: { enabled: true } })
     expect(real.cloud.resources.get("artifactregistry/daybook")).toMatchObject({
-      cleanupPolicies: { "keep-newest": { action: "KEEP" }, "delete-old": { condition: { olderThan: "7776000s" } } },
+      cleanupPolicies: { "keep-newest": { action: "Keep" }, "delete-old": { condition: { olderThan: "7776000.0s" } } },
     })
   })
 
@@ -174,7 +174,7 @@ describe.skipIf(!isWanted)("by the real gcloud", { timeout: STEP_MS_MAX }, () =>
   test("a question that is refused puts no placeholder over what the build has deployed", ({ signal }) =>
     step("refused", async () => {
       const before = stable([...real.cloud.resources])
-      real.refuse(/GET run\/.*\/services\/daybook-planner$/, denied, 2)
+      real.refuse(/GET run\/.*\/services\/daybook-planner$/, denied)
       const { code, output } = await bootstrap("placeholders", real.env, signal)
       expect([code, output]).toEqual([1, expect.stringContaining("nothing was created")])
       expect(stable([...real.cloud.resources])).toEqual(before)

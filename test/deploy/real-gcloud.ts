@@ -93,7 +93,10 @@ export interface Steps {
 export async function openSteps(): Promise<Steps> {
   const hash = createHash("sha256")
   const files = (await readdir(provision, { recursive: true, withFileTypes: true })).filter((file) => file.isFile())
-  const paths = files.map((file) => join(file.parentPath, file.name)).toSorted()
+  const paths = files
+    .map((file) => join(file.parentPath, file.name))
+    .filter((path) => !path.endsWith(".md"))
+    .toSorted()
   for (const path of [...paths, join(root, "services/Dockerfile"), join(root, "test/deploy/control-plane.ts")])
     hash.update(path).update(await readFile(path))
   const folder = join(root, ".build/real-gcloud", hash.digest("hex").slice(0, 16))

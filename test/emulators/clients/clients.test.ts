@@ -3,6 +3,7 @@ import type { Servers, Tried } from "./client.ts"
 import { gcloud } from "./gcloud.ts"
 import { go } from "./go.ts"
 import { node } from "./node.ts"
+import { otherPackages } from "./other-packages.ts"
 import { rclone } from "./rclone.ts"
 import { startServers } from "./start-servers.ts"
 
@@ -13,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => servers?.stop())
 
 const clients = await Promise.all(
-  [node, gcloud, go, rclone].map(async (client) => ({ client, missing: await client.missing() })),
+  [node, otherPackages, gcloud, go, rclone].map(async (client) => ({ client, missing: await client.missing() })),
 )
 
 describe("the servers of the local cloud are taken for Google's by", () => {
