@@ -19,7 +19,7 @@ export interface NpmPackages {
   folder: string
   /** A package as a program in that folder imports it. Its types are not known here. */
   // biome-ignore lint/suspicious/noExplicitAny: see above
-  load(name: string): Promise<any>
+  load: (name: string) => Promise<any>
 }
 
 /** Installs packages, such as `{ "@google-cloud/storage": "7" }`; a sentence where that is not possible. */
