@@ -5,6 +5,7 @@ import { go } from "./go.ts"
 import { node } from "./node.ts"
 import { otherPackages } from "./other-packages.ts"
 import { rclone } from "./rclone.ts"
+import { restic } from "./restic.ts"
 import { startServers } from "./start-servers.ts"
 
 let servers: Servers & { stop(): Promise<void> }
@@ -14,7 +15,10 @@ beforeAll(async () => {
 afterAll(() => servers?.stop())
 
 const clients = await Promise.all(
-  [node, otherPackages, gcloud, go, rclone].map(async (client) => ({ client, missing: await client.missing() })),
+  [node, otherPackages, gcloud, go, rclone, restic].map(async (client) => ({
+    client,
+    missing: await client.missing(),
+  })),
 )
 
 describe("the servers of the local cloud are taken for Google's by", () => {
