@@ -43,8 +43,10 @@ const POLICY_ADDRESS =
   /^\/v1\/(projects\/[^/]+\/locations\/[^/]+\/jobs\/[^/:]+):(get|set|test)Iam(?:Policy|Permissions)$/
 const POLICY_METHODS = { get: "GetIamPolicy", set: "SetIamPolicy", test: "TestIamPermissions" }
 
-// Of the Resource Manager, which `gcloud run jobs replace` asks for the project's number.
+// Of the Resource Manager, which `gcloud run jobs replace` asks for the project's number, and of Service Usage, which `deploy`
+// asks whether Cloud Run's API is on.
 const PROJECT_ADDRESS = /^\/v1\/projects\/([^/:]+)$/
+const SERVICE_ADDRESS = /^\/v1\/(projects\/[^/:]+\/services\/run\.googleapis\.com)$/
 
 const JOB_LABEL = "run.googleapis.com/job"
 const EXECUTION_LABEL = "run.googleapis.com/execution"
@@ -58,6 +60,8 @@ export async function serveV1(request: RestRequest, invoke: Invoke): Promise<obj
   }
   const [, asked] = request.verb === "GET" ? (PROJECT_ADDRESS.exec(request.path) ?? []) : []
   if (asked !== undefined) return { projectId: asked, name: asked, projectNumber: "1", lifecycleState: "ACTIVE" }
+  const [, api] = request.verb === "GET" ? (SERVICE_ADDRESS.exec(request.path) ?? []) : []
+  if (api !== undefined) return { name: api, state: "ENABLED" }
   const [, project, kind, name, verb] = ADDRESS.exec(request.path) ?? []
   if (project === undefined) return undefined
   const parent = `projects/${project}/locations/-`

@@ -119,6 +119,7 @@ async function* runSteps({ run: host, folder }: Servers, _call: Call): AsyncGene
     CLOUDSDK_AUTH_DISABLE_CREDENTIALS: "true",
     CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN: "http://run.local/",
     CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER: "http://run.local/",
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_SERVICEUSAGE: "http://run.local/",
     http_proxy: `http://${host}`,
   }
   const jobs = (...args: string[]) =>
