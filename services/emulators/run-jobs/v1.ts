@@ -2,7 +2,8 @@ import { status } from "@grpc/grpc-js"
 import { StatusError } from "../grpc-server.ts"
 import type { Invoke, RestRequest } from "../rest-server.ts"
 import { lastSegment } from "./resource-names.ts"
-import { fromV1Job, toV1Container } from "./v1-jobs.ts"
+import { fromV1Job } from "./v1-jobs.ts"
+import { EXECUTION_LABEL, JOB_LABEL, toExecution, toJob, toTask, type V2Resource } from "./v1-resources.ts"
 
 /*
  * What `gcloud run jobs` still asks of the API v1, in the form of Knative, answered out of v2: making, reading and deleting
@@ -11,30 +12,6 @@ import { fromV1Job, toV1Container } from "./v1-jobs.ts"
  */
 
 type Json = Record<string, unknown>
-
-interface V2Condition {
-  type?: string
-  state?: string
-  message?: string
-  reason?: string
-  executionReason?: string
-  lastTransitionTime?: string
-}
-
-interface V2Resource extends Json {
-  name: string
-  uid?: string
-  generation?: string
-  observedGeneration?: string
-  etag?: string
-  createTime?: string
-  startTime?: string
-  completionTime?: string
-  labels?: Record<string, string>
-  annotations?: Record<string, string>
-  conditions?: V2Condition[]
-  terminalCondition?: V2Condition
-}
 
 const ADDRESS =
   /^\/apis\/run\.googleapis\.com\/v1\/namespaces\/([^/]+)\/(jobs|executions|tasks)(?:\/([^/:]+))?(?::(run|cancel))?$/
@@ -47,10 +24,6 @@ const POLICY_METHODS = { get: "GetIamPolicy", set: "SetIamPolicy", test: "TestIa
 // asks whether Cloud Run's API is on.
 const PROJECT_ADDRESS = /^\/v1\/projects\/([^/:]+)$/
 const SERVICE_ADDRESS = /^\/v1\/(projects\/[^/:]+\/services\/run\.googleapis\.com)$/
-
-const JOB_LABEL = "run.googleapis.com/job"
-const EXECUTION_LABEL = "run.googleapis.com/execution"
-const LOCATION_LABEL = "cloud.googleapis.com/location"
 
 /** Answers an address of v1; undefined for one that is none. */
 export async function serveV1(request: RestRequest, invoke: Invoke): Promise<object | undefined> {
@@ -173,121 +146,3 @@ function toOverrides(body: unknown): Json {
     },
   }
 }
-
-const part = (name: string, at: number) => name.split("/")[at] ?? ""
-
-function toMetadata(resource: V2Resource, labels: Record<string, string>): Json {
-  const { name, uid, generation, etag, createTime, annotations } = resource
-  return {
-    name: lastSegment(name),
-    namespace: part(name, 1),
-    uid,
-    generation: Number(generation ?? 1),
-    resourceVersion: etag,
-    creationTimestamp: createTime,
-    selfLink: `/apis/run.googleapis.com/v1/namespaces/${part(name, 1)}/${lastSegment(name)}`,
-    labels: { ...resource.labels, ...labels, [LOCATION_LABEL]: part(name, 3) },
-    annotations: annotations ?? {},
-  }
-}
-
-function toJob(job: V2Resource): Json {
-  const { template, executionCount, latestCreatedExecution } = job as V2Resource & {
-    template?: Json
-    executionCount?: number
-    latestCreatedExecution?: { name: string; createTime?: string; completionTime?: string }
-  }
-  return {
-    apiVersion: "run.googleapis.com/v1",
-    kind: "Job",
-    metadata: toMetadata(job, {}),
-    spec: { template: { metadata: { labels: {}, annotations: {} }, spec: toExecutionSpec(template ?? {}) } },
-    status: {
-      observedGeneration: Number(job.observedGeneration ?? 1),
-      conditions: toConditions([job.terminalCondition ?? {}]),
-      executionCount: executionCount ?? 0,
-      ...(latestCreatedExecution
-        ? {
-            latestCreatedExecution: {
-              name: lastSegment(latestCreatedExecution.name),
-              creationTimestamp: latestCreatedExecution.createTime,
-              completionTimestamp: latestCreatedExecution.completionTime,
-            },
-          }
-        : {}),
-    },
-  }
-}
-
-function toExecution(execution: V2Resource): Json {
-  const counts = ["runningCount", "succeededCount", "failedCount", "cancelledCount", "retriedCount"]
-  return {
-    apiVersion: "run.googleapis.com/v1",
-    kind: "Execution",
-    metadata: toMetadata(execution, { [JOB_LABEL]: part(execution.name, 5) }),
-    spec: toExecutionSpec(execution),
-    status: {
-      observedGeneration: Number(execution.observedGeneration ?? 1),
-      startTime: execution.startTime,
-      completionTime: execution.completionTime,
-      ...Object.fromEntries(counts.flatMap((name) => (execution[name] ? [[name, execution[name]]] : []))),
-      conditions: toConditions(execution.conditions ?? []),
-      logUri: execution["logUri"],
-    },
-  }
-}
-
-function toTask(task: V2Resource): Json {
-  const { index, retried, lastAttemptResult } = task as V2Resource & {
-    index?: number
-    retried?: number
-    lastAttemptResult?: Json
-  }
-  return {
-    apiVersion: "run.googleapis.com/v1",
-    kind: "Task",
-    metadata: toMetadata(task, { [JOB_LABEL]: part(task.name, 5), [EXECUTION_LABEL]: part(task.name, 7) }),
-    spec: toTaskSpec(task),
-    status: {
-      observedGeneration: Number(task.observedGeneration ?? 1),
-      index: index ?? 0,
-      retried: retried ?? 0,
-      startTime: task.startTime,
-      completionTime: task.completionTime,
-      conditions: toConditions(task.conditions ?? []),
-      ...(lastAttemptResult ? { lastAttemptResult } : {}),
-    },
-  }
-}
-
-function toExecutionSpec({ taskCount, parallelism, template }: Json): Json {
-  return { taskCount, parallelism, template: { spec: toTaskSpec((template ?? {}) as Json) } }
-}
-
-function toTaskSpec({ containers, maxRetries, timeout, serviceAccount }: Json): Json {
-  return {
-    containers: ((containers ?? []) as Json[]).map(toV1Container),
-    maxRetries: maxRetries ?? 0,
-    timeoutSeconds: typeof timeout === "string" ? timeout.replace(/(\.\d+)?s$/, "") : undefined,
-    serviceAccountName: serviceAccount,
-  }
-}
-
-const states: Record<string, string> = { CONDITION_SUCCEEDED: "True", CONDITION_FAILED: "False" }
-
-function toConditions(conditions: V2Condition[]): Json[] {
-  return conditions.map(({ type, state, message, reason, executionReason, lastTransitionTime }) => {
-    const why = executionReason ? toPascal(executionReason) : reason
-    return {
-      type,
-      status: states[state ?? ""] ?? "Unknown",
-      ...(message ? { message } : {}),
-      ...(why ? { reason: why } : {}),
-      lastTransitionTime,
-    }
-  })
-}
-
-/** `NON_ZERO_EXIT_CODE` of v2 is `NonZeroExitCode` in v1, and `CANCELLED` is what gcloud waits for as `Cancelled`. */
-const toPascal = (reason: string) =>
-  reason.toLowerCase().replaceAll(/(?:^|_)([a-z])/g, (_, letter: string) => letter.toUpperCase())
