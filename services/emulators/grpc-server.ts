@@ -19,6 +19,8 @@ export interface GrpcServerOptions {
   server: CallServer
   /** The package file that holds the service descriptors, such as `@google-cloud/run/build/protos/protos.json`. */
   descriptors: string
+  /** Another one, and the packages below `google` that are taken from it, such as `iam`. */
+  moreDescriptors?: { file: string; packages: string[] }
   services: ServiceMethods[]
   faults: Faults
   /** Answers over HTTP/1.1 what is at no method's address. */
@@ -37,7 +39,7 @@ export async function startGrpcServer(
     "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
     "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
   })
-  const json = JSON.parse(readFileSync(require.resolve(options.descriptors), "utf8")) as protobuf.INamespace
+  const json = readDescriptors(options)
   const descriptors = fromJSON(json, {
     longs: String,
     enums: String,
@@ -69,6 +71,26 @@ export async function startGrpcServer(
       await shared.stop()
     },
   }
+}
+
+function readDescriptors({ descriptors, moreDescriptors }: GrpcServerOptions): protobuf.INamespace {
+  const json = readJson(descriptors)
+  if (!moreDescriptors) return json
+  const known = packagesOf(json)
+  const more = packagesOf(readJson(moreDescriptors.file))
+  for (const name of moreDescriptors.packages) {
+    const taken = more[name]
+    if (taken) known[name] ??= taken
+  }
+  return json
+}
+
+const readJson = (file: string) => JSON.parse(readFileSync(require.resolve(file), "utf8")) as protobuf.INamespace
+
+/** Those below `google`. */
+function packagesOf({ nested }: protobuf.INamespace): Record<string, protobuf.AnyNestedObject> {
+  const google = nested?.["google"]
+  return (google && "nested" in google && google.nested) || {}
 }
 
 type UnaryHandler = grpc.handleUnaryCall<any, any>

@@ -12,20 +12,20 @@ export interface HttpRoute {
   body: string
 }
 
-type Rule = Partial<Record<"get" | "put" | "post" | "delete" | "patch" | "body", string>> & {
-  additional_bindings?: Rule | Rule[]
+export type HttpRule = Partial<Record<"get" | "put" | "post" | "delete" | "patch" | "body", string>> & {
+  additional_bindings?: HttpRule | HttpRule[]
 }
 
-/** The addresses of a method, as its descriptor has them. */
-export function readHttpRoutes({ name, parsedOptions }: protobuf.Method): HttpRoute[] {
+/** The addresses of a method, as its descriptor has them, or as its API gives it others. */
+export function readHttpRoutes({ name, parsedOptions }: protobuf.Method, given?: HttpRule[]): HttpRoute[] {
   const options = (parsedOptions as Record<string, unknown>[] | undefined) ?? []
-  const rules = options.flatMap((option) => (option["(google.api.http)"] as Rule | undefined) ?? [])
+  const rules = given ?? options.flatMap((option) => (option["(google.api.http)"] as HttpRule | undefined) ?? [])
   return rules
     .flatMap((rule) => [rule, ...[rule.additional_bindings ?? []].flat()])
     .flatMap((rule) => toRoute(name, rule))
 }
 
-function toRoute(method: string, rule: Rule): HttpRoute[] {
+function toRoute(method: string, rule: HttpRule): HttpRoute[] {
   for (const verb of ["get", "put", "post", "delete", "patch"] as const) {
     const template = rule[verb]
     if (template === undefined) continue

@@ -31,13 +31,17 @@ export type Invoke = (method: string, request: Record<string, unknown>) => Promi
 
 export interface RestRequest {
   verb: string
+  /** The name of the server, as the client has it. */
+  host: string
   path: string
   query: URLSearchParams
   body: unknown
 }
 
 interface ServedRoute extends HttpRoute {
-  serve: UnaryMethods[string]
+  /** Undefined: the API has the method, and this server does not. */
+  serve: UnaryMethods[string] | undefined
+  service: string
   request: protobuf.Type
   response: protobuf.Type
 }
@@ -64,20 +68,26 @@ export function createRestServer(options: RestOptions): Server {
 
 function readRoutes({ descriptors, services }: RestOptions): ServedRoute[] {
   const root = protobuf.Root.fromJSON(descriptors)
-  return services.flatMap((service) => {
-    const descriptor = root.lookupService(service.name)
+  const served = new Map(services.map((service) => [service.name, service]))
+  return servicesOf(root).flatMap((descriptor) => {
+    const name = descriptor.fullName.slice(1)
+    const { unary, http }: Partial<ServiceMethods> = served.get(name) ?? {}
     return descriptor.methodsArray.flatMap((method) => {
       if (method.requestStream || method.responseStream) return []
       method.resolve()
       const { resolvedRequestType: request, resolvedResponseType: response } = method
       if (!request || !response) return []
-      const missing = () => {
-        throw new StatusError(status.UNIMPLEMENTED, `The method ${service.name}/${method.name} is not offered here.`)
-      }
-      const served = service.unary[method.name] ?? missing
-      return readHttpRoutes(method).map((route) => ({ ...route, serve: served, request, response }))
+      const known = { serve: unary?.[method.name], service: name, request, response }
+      return readHttpRoutes(method, http?.[method.name]).map((route) => ({ ...route, ...known }))
     })
   })
+}
+
+/** All that the API has, offered here or not. */
+function servicesOf(namespace: protobuf.NamespaceBase): protobuf.Service[] {
+  return namespace.nestedArray.flatMap((one) =>
+    one instanceof protobuf.Service ? [one] : one instanceof protobuf.Namespace ? servicesOf(one) : [],
+  )
 }
 
 async function serve(
@@ -95,21 +105,25 @@ async function serve(
     const isProxied = /^https?:/.test(request.url ?? "")
     const stranger = findStranger(request.headers, options.isOpen || isProxied)
     if (stranger !== undefined) throw new StatusError(status.PERMISSION_DENIED, stranger)
-    const { pathname, searchParams } = new URL(request.url ?? "/", "http://local")
+    const { pathname, searchParams, hostname } = new URL(request.url ?? "/", "http://local")
+    const host = isProxied ? hostname : (request.headers.host ?? "")
     const verb = request.method ?? "GET"
     if (verb === "GET" && (pathname === "/" || pathname === "/healthz")) return answer(200, { status: "ok" })
     const path = decodeURIComponent(pathname)
     const body = parseBody(await readBody(request))
     request.socket.setTimeout(0)
-    const route = routes.find((one) => one.verb === verb && one.path.test(path))
+    const isAt = (one: ServedRoute) => one.verb === verb && one.path.test(path)
+    const route = routes.find((one) => one.serve && isAt(one))
     if (!route) {
       const invoke: Invoke = async (method, json) => {
-        const called = routes.find((one) => one.method === method)
+        const called = routes.find((one) => one.serve && one.method === method)
         if (!called) throw new StatusError(status.UNIMPLEMENTED, `The method ${method} is not offered here.`)
         return callMethod(options, called, json as Record<string, JSONValue>, request, response)
       }
-      const answered = await options.others?.({ verb, path, query: searchParams, body }, invoke)
+      const answered = await options.others?.({ verb, host, path, query: searchParams, body }, invoke)
       if (answered) return answer(200, answered)
+      const missing = routes.find(isAt)
+      if (missing) throw notOffered(missing)
       const known = routes.some((one) => one.path.test(path))
       throw new StatusError(
         status.NOT_FOUND,
@@ -140,9 +154,15 @@ async function callMethod(
   }
   const clientPort = connection.socket.remotePort
   const call = { server, method: route.method, resource: resourceOf(request), request, clientPort }
-  const answered = (await faults.around(call, () => route.serve(request, { onEnd }))) as object
+  const answered = (await faults.around(call, () => {
+    if (!route.serve) throw notOffered(route)
+    return route.serve(request, { onEnd })
+  })) as object
   return toProto3JSON(route.response.fromObject(answered)) as object
 }
+
+const notOffered = ({ service, method }: ServedRoute) =>
+  new StatusError(status.UNIMPLEMENTED, `The method ${service}/${method} is not offered here.`)
 
 const loaderOptions = { longs: String, enums: String, bytes: Buffer, defaults: true, oneofs: true } as const
 

@@ -32,7 +32,7 @@ export interface EmulatorOptions {
   secrets?: Record<string, string> | undefined
   /** What runs a task of the worker: the program and its arguments. */
   workerCommand?: string[] | undefined
-  /** Makes the tokens of push subscriptions that have an identity; else they push without one. */
+  /** Makes the tokens of push subscriptions that have an identity; by default Pub/Sub does, with a key that it shows. */
   pushTokens?: PubSubOptions["pushTokens"]
   log: (line: string) => void
 }
@@ -95,6 +95,8 @@ export function describeEmulators({ pubsub, storage, runJobs }: Emulators): Reco
       ? {
           PUBSUB_EMULATOR_HOST: `127.0.0.1:${pubsub.port}`,
           CLOUDSDK_API_ENDPOINT_OVERRIDES_PUBSUB: `http://127.0.0.1:${pubsub.port}/`,
+          // Where a service that is pushed to finds the key of the tokens.
+          ...(pubsub.certsUrl === undefined ? {} : { PUSH_CERTS_URL: pubsub.certsUrl }),
         }
       : {}),
     ...(storage

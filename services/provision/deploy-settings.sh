@@ -6,10 +6,14 @@
 image=$(cat /workspace/image)
 
 common=(--project="$PROJECT_ID" --region="$_REGION" --quiet)
-deployed=(--image="$image" --labels="commit=${COMMIT_SHA:-none}")
+# Cloud Run keeps what a deploy does not mention. What decides which program starts and what it sees is the build's: so all
+# of it is mentioned, and a command, a volume or a network of an earlier day or of somebody's own does not stay.
+deployed=(--image="$image" --labels="commit=${COMMIT_SHA:-none}" --command= --clear-volumes --clear-volume-mounts)
+# Of a service also what it is asked by. The program listens where PORT says, and may not bind a port below 1024.
+served=("${deployed[@]}" --port=8080 --startup-probe= --liveness-probe= --no-use-http2)
 
 # A private database is reached through the network; everything else goes the usual way.
-network=()
+network=(--clear-network)
 address=PUBLIC
 if [[ "$_NETWORK" != none ]]; then
   network=(--network="${_NETWORK%/*}" --subnet="${_NETWORK#*/}" --vpc-egress=private-ranges-only)
@@ -60,6 +64,18 @@ require_locked() {
   service=$(gcloud run services describe "$1" "${common[@]}" --format=json)
   if [[ "$policy" =~ allUsers|allAuthenticatedUsers || "$service" =~ invoker-iam-disabled\"?:\ *\"?true ]]; then
     echo "$1 may be called by anybody: take the role from allUsers, or turn the IAM check on again" >&2
+    return 1
+  fi
+}
+
+# Only bootstrap.sh can turn Identity-Aware Proxy on: the build does not have roles/run.admin. Without it in front, the page
+# refuses everybody.
+require_iap() {
+  local service
+  service=$(gcloud run services describe "$1" "${common[@]}" --format=json)
+  if [[ ! "$service" =~ iap-enabled\"?:\ *\"?true ]]; then
+    echo "Error: $1 is not behind Identity-Aware Proxy, so it is not deployed. Run as an owner:" >&2
+    echo "  services/provision/bootstrap.sh --project $PROJECT_ID --region $_REGION --only iap" >&2
     return 1
   fi
 }

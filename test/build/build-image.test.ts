@@ -55,9 +55,11 @@ describe("services/Dockerfile", () => {
     expect(wordsOf("ENTRYPOINT")).toEqual(['["node"]'])
   })
 
-  it("has the node that the tests run on", async () => {
+  it("has the node that the tests run on, and names it by its digest", async () => {
     const [image] = (await readDockerfile()).filter(({ name }) => name === "ARG")
-    expect(image?.words).toBe(`NODE_IMAGE=node:${process.versions.node}-bookworm-slim`)
+    const [tag, digest] = (image?.words ?? "").split("@")
+    expect(tag).toBe(`NODE_IMAGE=node:${process.versions.node}-bookworm-slim`)
+    expect(digest).toMatch(/^sha256:[0-9a-f]{64}$/)
   })
 })
 

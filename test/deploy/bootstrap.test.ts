@@ -1,10 +1,11 @@
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawn, spawnSync } from "node:child_process"
 import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { delimiter, join } from "node:path"
 import { fileURLToPath } from "node:url"
-import { afterAll, beforeAll, describe, expect, it } from "vitest"
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest"
 import { parse } from "yaml"
+import { findFreePort } from "../../services/local/free-port.ts"
 import { topics } from "../../shared/messages/topics.ts"
 import { parseGcloud } from "./gcloud-flags.ts"
 import { readBuildFile } from "./run-build.ts"
@@ -119,6 +120,50 @@ describe("bootstrap.sh --dry-run", () => {
     )
   })
 
+  it("makes placeholders of the image's base, which refuse a push on the port that the program is given", async () => {
+    const deploy = dryRun.split("\n").find((line) => line.includes("run deploy daybook-planner")) ?? ""
+    const { flags } = parseGcloud(splitWords(deploy.replace(/^.*\|\| /, "")).slice(1))
+    const dockerfile = await readFile(join(provision, "../Dockerfile"), "utf8")
+    const digest = /^ARG NODE_IMAGE=.*@(sha256:\w+)$/m.exec(dockerfile)?.[1]
+    expect(flags).toMatchObject({ image: `mirror.gcr.io/library/node@${digest}`, port: "8080" })
+    // gcloud splits it at the character between the circumflexes; the image's entry point is node.
+    const [, separator = "", args = ""] = /^\^(.)\^(.*)$/.exec(flags.args ?? "") ?? []
+    const port = await findFreePort()
+    const placeholder = spawn(process.execPath, args.split(separator), { env: { PORT: String(port) } })
+    try {
+      const push = () => fetch(`http://127.0.0.1:${port}/run-requests`, { method: "POST", body: "{}" })
+      const status = await vi.waitFor(async () => (await push()).status, { timeout: 20_000, interval: 50 })
+      expect(status).toBe(503)
+    } finally {
+      placeholder.kill()
+    }
+  })
+
+  it("runs the sections that are named, and says which there are", () => {
+    const only = (sections: string) =>
+      spawnSync("bash", [bootstrap, "--project", "shop", "--dry-run", "--only", sections], { encoding: "utf8" })
+    expect(
+      only("secrets,dashboard")
+        .stdout.split("\n")
+        .map((line) => line.split(" ").slice(0, 3).join(" ")),
+    ).toEqual([
+      "# secrets: they",
+      "gcloud secrets describe",
+      "gcloud secrets describe",
+      "gcloud secrets describe",
+      "# dashboard",
+      "gcloud monitoring dashboards",
+      "# done. Next:",
+      "",
+    ])
+    const unknown = only("secrets,nothing")
+    expect([unknown.status, unknown.stdout, unknown.stderr]).toEqual([
+      2,
+      "",
+      expect.stringMatching(/^unknown section: nothing\nusage:.*apis accounts custom-roles/s),
+    ])
+  })
+
   it("names everything as the build does", async () => {
     const { substitutions } = await readBuildFile()
     for (const name of [
@@ -197,7 +242,8 @@ describe("bootstrap.sh", () => {
     const log = join(folder, "log")
     await writeFile(log, "")
     // As of a gcloud that has alert policies in a preview alone.
-    const answer = `case "$*" in "monitoring policies list --help") exit 1 ;; *" describe "*) ${found ? "echo 42" : "exit 1"} ;; *"policies list"*) ${found ? "echo P1" : ":"} ;; *"dashboards list"*) ${found ? "echo D1 E1" : ":"} ;; esac`
+    const missing = `{ echo "ERROR: (gcloud.x.describe) NOT_FOUND: it was not found." >&2; exit 1; }`
+    const answer = `case "$*" in "monitoring policies list --help") exit 1 ;; *" describe "*--format=json) echo '{"run.googleapis.com/iap-enabled":"${found ? "true" : "false"}"}' ;; *" describe "*) ${found ? "echo 42" : missing} ;; *"policies list"*) ${found ? "echo P1" : ":"} ;; *"dashboards list"*) ${found ? "echo D1 E1" : ":"} ;; esac`
     const number = `if [[ "$*" == "projects describe"* ]]; then echo 42; exit; fi`
     await writeFile(join(folder, "gcloud"), `#!/bin/bash\necho "$*" >>"${log}"\n${number}\n${answer}\n`, {
       mode: 0o755,
@@ -229,6 +275,7 @@ describe("bootstrap.sh", () => {
       calls.filter((call) => call.includes(" update ")).map((call) => call.split(" ").slice(0, 4).join(" ")),
     ).toEqual([
       "storage buckets update gs://shop-daybook",
+      "storage buckets update gs://shop-daybook-build",
       "scheduler jobs update pubsub",
       "scheduler jobs update http",
       ...Array.from({ length: 6 }, () => "alpha monitoring policies update"),
@@ -237,12 +284,11 @@ describe("bootstrap.sh", () => {
   })
 
   it.skipIf(!hasShellcheck)("passes shellcheck (Debian's package shellcheck)", async () => {
-    for (const script of ["bootstrap.sh", "deploy-settings.sh"]) {
+    for (const script of (await readdir(provision)).filter((name) => name.endsWith(".sh"))) {
       const text = await readFile(join(provision, script), "utf8")
       // Its variables are the build's substitutions.
-      expect(shellcheck(script === "bootstrap.sh" ? text : `#!/bin/bash\n# shellcheck disable=SC2154\n${text}`)).toBe(
-        "",
-      )
+      const checked = script === "deploy-settings.sh" ? `#!/bin/bash\n# shellcheck disable=SC2154\n${text}` : text
+      expect([script, shellcheck(checked)]).toEqual([script, ""])
     }
   })
 })

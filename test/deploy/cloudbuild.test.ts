@@ -239,7 +239,7 @@ describe("a build", () => {
     const given = { _PAGE_DATABASE_SECRET: "daybook-page-database-url", _DEADLINE: "06:00", _CONNECTION_BUDGET: "41" }
     const [page, desk, ...rest] = ((await runBuild(given)).at(-1) as StepRun).commands
       .map(([, ...words]) => parseGcloud(words))
-      .filter(({ command }) => command === "beta run deploy")
+      .filter(({ command }) => command === "run deploy")
     expect(rest).toEqual([])
     for (const [call, part, actions] of [
       [page, "page", "none"],
@@ -249,7 +249,7 @@ describe("a build", () => {
         names: [`daybook-${part}`],
         flags: {
           args: "page.cjs",
-          iap: "",
+          ingress: "all",
           "max-instances": "1",
           "service-account": `daybook-${part}@shop.iam.gserviceaccount.com`,
           "set-secrets": "DATABASE_URL=daybook-page-database-url:latest",
@@ -293,6 +293,7 @@ describe("a build", () => {
     })
     expect(call?.flags).not.toHaveProperty("allow-unauthenticated")
     expect(call?.flags).not.toHaveProperty("network")
+    expect(call?.flags).toMatchObject({ command: "", "clear-volumes": "", "clear-network": "", port: "8080" })
     const [, delimiter, ...pairs] = call?.flags["set-env-vars"]?.split(/[\^|]/) ?? []
     expect([delimiter, pairs.shift()]).toEqual(["", ""])
     expect(pairs).toEqual([
@@ -311,6 +312,33 @@ describe("a build", () => {
       .filter(({ command, names }) => command === "run deploy" && names.includes("daybook-notify"))
     expect(within?.flags).toMatchObject({ network: "default", subnet: "europe" })
     expect(within?.flags["set-env-vars"]).toMatch(/\|NOTIFY_ALLOW_PRIVATE=1$/)
+  })
+
+  it("does not deploy a page that Identity-Aware Proxy is not in front of, and names the command that puts it there", async () => {
+    const given = { _PAGE_DATABASE_SECRET: "daybook-page-database-url", _CONNECTION_BUDGET: "41" }
+    const last = (await runBuild(given, { service: '{"metadata":{"annotations":{}}}' })).at(-1)
+    expect(last).toMatchObject({ id: "page", status: 1 })
+    expect(last?.stderr).toContain("Error: daybook-page is not behind Identity-Aware Proxy")
+    expect(last?.stderr).toContain("bootstrap.sh --project shop --region europe-west1 --only iap")
+    expect(last?.commands.flat()).not.toContain("deploy")
+  })
+
+  it("mentions all that decides which program starts, and what it sees, so that nothing of it stays", async () => {
+    const deployed = (await usual).flatMap(gcloud).filter((call) => call.flags.image !== undefined)
+    for (const { command, flags } of deployed) {
+      expect(flags).toMatchObject({ command: "", "clear-volumes": "", "clear-volume-mounts": "", "clear-network": "" })
+      const served = { port: "8080", "startup-probe": "", "liveness-probe": "", "no-use-http2": "" }
+      if (command === "run deploy") expect(flags).toMatchObject(served)
+    }
+  })
+
+  it("reports a base image that is not the newest of its tag, and deploys all the same", async () => {
+    const image = (await usual).find(({ id }) => id === "image")
+    const [pull, inspect] = image?.commands ?? []
+    const tag = `node:${process.versions.node}-bookworm-slim`
+    expect(pull).toEqual(["docker", "pull", "--quiet", tag])
+    expect(inspect?.at(-1)).toBe(tag)
+    expect(image?.stdout).toContain("Warning: the base image is not the newest of")
   })
 
   it("ends before anything else when it could need more connections than the database can spare", async () => {

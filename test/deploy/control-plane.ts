@@ -16,13 +16,19 @@ export interface ControlPlane {
   env: Record<string, string>
   /** What is there, by API and name, such as `run/services/daybook-planner`. */
   resources: Map<string, Json>
-  /** The members of each role, by what it is on: `project`, `bucket`, `topic:run-requests` … */
+  /** The members of each role, by what it is on: `project`, `bucket:NAME`, `topic:run-requests` … */
   bindings(): Map<string, { role: string; members: string[] }[]>
   /** Calls that have changed something: method and address. */
   changes: string[]
   enabled: Set<string>
+  /** All that is there, to be put there again. */
+  save(): string
+  restore(saved: string): void
   stop(): Promise<void>
 }
+
+/** How a call is refused before anything is done: by an answer, or by an end of the connection. */
+export type Failure = { code: number; status: string; message: string } | "reset"
 
 interface Policy {
   version?: number
@@ -52,8 +58,10 @@ export const PROJECT = "shop"
 const NUMBER = "123456789"
 const REGION = "europe-west1"
 
-/** Starts one with an empty project in it. `fails` may refuse a call once, before anything is done. */
-export async function startControlPlane(fails: (call: string) => boolean = () => false): Promise<ControlPlane> {
+/** Starts one with an empty project in it. `fails` may refuse a call, such as `GET run/apis/…`. */
+export async function startControlPlane(
+  fails: (call: string) => Failure | undefined = () => undefined,
+): Promise<ControlPlane> {
   const resources = new Map<string, Json>()
   const policies = new Map<string, Policy>()
   const enabled = new Set<string>()
@@ -154,6 +162,8 @@ export async function startControlPlane(fails: (call: string) => boolean = () =>
         return policy("repository", found[1], body)
       }
       if ((found = match(/^GET .*\/repositories\/([^/:]+)$/))) return demand(`artifactregistry/${found[0]}`)
+      if ((found = match(/^PATCH .*\/repositories\/([^/:]+)$/)))
+        return Object.assign(demand(`artifactregistry/${found[0]}`), withMask(body, query))
     }
     if (api === "secretmanager") {
       if (match(/^POST \/v1\/projects\/shop\/secrets$/)) return create(`secretmanager/${query.get("secretId")}`, body)
@@ -183,11 +193,11 @@ export async function startControlPlane(fails: (call: string) => boolean = () =>
         })
       if ((found = match(/^GET \/storage\/v1\/b\/([^/]+)\/iam$/))) {
         demand(`storage/${found[0]}`)
-        return policy("bucket", "get", body)
+        return policy(`bucket:${found[0]}`, "get", body)
       }
       if ((found = match(/^PUT \/storage\/v1\/b\/([^/]+)\/iam$/))) {
         demand(`storage/${found[0]}`)
-        return policy("bucket", "set", { policy: body })
+        return policy(`bucket:${found[0]}`, "set", { policy: body })
       }
       if ((found = match(/^GET \/storage\/v1\/b\/([^/]+)$/))) return demand(`storage/${found[0]}`)
       if ((found = match(/^PATCH \/storage\/v1\/b\/([^/]+)$/)))
@@ -335,7 +345,10 @@ export async function startControlPlane(fails: (call: string) => boolean = () =>
     const given = await text(request)
     const body = (given === "" ? {} : JSON.parse(given)) as Json
     const call = `${method} ${api}${url.pathname}`
-    if (fails(call)) throw new Refusal(403, "PERMISSION_DENIED", "refused this once")
+    const failure = fails(call)
+    if (failure === "reset") request.socket.destroy()
+    if (failure === "reset") throw new Refusal(500, "INTERNAL", "the connection has ended")
+    if (failure) throw new Refusal(failure.code, failure.status, failure.message)
     const json = answer(api, method, decodeURIComponent(url.pathname), url.searchParams, body)
     if (!json) throw notFound(call)
     if (method !== "GET" && !/getIamPolicy|queryTestable/.test(url.pathname)) changes.push(call)
@@ -359,6 +372,22 @@ export async function startControlPlane(fails: (call: string) => boolean = () =>
     bindings: () => new Map([...policies].map(([name, { bindings }]) => [name, bindings])),
     changes,
     enabled,
+    save: () => JSON.stringify({ resources: [...resources], policies: [...policies], enabled: [...enabled], etags }),
+    restore: (saved) => {
+      const before = JSON.parse(saved) as {
+        resources: [string, Json][]
+        policies: [string, Policy][]
+        enabled: string[]
+        etags: number
+      }
+      resources.clear()
+      policies.clear()
+      for (const [name, resource] of before.resources) resources.set(name, resource)
+      for (const [name, stored] of before.policies) policies.set(name, stored)
+      enabled.clear()
+      for (const name of before.enabled) enabled.add(name)
+      etags = before.etags
+    },
     stop: async () => {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
@@ -370,6 +399,7 @@ export async function startControlPlane(fails: (call: string) => boolean = () =>
 function withMask(body: Json, query: URLSearchParams): Json {
   const mask = query.get("updateMask")
   if (!mask) return body
-  const fields = new Set(mask.split(",").map((path) => path.split(".")[0]))
+  const camel = (path = "") => path.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
+  const fields = new Set(mask.split(",").map((path) => camel(path.split(".")[0])))
   return Object.fromEntries(Object.entries(body).filter(([name]) => fields.has(name)))
 }

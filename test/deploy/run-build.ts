@@ -25,10 +25,11 @@ export async function readBuildFile(): Promise<BuildFile> {
   return parse(await readFile(join(root, "cloudbuild.yaml"), "utf8")) as BuildFile
 }
 
-/** What a step did: its exit code, what it wrote to its error output, and each command of a tool, in order. */
+/** What a step did: its exit code, what it wrote, and each command of a tool, in order. */
 export interface StepRun {
   id: string
   status: number | null
+  stdout: string
   stderr: string
   commands: string[][]
 }
@@ -43,11 +44,14 @@ const google = {
 
 const DIGEST = `europe-west1-docker.pkg.dev/shop/daybook/daybook@sha256:${"ab".repeat(32)}`
 
+const BEHIND_IAP = '{"metadata":{"annotations":{"run.googleapis.com/iap-enabled":"true"}}}'
+
 // Instead of the tools that would reach out: each writes down how it was called, one word a line, and a line of dashes.
 const tool = (name: string) => `#!/usr/bin/env bash
 { printf '%s\\n' ${name} "$@"; echo ----; } >>"$TOOL_LOG"
 if [[ "${name} $*" == *"$TOOL_FAILS"* && -n "$TOOL_FAILS" ]]; then exit 1; fi
 if [[ "$*" == *get-iam-policy* ]]; then echo "$TOOL_POLICY"; fi
+if [[ "$*" == "run services describe"* ]]; then echo "$TOOL_SERVICE"; fi
 if [[ "${name} $1" == "docker inspect" ]]; then echo "${DIGEST}"; fi
 `
 
@@ -56,9 +60,13 @@ export interface BuildOptions {
   fails?: string
   /** Says who may call. */
   policy?: string
+  /** What a service is when it is asked about. */
+  service?: string
   /** A real gcloud, instead of what stands in for it. */
   gcloud?: string
   env?: Record<string, string>
+  /** Ends the step that runs, and all that it has started. */
+  signal?: AbortSignal | undefined
 }
 
 /**
@@ -67,12 +75,13 @@ export interface BuildOptions {
  */
 export async function runBuild(
   given: Record<string, string> = {},
-  { fails = "", policy = '{"bindings":[]}', gcloud, env = {} }: BuildOptions = {},
+  { fails = "", policy = '{"bindings":[]}', service = BEHIND_IAP, gcloud, env = {}, signal }: BuildOptions = {},
 ): Promise<StepRun[]> {
   const build = await readBuildFile()
   const workspace = await mkdtemp(join(tmpdir(), "daybook-build-"))
   try {
-    await cp(join(root, "services/provision"), join(workspace, "services/provision"), { recursive: true })
+    for (const path of ["services/provision", "services/Dockerfile"])
+      await cp(join(root, path), join(workspace, path), { recursive: true })
     await mkdir(join(workspace, "tools"))
     await mkdir(join(workspace, ".ci"))
     await writeFile(join(workspace, ".ci/run"), "ci-run")
@@ -97,21 +106,28 @@ export async function runBuild(
       // Not waited for by the whole process: a control plane in it may have to answer.
       const running = spawn("bash", [script], {
         cwd: workspace,
-        stdio: ["ignore", "ignore", "pipe"],
+        detached: true,
+        stdio: ["ignore", "pipe", "pipe"],
         env: {
           PATH: [join(workspace, "tools"), process.env.PATH].join(delimiter),
           TOOL_LOG: log,
           TOOL_FAILS: fails,
           TOOL_POLICY: policy,
+          TOOL_SERVICE: service,
           ...env,
           ...substitutions,
         },
       })
+      let stdout = ""
       let stderr = ""
+      running.stdout.on("data", (data: Buffer) => (stdout += data.toString()))
       running.stderr.on("data", (data: Buffer) => (stderr += data.toString()))
+      const end = () => running.pid !== undefined && process.kill(-running.pid, "SIGKILL")
+      signal?.addEventListener("abort", end)
       const [status] = (await once(running, "close")) as [number | null]
+      signal?.removeEventListener("abort", end)
       const commands = (await readFile(log, "utf8")).split("\n----\n").filter(Boolean)
-      runs.push({ id: step.id, status, stderr, commands: commands.map((command) => command.split("\n")) })
+      runs.push({ id: step.id, status, stdout, stderr, commands: commands.map((command) => command.split("\n")) })
       if (status !== 0) break
     }
     return runs

@@ -30,6 +30,7 @@ test("some servers alone: the lines that it prints make clients find them, and C
     "GOOGLE_CLOUD_PROJECT",
     "METADATA_SERVER_DETECTION",
     "PUBSUB_EMULATOR_HOST",
+    "PUSH_CERTS_URL",
     "STORAGE_EMULATOR_HOST",
   ])
   const [exists] = await openBucket({ BUCKET: "daybook", STORAGE_EMULATOR_HOST: env["STORAGE_EMULATOR_HOST"] }).exists()

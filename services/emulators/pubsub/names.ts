@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto"
 import { status } from "@grpc/grpc-js"
 import { StatusError } from "../status-error.ts"
 import { refuse } from "./refusals.ts"
@@ -14,6 +15,16 @@ export function checkName(collection: Collection, name: string | null | undefine
   const valid = projects === "projects" && project && kind === collection && rest.length === 0
   if (!valid || !RESOURCE_ID.test(id ?? "")) throw invalidName(name)
   return name ?? ""
+}
+
+/** The name as it is given, or a random one in the project of what it belongs to: pubsub.proto, Subscription.name. */
+export function nameOrRandom(
+  collection: "subscriptions" | "snapshots",
+  name: string | null | undefined,
+  owner: string | null | undefined,
+): string {
+  if (name) return checkName(collection, name)
+  return checkName(collection, `projects/${projectOf(owner ?? "")}/${collection}/unnamed-${randomUUID()}`)
 }
 
 /** Returns `projects/<project>` if it is well-formed, else refuses the call. */

@@ -115,7 +115,7 @@ function pushBody({ resource }: Subscription, { message, attempt }: Delivery): R
 }
 
 async function authorize(store: Store, config: protos.google.pubsub.v1.IPushConfig): Promise<Record<string, string>> {
-  if (!config.oidcToken || !store.pushTokens) return {}
+  if (!config.oidcToken) return {}
   const token = await store.pushTokens({
     // "If not specified, the Push endpoint URL will be used."
     audience: config.oidcToken.audience || (config.pushEndpoint ?? ""),

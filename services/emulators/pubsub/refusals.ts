@@ -1,4 +1,5 @@
 import { status } from "@grpc/grpc-js"
+import { findLabelFault } from "../labels.ts"
 import { StatusError } from "../status-error.ts"
 
 /** The caller's request is wrong, whatever the state of the server. */
@@ -17,4 +18,10 @@ export function failedPrecondition(message: string): StatusError {
 
 export function exhausted(message: string): StatusError {
   return new StatusError(status.RESOURCE_EXHAUSTED, message)
+}
+
+/** Of a topic, a subscription or a snapshot. */
+export function checkLabels(labels: Record<string, string> | null | undefined): void {
+  const fault = findLabelFault(labels)
+  if (fault !== undefined) throw refuse(`Invalid labels given: ${fault}.`)
 }

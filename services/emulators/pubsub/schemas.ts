@@ -67,7 +67,9 @@ export function schemaService(store: Store): ServiceMethods {
         return newest(schema)
       },
       DeleteSchema: (request: protos.google.pubsub.v1.IDeleteSchemaRequest) => {
-        schemas.delete(find(request.name).schema.name)
+        const { name } = find(request.name).schema
+        schemas.delete(name)
+        store.policies.delete(name)
         return {}
       },
       ValidateSchema: (request: protos.google.pubsub.v1.IValidateSchemaRequest) => {

@@ -3,9 +3,9 @@ import type { UnaryMethods } from "../service-methods.ts"
 import { readFieldMask } from "./field-mask.ts"
 import { matchesFilter } from "./filter.ts"
 import type { PublishedMessage } from "./messages.ts"
-import { alreadyExists, checkName, checkProject, notFound } from "./names.ts"
+import { alreadyExists, checkName, checkProject, nameOrRandom, notFound } from "./names.ts"
 import { pageOf } from "./pages.ts"
-import { failedPrecondition, refuse } from "./refusals.ts"
+import { checkLabels, failedPrecondition, refuse } from "./refusals.ts"
 import { DELETED_TOPIC, type Snapshot, type Store, type Subscription } from "./store.ts"
 import { findSubscription } from "./subscriptions.ts"
 import { millisecondsOf, timestampOf } from "./time.ts"
@@ -32,13 +32,16 @@ export function snapshotMethods(store: Store): UnaryMethods {
     },
     UpdateSnapshot: (request: protos.google.pubsub.v1.IUpdateSnapshotRequest) => {
       const snapshot = findSnapshot(store, request.snapshot?.name)
+      checkLabels(request.snapshot?.labels)
       for (const field of readFieldMask(request.updateMask, ["labels", "expireTime"] as const)) {
         Object.assign(snapshot.resource, { [field]: request.snapshot?.[field] })
       }
       return snapshot.resource
     },
     DeleteSnapshot: (request: protos.google.pubsub.v1.IDeleteSnapshotRequest) => {
-      store.snapshots.delete(findSnapshot(store, request.snapshot).resource.name)
+      const { name } = findSnapshot(store, request.snapshot).resource
+      store.snapshots.delete(name)
+      store.policies.delete(name)
       return {}
     },
     Seek: (request: protos.google.pubsub.v1.ISeekRequest) => {
@@ -53,7 +56,8 @@ export function snapshotMethods(store: Store): UnaryMethods {
 }
 
 function createSnapshot(store: Store, request: protos.google.pubsub.v1.ICreateSnapshotRequest): ISnapshot {
-  const name = checkName("snapshots", request.name)
+  const name = nameOrRandom("snapshots", request.name, request.subscription)
+  checkLabels(request.labels)
   const { resource, backlog } = findSubscription(store, request.subscription)
   forgetExpired(store)
   if (store.snapshots.has(name)) throw alreadyExists(name)

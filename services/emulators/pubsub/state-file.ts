@@ -1,4 +1,6 @@
+import type { Policy } from "../iam-policies.ts"
 import { readState, replaceFile } from "../json-files.ts"
+import { type Line, openJournal, readJournal } from "./journal.ts"
 import { countBytes, type PublishedMessage } from "./messages.ts"
 import { createRevision } from "./schema-store.ts"
 import type { Snapshot, Store, Subscription, Topic } from "./store.ts"
@@ -6,8 +8,7 @@ import { openSubscription } from "./subscriptions.ts"
 
 /*
  * What the server knows, in a file, so that it is there again after a restart: written a moment after something has
- * changed, and at the end. A server that is killed loses the last tenth of a second; what was acknowledged in it comes
- * again, as Pub/Sub may deliver anything twice.
+ * changed, and at the end. What was done since stands in a journal beside it, and is done again at the start.
  */
 
 const SAVE_AFTER_MS = 100
@@ -26,6 +27,9 @@ interface SavedMessage {
 /** Messages are saved once, and named by their ids wherever they are. */
 interface Saved {
   lastMessageId: number
+  /** Up to which line of the journal this is what has come of it. */
+  sequence?: number
+  policies?: [string, Policy][]
   messages: SavedMessage[]
   topics: { resource: Topic["resource"]; retained: string[] }[]
   schemas: { name: string; revisions: { id: string; type: string; definition: string; createdAt: number }[] }[]
@@ -33,15 +37,29 @@ interface Saved {
   snapshots: { resource: Snapshot["resource"]; messages: string[] }[]
 }
 
-/** Keeps a file up to date. `touch` says that something has changed, `close` writes it for the last time. */
-export function openStateFile(store: Store, path: string): { touch: () => void; close: () => void } {
+export interface StateFile {
+  /** Something has changed that a restart should find. */
+  touch(): void
+  /** Keeps a call that was done, at once. */
+  record(method: string, request: unknown, lastMessageId: number): void
+  /** Writes all of it, at once. */
+  save(): void
+  /** Writes it for the last time. */
+  close(): void
+}
+
+/** Keeps a file, and its journal, up to date. */
+export function openStateFile(store: Store, path: string, lastSequence: number): StateFile {
+  const journal = openJournal(journalOf(path))
+  let sequence = lastSequence
   let pending: NodeJS.Timeout | undefined
   let lastMs = 0
   const save = () => {
     pending = undefined
     const startedAt = performance.now()
     try {
-      replaceFile(path, JSON.stringify(describe(store)))
+      replaceFile(path, JSON.stringify({ ...describe(store), sequence }))
+      journal.clear()
     } catch (error) {
       store.log("the state cannot be written", { path, error: String(error) })
     }
@@ -51,17 +69,45 @@ export function openStateFile(store: Store, path: string): { touch: () => void; 
     touch: () => {
       pending ??= setTimeout(save, Math.max(SAVE_AFTER_MS, lastMs * SHARE_MAX))
     },
+    record: (method, request, lastMessageId) => {
+      journal.append({ sequence: ++sequence, method, request, at: store.clock.now(), lastMessageId })
+    },
+    save: () => {
+      clearTimeout(pending)
+      save()
+    },
     close: () => {
       clearTimeout(pending)
       save()
+      journal.close()
     },
   }
 }
 
-/** Puts into an empty store what a file holds, if there is one. */
-export function restoreState(store: Store, path: string): void {
+const journalOf = (path: string) => `${path}.journal`
+
+/**
+ * Puts into an empty store what a file and its journal hold. `repeat` does a call again. Returns the sequence number of the
+ * last one.
+ */
+export function restoreState(store: Store, path: string, repeat: (line: Line) => void): number {
   const saved = readState<Saved>(path, "a local Pub/Sub")
-  if (!saved) return
+  if (saved) restore(store, saved)
+  let last = saved?.sequence ?? 0
+  for (const line of readJournal(journalOf(path))) {
+    // A server that died between the file and the journal has these twice.
+    if (line.sequence <= last) continue
+    last = line.sequence
+    try {
+      repeat(line)
+    } catch (error) {
+      store.log("a call of the journal cannot be done again", { method: line.method, error: String(error) })
+    }
+  }
+  return last
+}
+
+function restore(store: Store, saved: Saved): void {
   store.lastMessageId = Math.max(store.lastMessageId, saved.lastMessageId)
   const byId = new Map(saved.messages.map((message) => [message.messageId, toMessage(message)]))
   const find = (ids: string[]) => ids.flatMap((id) => byId.get(id) ?? [])
@@ -79,9 +125,10 @@ export function restoreState(store: Store, path: string): void {
   }
   for (const { resource, messages } of saved.snapshots)
     store.snapshots.set(resource.name, { resource, messages: find(messages) })
+  for (const [name, policy] of saved.policies ?? []) store.policies.set(name, policy)
 }
 
-function describe({ topics, subscriptions, schemas, snapshots, lastMessageId }: Store): Saved {
+function describe({ topics, subscriptions, schemas, snapshots, policies, lastMessageId }: Store): Saved {
   const messages = new Map<string, PublishedMessage>()
   const keep = (some: PublishedMessage[]) =>
     some.map((message) => {
@@ -111,7 +158,7 @@ function describe({ topics, subscriptions, schemas, snapshots, lastMessageId }: 
     orderingKey,
     publishedAt,
   }))
-  return { lastMessageId, messages: all, ...saved }
+  return { lastMessageId, policies: [...policies], messages: all, ...saved }
 }
 
 function toMessage({ data, ...message }: SavedMessage): PublishedMessage {

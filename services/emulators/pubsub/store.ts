@@ -1,6 +1,7 @@
 import type { protos } from "@google-cloud/pubsub"
 import type { Clock } from "../clock.ts"
 import type { Faults } from "../faults.ts"
+import type { Policy } from "../iam-policies.ts"
 import type { PushClaims } from "../push-token.ts"
 import type { Backlog } from "./backlog.ts"
 import type { Filter } from "./filter.ts"
@@ -53,11 +54,13 @@ export interface Store {
   clock: Clock
   faults: Faults
   log: Log
-  pushTokens: ((push: PushClaims) => string | Promise<string>) | undefined
+  pushTokens: (push: PushClaims) => string | Promise<string>
   topics: Map<string, Topic>
   subscriptions: Map<string, Subscription>
   schemas: Map<string, Schema>
   snapshots: Map<string, Snapshot>
+  /** IAM policies that somebody has set, by the name of what they are of. */
+  policies: Map<string, Policy>
   lastMessageId: number
   /** Something has changed that a restart should find. */
   touch: () => void

@@ -1,6 +1,6 @@
 import type { protos } from "@google-cloud/pubsub"
 import { checkName, notFound } from "./names.ts"
-import { refuse, unimplemented } from "./refusals.ts"
+import { checkLabels, refuse, unimplemented } from "./refusals.ts"
 import type { Store } from "./store.ts"
 import { durationOf, millisecondsOf } from "./time.ts"
 
@@ -28,6 +28,7 @@ const NOT_DONE_FIELDS = ["bigqueryConfig", "cloudStorageConfig", "bigtableConfig
 export function checkSettings(store: Store, given: ISubscription): ISubscription {
   for (const field of NOT_DONE_FIELDS) if (given[field]) throw unimplemented(`The subscription's ${field}`)
   if (given.messageTransforms?.length) throw unimplemented("The subscription's messageTransforms")
+  checkLabels(given.labels)
   const ackDeadlineSeconds = given.ackDeadlineSeconds || ACK_DEADLINE_DEFAULT_S
   checkAckDeadline(ackDeadlineSeconds)
   const messageRetentionDuration = given.messageRetentionDuration ?? durationOf(RETENTION_DEFAULT_S)

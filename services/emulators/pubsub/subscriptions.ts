@@ -5,7 +5,7 @@ import { forwardDeadLetter } from "./dead-letter.ts"
 import { readFieldMask } from "./field-mask.ts"
 import { parseFilter } from "./filter.ts"
 import type { PublishedMessage } from "./messages.ts"
-import { alreadyExists, checkName, checkProject, notFound } from "./names.ts"
+import { alreadyExists, checkName, checkProject, nameOrRandom, notFound } from "./names.ts"
 import { pageOf } from "./pages.ts"
 import { startPush } from "./push.ts"
 import { exhausted, failedPrecondition } from "./refusals.ts"
@@ -88,8 +88,8 @@ export function closeSubscription(subscription: Subscription, reason: Error): vo
 }
 
 function createSubscription(store: Store, request: ISubscription): ISubscription {
-  const name = checkName("subscriptions", request.name)
   const topicName = checkName("topics", request.topic)
+  const name = nameOrRandom("subscriptions", request.name, topicName)
   if (store.subscriptions.has(name)) throw alreadyExists(name)
   const topic = store.topics.get(topicName)
   if (!topic) throw notFound(topicName)
@@ -194,6 +194,7 @@ function listSubscriptions(store: Store, request: protos.google.pubsub.v1.IListS
 function deleteSubscription(store: Store, name: string | null | undefined): object {
   const subscription = findSubscription(store, name)
   store.subscriptions.delete(subscription.resource.name)
+  store.policies.delete(subscription.resource.name)
   subscription.topic?.subscriptions.delete(subscription)
   closeSubscription(subscription, notFound(subscription.resource.name))
   return {}

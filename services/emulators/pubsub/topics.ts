@@ -4,7 +4,7 @@ import { readFieldMask } from "./field-mask.ts"
 import { alreadyExists, checkName, checkProject, notFound } from "./names.ts"
 import { pageOf } from "./pages.ts"
 import { publish } from "./publish.ts"
-import { unimplemented } from "./refusals.ts"
+import { checkLabels, unimplemented } from "./refusals.ts"
 import { DELETED_TOPIC, type Store, type Topic, topicSnapshots } from "./store.ts"
 import { checkRetention } from "./subscription-settings.ts"
 import { detachSubscription, findSubscription } from "./subscriptions.ts"
@@ -73,6 +73,7 @@ function updateTopic(store: Store, request: protos.google.pubsub.v1.IUpdateTopic
 function checkTopic(store: Store, topic: ITopic): void {
   for (const field of NOT_DONE_FIELDS) if (topic[field]) throw unimplemented(`The topic's ${field}`)
   if (topic.messageTransforms?.length) throw unimplemented("The topic's messageTransforms")
+  checkLabels(topic.labels)
   if (topic.messageRetentionDuration) checkRetention(topic.messageRetentionDuration)
   if (topic.schemaSettings) checkSchemaSettings(store, topic.schemaSettings)
 }
@@ -89,6 +90,7 @@ function listTopics(store: Store, request: protos.google.pubsub.v1.IListTopicsRe
 function deleteTopic(store: Store, name: string | null | undefined): object {
   const topic = findTopic(store, name)
   store.topics.delete(topic.resource.name)
+  store.policies.delete(topic.resource.name)
   for (const subscription of topic.subscriptions) {
     subscription.topic = undefined
     subscription.resource = { ...subscription.resource, topic: DELETED_TOPIC }

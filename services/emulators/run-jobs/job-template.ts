@@ -1,6 +1,8 @@
 import type { protos } from "@google-cloud/run"
 import { status } from "@grpc/grpc-js"
 import { StatusError } from "../status-error.ts"
+import { checkLimits } from "./container-limits.ts"
+import { refuse } from "./refusals.ts"
 import { durationMs } from "./timestamps.ts"
 
 type ExecutionTemplate = protos.google.cloud.run.v2.IExecutionTemplate
@@ -55,16 +57,14 @@ export function checkTimeout(field: string, timeout: protos.google.protobuf.IDur
 }
 
 export function checkEnv(field: string, env: EnvVar[]): void {
+  const seen = new Set<string>()
   for (const { name, valueSource } of env) {
+    if (seen.has(name ?? "")) refuse(field, `the name ${name} is given twice`)
+    seen.add(name ?? "")
     if (!name || /[=\0]/.test(name)) refuse(field, `not the name of an environment variable: "${name ?? ""}"`)
     if (RESERVED_ENV.includes(name)) refuse(field, `the name ${name} is reserved: its value is set by the system`)
     if (valueSource && !valueSource.secretKeyRef?.secret) refuse(field, `${name} names no secret`)
   }
-}
-
-/** INVALID_ARGUMENT in the words of the API. */
-export function refuse(field: string, reason: string): never {
-  throw new StatusError(status.INVALID_ARGUMENT, `Violation in ${field}: ${reason}`)
 }
 
 function completeTask(task: TaskTemplate, images: Record<string, Image>): TaskTemplate {
@@ -93,6 +93,7 @@ function checkContainer(container: Container, images: Record<string, Image>): vo
   if (container.volumeMounts?.length) unimplemented("volume_mounts")
   if (container.startupProbe || container.livenessProbe || container.readinessProbe) unimplemented("probes")
   checkEnv("template.template.containers[0].env", container.env ?? [])
+  checkLimits("template.template.containers[0].resources.limits", container.resources?.limits ?? {})
 }
 
 function unimplemented(what: string): never {

@@ -2,17 +2,21 @@ import { randomUUID } from "node:crypto"
 import type { protos } from "@google-cloud/run"
 import { status } from "@grpc/grpc-js"
 import type { Clock } from "../clock.ts"
+import { changePolicy, toPolicyMessage } from "../iam-messages.ts"
+import { emptyPolicy, type Policy } from "../iam-policies.ts"
 import { readState, replaceFile } from "../json-files.ts"
+import { findLabelFault } from "../labels.ts"
 import type { UnaryMethods } from "../service-methods.ts"
 import { StatusError } from "../status-error.ts"
 import { checkEtag, etagOf } from "./etags.ts"
 import type { ExecutionRun } from "./execution-run.ts"
 import { executionReference, executionResource } from "./execution-status.ts"
 import type { Executions } from "./executions.ts"
-import { completeTemplate, type Image, refuse } from "./job-template.ts"
+import { completeTemplate, type Image } from "./job-template.ts"
 import type { Operations } from "./operations.ts"
 import { applyOverrides } from "./overrides.ts"
 import { keyOfToken, takePage } from "./pages.ts"
+import { refuse } from "./refusals.ts"
 import { checkJobId, checkName, isBelow, lastSegment } from "./resource-names.ts"
 import { timestampOf } from "./timestamps.ts"
 
@@ -26,6 +30,7 @@ interface Job {
   updatedAt: number
   /** What the user has asked for, defaults filled in. */
   spec: JobResource
+  policy: Policy
   executionCount: number
   latestExecution: ExecutionRun | undefined
 }
@@ -39,15 +44,11 @@ export interface JobsOptions {
   stateFile?: string | undefined
 }
 
-type SavedJob = Pick<Job, "name" | "uid" | "generation" | "createdAt" | "updatedAt" | "spec">
+type SavedJob = Pick<Job, "name" | "uid" | "generation" | "createdAt" | "updatedAt" | "spec"> & { policy?: Policy }
 
 // "Cloud Run API v2 does not support labels with … namespaces, and they will be rejected": job.proto.
 const SYSTEM_NAMESPACE =
   /(^|\.)(run\.googleapis\.com|cloud\.googleapis\.com|serving\.knative\.dev|autoscaling\.knative\.dev)\//
-
-// https://cloud.google.com/run/docs/configuring/jobs/labels: at most 63 of lowercase letters, digits, _ and -.
-const LABEL_KEY = /^[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}$/u
-const LABEL_VALUE = /^[\p{Ll}\p{Lo}\p{N}_-]{0,63}$/u
 
 /** google.cloud.run.v2.Jobs. */
 export function jobsMethods({ images, clock, executions, operations, stateFile }: JobsOptions): UnaryMethods {
@@ -56,13 +57,14 @@ export function jobsMethods({ images, clock, executions, operations, stateFile }
   function save(): void {
     if (stateFile === undefined) return
     const saved = [...jobs.values()].map(
-      ({ name, uid, generation, createdAt, updatedAt, spec }): SavedJob => ({
+      ({ name, uid, generation, createdAt, updatedAt, spec, policy }): SavedJob => ({
         name,
         uid,
         generation,
         createdAt,
         updatedAt,
         spec,
+        policy,
       }),
     )
     replaceFile(stateFile, JSON.stringify(saved))
@@ -87,6 +89,7 @@ export function jobsMethods({ images, clock, executions, operations, stateFile }
       createdAt: now,
       updatedAt: now,
       spec: specOf(resource, images),
+      policy: emptyPolicy,
       executionCount: 0,
       latestExecution: undefined,
     }
@@ -156,13 +159,28 @@ export function jobsMethods({ images, clock, executions, operations, stateFile }
       executions.start(run)
       return operations.open("Execution", () => executionResource(run), run.ended)
     },
+
+    GetIamPolicy: (request: protos.google.iam.v1.IGetIamPolicyRequest) =>
+      toPolicyMessage(find(request.resource).policy),
+
+    SetIamPolicy(request: protos.google.iam.v1.ISetIamPolicyRequest) {
+      const job = find(request.resource)
+      job.policy = changePolicy(job.policy, request)
+      save()
+      return toPolicyMessage(job.policy)
+    },
+
+    TestIamPermissions(request: protos.google.iam.v1.ITestIamPermissionsRequest) {
+      find(request.resource)
+      return { permissions: request.permissions ?? [] }
+    },
   }
 }
 
 /** Executions are not kept: what ran has ended with the server. */
 function readJobs(stateFile: string | undefined): Job[] {
   const saved = stateFile === undefined ? undefined : readState<SavedJob[]>(stateFile, "a local Cloud Run")
-  return (saved ?? []).map((job) => ({ ...job, executionCount: 0, latestExecution: undefined }))
+  return (saved ?? []).map((job) => ({ policy: emptyPolicy, ...job, executionCount: 0, latestExecution: undefined }))
 }
 
 /** Milliseconds since 1970 keep their number of digits until 2286. */
@@ -172,10 +190,10 @@ function specOf(resource: JobResource | null | undefined, images: Record<string,
   if (resource?.startExecutionToken || resource?.runExecutionToken) {
     throw new StatusError(status.UNIMPLEMENTED, "Jobs that execute when they are created are not offered here")
   }
-  for (const [key, value] of Object.entries(resource?.labels ?? {})) {
-    if (!SYSTEM_NAMESPACE.test(key) && !LABEL_KEY.test(key)) refuse("job.labels", `not the key of a label: "${key}"`)
-    if (!LABEL_VALUE.test(value)) refuse("job.labels", `not the value of a label, of ${key}: "${value}"`)
-  }
+  // Those of the system have a namespace, and are refused for it.
+  const labels = Object.entries(resource?.labels ?? {}).filter(([key]) => !SYSTEM_NAMESPACE.test(key))
+  const fault = findLabelFault(Object.fromEntries(labels))
+  if (fault !== undefined) refuse("job.labels", fault)
   for (const key of Object.keys({ ...resource?.labels, ...resource?.annotations })) {
     if (SYSTEM_NAMESPACE.test(key)) refuse("job", `label or annotation in a namespace of the system: ${key}`)
   }

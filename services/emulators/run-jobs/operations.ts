@@ -3,6 +3,7 @@ import type { protos } from "@google-cloud/run"
 import runProtos from "@google-cloud/run/build/protos/protos.js"
 import { status } from "@grpc/grpc-js"
 import type { Clock } from "../clock.ts"
+import type { HttpRule } from "../http-rules.ts"
 import type { UnaryMethods } from "../service-methods.ts"
 import { StatusError } from "../status-error.ts"
 import { keyOfToken, takePage } from "./pages.ts"
@@ -59,6 +60,8 @@ export class Operations {
 
   methods(): UnaryMethods {
     return {
+      // What it is about goes on: only nobody can ask about it any more.
+      DeleteOperation: (request: protos.google.longrunning.IDeleteOperationRequest) => this.#delete(request.name),
       GetOperation: (request: protos.google.longrunning.IGetOperationRequest) => messageOf(this.#find(request.name)),
       WaitOperation: async (request: protos.google.longrunning.IWaitOperationRequest) => {
         const operation = this.#find(request.name)
@@ -76,6 +79,11 @@ export class Operations {
         return { operations: items.map(messageOf), nextPageToken }
       },
     }
+  }
+
+  #delete(name: string | null | undefined): object {
+    this.#operations.delete(this.#find(name).name)
+    return {}
   }
 
   #add(resourceName: string, resource: Operation["resource"]): Operation {
@@ -113,6 +121,15 @@ export class Operations {
       operation.waiters.delete(resolve)
     })
   }
+}
+
+/** As the API has them, beside the service's own addresses: https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.operations */
+export const operationsHttp: Record<string, HttpRule[]> = {
+  GetOperation: [{ get: "/v2/{name=projects/*/locations/*/operations/*}" }],
+  ListOperations: [{ get: "/v2/{name=projects/*/locations/*}/operations" }],
+  WaitOperation: [{ post: "/v2/{name=projects/*/locations/*/operations/*}:wait", body: "*" }],
+  DeleteOperation: [{ delete: "/v2/{name=projects/*/locations/*/operations/*}" }],
+  CancelOperation: [{ post: "/v2/{name=projects/*/locations/*/operations/*}:cancel", body: "*" }],
 }
 
 function messageOf(operation: Operation): OperationMessage {

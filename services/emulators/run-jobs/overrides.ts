@@ -1,5 +1,6 @@
 import type { protos } from "@google-cloud/run"
-import { checkEnv, checkTaskCount, checkTimeout, refuse } from "./job-template.ts"
+import { checkEnv, checkTaskCount, checkTimeout } from "./job-template.ts"
+import { refuse } from "./refusals.ts"
 
 type ExecutionTemplate = protos.google.cloud.run.v2.IExecutionTemplate
 type Overrides = protos.google.cloud.run.v2.RunJobRequest.IOverrides

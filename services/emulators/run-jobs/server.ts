@@ -13,9 +13,11 @@
  * - An operation of RunJob always ends with the execution as its response, however the execution went: read the counts.
  * - DeleteJob cancels running executions and then removes all of them.
  * - A secret has one version, whichever is asked for, and is an environment variable only.
- * - No IAM and no authentication, no volumes, probes, sidecars, VPC, filters or soft deletion: methods answer UNIMPLEMENTED,
- *   and so do jobs with volumes (a process has the machine's own folders), probes or several containers. Other fields of a
- *   template are stored and have no effect.
+ * - No authentication. A job's IAM policy is kept and returned; nobody is refused anything for it, and whoever tests
+ *   permissions has them.
+ * - No volumes, probes, sidecars, VPC, filters or soft deletion: methods answer UNIMPLEMENTED, and so do jobs with volumes (a
+ *   process has the machine's own folders), probes or several containers. Other fields of a template are stored and have no
+ *   effect. Services and all else of the API are UNIMPLEMENTED.
  */
 import { mkdirSync } from "node:fs"
 import { availableParallelism } from "node:os"
@@ -28,7 +30,7 @@ import type { AttemptEvent, RunningTask } from "./execution-run.ts"
 import { Executions } from "./executions.ts"
 import type { Image } from "./job-template.ts"
 import { jobsMethods } from "./jobs.ts"
-import { Operations } from "./operations.ts"
+import { Operations, operationsHttp } from "./operations.ts"
 import { tasksMethods } from "./tasks.ts"
 import { serveV1 } from "./v1.ts"
 
@@ -100,7 +102,7 @@ export async function startRunJobs(options: RunJobsOptions): Promise<RunJobsServ
       },
       { name: "google.cloud.run.v2.Executions", unary: executions.methods(operations) },
       { name: "google.cloud.run.v2.Tasks", unary: tasksMethods(executions) },
-      { name: "google.longrunning.Operations", unary: operations.methods() },
+      { name: "google.longrunning.Operations", unary: operations.methods(), http: operationsHttp },
     ],
     others: serveV1,
     faults,

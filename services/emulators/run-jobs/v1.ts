@@ -2,47 +2,39 @@ import { status } from "@grpc/grpc-js"
 import type { Invoke, RestRequest } from "../rest-server.ts"
 import { StatusError } from "../status-error.ts"
 import { lastSegment } from "./resource-names.ts"
+import { fromV1Job } from "./v1-jobs.ts"
+import { EXECUTION_LABEL, JOB_LABEL, toExecution, toJob, toTask, type V2Resource } from "./v1-resources.ts"
 
 /*
- * What `gcloud run jobs` still asks of the API v1, in the form of Knative, answered out of v2: reading jobs, executions and
- * tasks, executing and cancelling. Making jobs is for v2 alone.
+ * What `gcloud run jobs` still asks of the API v1, in the form of Knative, answered out of v2: making, reading and deleting
+ * jobs, executions and tasks, executing and cancelling, and IAM policies.
  * https://cloud.google.com/run/docs/reference/rest/v1/namespaces.jobs
  */
 
 type Json = Record<string, unknown>
 
-interface V2Condition {
-  type?: string
-  state?: string
-  message?: string
-  reason?: string
-  lastTransitionTime?: string
-}
-
-interface V2Resource extends Json {
-  name: string
-  uid?: string
-  generation?: string
-  observedGeneration?: string
-  etag?: string
-  createTime?: string
-  startTime?: string
-  completionTime?: string
-  labels?: Record<string, string>
-  annotations?: Record<string, string>
-  conditions?: V2Condition[]
-  terminalCondition?: V2Condition
-}
-
 const ADDRESS =
   /^\/apis\/run\.googleapis\.com\/v1\/namespaces\/([^/]+)\/(jobs|executions|tasks)(?:\/([^/:]+))?(?::(run|cancel))?$/
 
-const JOB_LABEL = "run.googleapis.com/job"
-const EXECUTION_LABEL = "run.googleapis.com/execution"
-const LOCATION_LABEL = "cloud.googleapis.com/location"
+const POLICY_ADDRESS =
+  /^\/v1\/(projects\/[^/]+\/locations\/[^/]+\/jobs\/[^/:]+):(get|set|test)Iam(?:Policy|Permissions)$/
+const POLICY_METHODS = { get: "GetIamPolicy", set: "SetIamPolicy", test: "TestIamPermissions" }
+
+// Of the Resource Manager, which `gcloud run jobs replace` asks for the project's number, and of Service Usage, which `deploy`
+// asks whether Cloud Run's API is on.
+const PROJECT_ADDRESS = /^\/v1\/projects\/([^/:]+)$/
+const SERVICE_ADDRESS = /^\/v1\/(projects\/[^/:]+\/services\/run\.googleapis\.com)$/
 
 /** Answers an address of v1; undefined for one that is none. */
 export async function serveV1(request: RestRequest, invoke: Invoke): Promise<object | undefined> {
+  const [, resource, policyVerb] = POLICY_ADDRESS.exec(request.path) ?? []
+  if (policyVerb === "get" || policyVerb === "set" || policyVerb === "test") {
+    return invoke(POLICY_METHODS[policyVerb], { ...(request.body as Json), resource })
+  }
+  const [, asked] = request.verb === "GET" ? (PROJECT_ADDRESS.exec(request.path) ?? []) : []
+  if (asked !== undefined) return { projectId: asked, name: asked, projectNumber: "1", lifecycleState: "ACTIVE" }
+  const [, api] = request.verb === "GET" ? (SERVICE_ADDRESS.exec(request.path) ?? []) : []
+  if (api !== undefined) return { name: api, state: "ENABLED" }
   const [, project, kind, name, verb] = ADDRESS.exec(request.path) ?? []
   if (project === undefined) return undefined
   const parent = `projects/${project}/locations/-`
@@ -73,6 +65,18 @@ export async function serveV1(request: RestRequest, invoke: Invoke): Promise<obj
   switch (call) {
     case "GET jobs":
       return listOf(await jobs(), toJob, "JobList")
+    case "POST jobs": {
+      const jobId = String((request.body as { metadata?: Json }).metadata?.["name"])
+      const place = `projects/${project}/locations/${regionOf(request.host)}`
+      const operation = await invoke("CreateJob", { parent: place, jobId, job: fromV1Job(request.body) })
+      return toJob((operation as { response: V2Resource }).response)
+    }
+    case "PUT jobs/": {
+      const before = await find(jobs())
+      const etag = (request.body as { metadata?: Json }).metadata?.["resourceVersion"]
+      const job = { ...fromV1Job(request.body), name: before.name, ...(etag ? { etag } : {}) }
+      return toJob(((await invoke("UpdateJob", { job })) as { response: V2Resource }).response)
+    }
     case "GET jobs/":
       return toJob(await find(jobs()))
     case "POST jobs/:run": {
@@ -107,9 +111,19 @@ export async function serveV1(request: RestRequest, invoke: Invoke): Promise<obj
     default:
       throw new StatusError(
         status.UNIMPLEMENTED,
-        `${request.verb} ${request.path} is not offered here: use the API v2.`,
+        `${request.verb} ${request.path} is not offered here: use the API v2, at /v2/projects/${project}/locations/REGION/jobs.`,
       )
   }
+}
+
+/** gcloud says the region in the name of the server, such as `europe-west1-run.local`, and nowhere else. */
+function regionOf(host: string): string {
+  const [, region] = /^([a-z]+-[a-z]+\d+)-/.exec(host) ?? []
+  if (region !== undefined) return region
+  throw new StatusError(
+    status.INVALID_ARGUMENT,
+    `The region is not known: the server's name begins with it, as in http://europe-west1-run.local/, or use the API v2: ${host}`,
+  )
 }
 
 /** `run.googleapis.com/job = w` */
@@ -131,115 +145,4 @@ function toOverrides(body: unknown): Json {
       ...(timeoutSeconds === undefined ? {} : { timeout: `${timeoutSeconds}s` }),
     },
   }
-}
-
-const part = (name: string, at: number) => name.split("/")[at] ?? ""
-
-function toMetadata(resource: V2Resource, labels: Record<string, string>): Json {
-  const { name, uid, generation, etag, createTime, annotations } = resource
-  return {
-    name: lastSegment(name),
-    namespace: part(name, 1),
-    uid,
-    generation: Number(generation ?? 1),
-    resourceVersion: etag,
-    creationTimestamp: createTime,
-    selfLink: `/apis/run.googleapis.com/v1/namespaces/${part(name, 1)}/${lastSegment(name)}`,
-    labels: { ...resource.labels, ...labels, [LOCATION_LABEL]: part(name, 3) },
-    annotations: annotations ?? {},
-  }
-}
-
-function toJob(job: V2Resource): Json {
-  const { template, executionCount, latestCreatedExecution } = job as V2Resource & {
-    template?: Json
-    executionCount?: number
-    latestCreatedExecution?: { name: string; createTime?: string; completionTime?: string }
-  }
-  return {
-    apiVersion: "run.googleapis.com/v1",
-    kind: "Job",
-    metadata: toMetadata(job, {}),
-    spec: { template: { metadata: { labels: {}, annotations: {} }, spec: toExecutionSpec(template ?? {}) } },
-    status: {
-      observedGeneration: Number(job.observedGeneration ?? 1),
-      conditions: toConditions([job.terminalCondition ?? {}]),
-      executionCount: executionCount ?? 0,
-      ...(latestCreatedExecution
-        ? {
-            latestCreatedExecution: {
-              name: lastSegment(latestCreatedExecution.name),
-              creationTimestamp: latestCreatedExecution.createTime,
-              completionTimestamp: latestCreatedExecution.completionTime,
-            },
-          }
-        : {}),
-    },
-  }
-}
-
-function toExecution(execution: V2Resource): Json {
-  const counts = ["runningCount", "succeededCount", "failedCount", "cancelledCount", "retriedCount"]
-  return {
-    apiVersion: "run.googleapis.com/v1",
-    kind: "Execution",
-    metadata: toMetadata(execution, { [JOB_LABEL]: part(execution.name, 5) }),
-    spec: toExecutionSpec(execution),
-    status: {
-      observedGeneration: Number(execution.observedGeneration ?? 1),
-      startTime: execution.startTime,
-      completionTime: execution.completionTime,
-      ...Object.fromEntries(counts.flatMap((name) => (execution[name] ? [[name, execution[name]]] : []))),
-      conditions: toConditions(execution.conditions ?? []),
-      logUri: execution["logUri"],
-    },
-  }
-}
-
-function toTask(task: V2Resource): Json {
-  const { index, retried, lastAttemptResult } = task as V2Resource & {
-    index?: number
-    retried?: number
-    lastAttemptResult?: Json
-  }
-  return {
-    apiVersion: "run.googleapis.com/v1",
-    kind: "Task",
-    metadata: toMetadata(task, { [JOB_LABEL]: part(task.name, 5), [EXECUTION_LABEL]: part(task.name, 7) }),
-    spec: toTaskSpec(task),
-    status: {
-      observedGeneration: Number(task.observedGeneration ?? 1),
-      index: index ?? 0,
-      retried: retried ?? 0,
-      startTime: task.startTime,
-      completionTime: task.completionTime,
-      conditions: toConditions(task.conditions ?? []),
-      ...(lastAttemptResult ? { lastAttemptResult } : {}),
-    },
-  }
-}
-
-function toExecutionSpec({ taskCount, parallelism, template }: Json): Json {
-  return { taskCount, parallelism, template: { spec: toTaskSpec((template ?? {}) as Json) } }
-}
-
-function toTaskSpec({ containers, maxRetries, timeout, serviceAccount }: Json): Json {
-  return {
-    containers,
-    maxRetries: maxRetries ?? 0,
-    timeoutSeconds: typeof timeout === "string" ? timeout.replace(/(\.\d+)?s$/, "") : undefined,
-    serviceAccountName: serviceAccount,
-  }
-}
-
-const states: Record<string, string> = { CONDITION_SUCCEEDED: "True", CONDITION_FAILED: "False" }
-
-function toConditions(conditions: V2Condition[]): Json[] {
-  return conditions.map(({ type, state, message, reason, lastTransitionTime }) => ({
-    type,
-    status: states[state ?? ""] ?? "Unknown",
-    ...(message ? { message } : {}),
-    ...(reason ? { reason } : {}),
-    lastTransitionTime,
-  }))
 }

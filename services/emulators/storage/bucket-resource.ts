@@ -1,4 +1,5 @@
 import * as v from "valibot"
+import type { Policy } from "../iam-policies.ts"
 import { invalid, notImplemented } from "./errors.ts"
 import { entityTag } from "./object-resource.ts"
 
@@ -9,6 +10,10 @@ export interface StoredBucket {
   createdAt: string
   updatedAt: string
   fields: BucketFields
+  /** Whose it is; of a bucket of an older version nobody knows. */
+  project?: string | undefined
+  /** Undefined until somebody sets one. */
+  policy?: Policy | undefined
 }
 
 const anything = v.optional(v.nullable(v.record(v.string(), v.unknown())))
@@ -64,6 +69,12 @@ export function patchBucketFields(fields: BucketFields, patch: BucketPatch): Buc
   return merge(fields, patch) as BucketFields
 }
 
+/** The fields after an update: what is not given goes, in maps too, but for where the bucket is. */
+export function replaceBucketFields(fields: BucketFields, given: BucketPatch): BucketFields {
+  const { location, customPlacementConfig } = fields
+  return merge({}, { ...given, location, customPlacementConfig }) as BucketFields
+}
+
 /** https://www.rfc-editor.org/rfc/rfc7396 */
 function merge(before: unknown, patch: unknown): unknown {
   if (!isObject(patch)) return patch
@@ -84,7 +95,7 @@ const MULTI_REGIONS = new Set(["US", "EU", "ASIA"])
 
 /** https://cloud.google.com/storage/docs/json_api/v1/buckets#resource */
 export function bucketResource(bucket: StoredBucket, origin: string) {
-  const location = bucket.fields.location?.toUpperCase() ?? "US"
+  const { location, locationType } = placeOf(bucket)
   return {
     kind: "storage#bucket",
     id: bucket.name,
@@ -93,28 +104,29 @@ export function bucketResource(bucket: StoredBucket, origin: string) {
     projectNumber: "0",
     metageneration: String(bucket.metageneration),
     storageClass: "STANDARD",
+    ...(locationType === "region" ? {} : { rpo: "DEFAULT" }),
     ...bucket.fields,
     location,
-    locationType: locationTypeOf(location),
+    locationType,
     etag: entityTag({ generation: "0", metageneration: bucket.metageneration }),
     timeCreated: bucket.createdAt,
     updated: bucket.updatedAt,
   }
 }
 
-export function storageLayout({ name, fields }: StoredBucket) {
-  const location = fields.location?.toUpperCase() ?? "US"
-  const { hierarchicalNamespace } = fields
+export function storageLayout(bucket: StoredBucket) {
+  const { hierarchicalNamespace } = bucket.fields
   return {
     kind: "storage#storageLayout",
-    bucket: name,
-    location,
-    locationType: locationTypeOf(location),
+    bucket: bucket.name,
+    ...placeOf(bucket),
     ...(hierarchicalNamespace ? { hierarchicalNamespace } : {}),
   }
 }
 
-function locationTypeOf(location: string): string {
-  if (MULTI_REGIONS.has(location)) return "multi-region"
-  return /^[A-Z]+\d$/.test(location) ? "dual-region" : "region"
+/** Two regions of one's own choice within a multi-region are a dual-region. */
+function placeOf({ fields }: StoredBucket) {
+  const location = fields.location?.toUpperCase() ?? "US"
+  const isDual = fields.customPlacementConfig || /^[A-Z]+\d$/.test(location)
+  return { location, locationType: isDual ? "dual-region" : MULTI_REGIONS.has(location) ? "multi-region" : "region" }
 }

@@ -1,14 +1,23 @@
-import { bucketResource, parseBucketPatch, parseInsertedBucket, storageLayout } from "./bucket-resource.ts"
+import {
+  bucketResource,
+  parseBucketPatch,
+  parseInsertedBucket,
+  patchBucketFields,
+  replaceBucketFields,
+  storageLayout,
+} from "./bucket-resource.ts"
 import { checkConditions, parseConditions } from "./conditions.ts"
-import { invalid } from "./errors.ts"
+import { invalid, notImplemented } from "./errors.ts"
 import { type Answer, type ApiCall, ok, readJson } from "./http.ts"
 import { listNames, parseListOptions } from "./list-names.ts"
+import { isTrue } from "./names.ts"
 
 /** The verbs of `storage.buckets`: https://cloud.google.com/storage/docs/json_api/v1/buckets */
 export async function insertBucket({ store, query, body, origin }: ApiCall): Promise<Answer> {
-  requireProject(query)
+  const project = requireProject(query)
+  if (isTrue(query.enableObjectRetention)) throw notImplemented("enableObjectRetention")
   const { name, ...fields } = parseInsertedBucket(await readJson(body))
-  return ok(bucketResource(store.createBucket(name, fields), origin))
+  return ok(bucketResource(store.createBucket(name, project, fields), origin))
 }
 
 export function getBucket({ store, bucket, query, headers, origin }: ApiCall): Answer {
@@ -29,19 +38,17 @@ export function listBuckets({ store, query, origin }: ApiCall): Answer {
   })
 }
 
-export async function patchBucket({ store, bucket, query, headers, body, origin }: ApiCall): Promise<Answer> {
-  const patch = parseBucketPatch(await readJson(body))
-  return ok(bucketResource(store.patchBucket(bucket, patch, parseConditions(query, headers)), origin))
-}
+export const patchBucket = (call: ApiCall) => changeBucket(call, patchBucketFields)
 
-/** What is not given goes, but for where it is. */
-export async function updateBucket({ store, bucket, query, headers, body, origin }: ApiCall): Promise<Answer> {
+export const updateBucket = (call: ApiCall) => changeBucket(call, replaceBucketFields)
+
+async function changeBucket(
+  { store, bucket, query, headers, body, origin }: ApiCall,
+  change: typeof patchBucketFields,
+): Promise<Answer> {
   const given = parseBucketPatch(await readJson(body))
-  const { location: _, ...fields } = store.getBucket(bucket).fields
-  const nothing = Object.fromEntries(Object.keys(fields).map((field) => [field, null]))
-  return ok(
-    bucketResource(store.patchBucket(bucket, { ...nothing, ...given }, parseConditions(query, headers)), origin),
-  )
+  const changed = store.changeBucket(bucket, (fields) => change(fields, given), parseConditions(query, headers))
+  return ok(bucketResource(changed, origin))
 }
 
 export function getStorageLayout({ store, bucket }: ApiCall): Answer {
@@ -53,6 +60,7 @@ export function deleteBucket({ store, bucket, query, headers }: ApiCall): Answer
   return { status: 204 }
 }
 
-function requireProject(query: ApiCall["query"]): void {
+function requireProject(query: ApiCall["query"]): string {
   if (!query.project) throw invalid("Required parameter: project")
+  return query.project
 }

@@ -3,7 +3,7 @@ import { copyFile } from "node:fs/promises"
 import { join } from "node:path"
 import * as v from "valibot"
 import { type Conditions, checkConditions, parseConditions, parseSourceConditions } from "./conditions.ts"
-import { invalid } from "./errors.ts"
+import { ApiError, invalid } from "./errors.ts"
 import { uploadPath } from "./folder.ts"
 import { type Answer, type ApiCall, ok, readJson } from "./http.ts"
 import { checkObjectName } from "./names.ts"
@@ -52,12 +52,20 @@ async function copy(call: ApiCall): Promise<StoredObject> {
   const into = store.getBucket(destination?.bucket ?? "").name
   const source = store.getObject(bucket, object, query.sourceGeneration)
   checkConditions(parseSourceConditions(query), source, "write")
-  const given = parseInsertedObject(await readJson(call.body))
+  const body = await readJson(call.body)
+  requireType(body)
+  const given = parseInsertedObject(body)
   const { name: _, crc32c: __, md5Hash: ___, ...fields } = given
   // Metadata that is given takes the place of the source's, all of it.
   const kept: ObjectFields =
     Object.keys(fields).length > 0 ? { contentType: source.fields.contentType, ...fields } : source.fields
   return commitCopy(call, source, { bucket: into, object: name }, kept)
+}
+
+/** As Go's client knows it: a destination that names a bucket, and neither itself nor a content type, is refused. */
+function requireType(destination: unknown): void {
+  const { bucket, name, contentType } = destination as Record<string, unknown>
+  if (bucket !== undefined && !name && contentType === undefined) throw new ApiError(400, "required", "Required")
 }
 
 /** Commits the content again, as if it had been uploaded; what it is made of is what it was. */
@@ -114,10 +122,12 @@ export async function composeObject(call: ApiCall): Promise<Answer> {
     for (const source of sources) await file.receive(store.readObject(source))
     const { md5Hash: ____, ...content } = file.finish({})
     const componentCount = sources.reduce((sum, source) => sum + (source.componentCount ?? 1), 0)
-    const kept = { contentType: fields.contentType ?? sources[0]?.fields.contentType, ...fields }
     const conditions = parseConditions(query, headers)
     return ok(
-      objectResource(store.commitObject(bucket, object, { ...content, componentCount }, kept, conditions), call.origin),
+      objectResource(
+        store.commitObject(bucket, object, { ...content, componentCount }, fields, conditions),
+        call.origin,
+      ),
     )
   })
 }

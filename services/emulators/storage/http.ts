@@ -13,7 +13,11 @@ export interface ApiCall {
   object: string
   /** Where a copy goes. */
   destination?: { bucket: string; object: string } | undefined
+  /** Of the address, decoded. */
+  address: string
   query: Record<string, string | undefined>
+  /** All values of each parameter. */
+  queries: Record<string, string[]>
   headers: IncomingHttpHeaders
   body: AsyncIterableIterator<Buffer>
   /** As the client addresses the server, such as `http://127.0.0.1:4443`. */
@@ -50,7 +54,9 @@ export function errorAnswer(error: ApiError, isMedia = false): Answer {
 /** https://cloud.google.com/storage/docs/xml-api/reference-status */
 export function xmlErrorAnswer(error: ApiError): Answer {
   if (error.code === 304) return { status: 304 }
-  const code = { 404: "NoSuchKey", 412: "PreconditionFailed", 416: "InvalidRange" }[error.code] ?? "InvalidArgument"
+  const byReason = { notImplemented: "NotImplemented", expired: "ExpiredToken" }[error.reason]
+  const byCode = { 403: "AccessDenied", 404: "NoSuchKey", 412: "PreconditionFailed", 416: "InvalidRange" }[error.code]
+  const code = byReason ?? byCode ?? "InvalidArgument"
   const message = error.message.replaceAll("&", "&amp;").replaceAll("<", "&lt;")
   const text = `<?xml version='1.0' encoding='UTF-8'?><Error><Code>${code}</Code><Message>${message}</Message></Error>`
   const headers = { "content-type": "application/xml; charset=UTF-8" }

@@ -1,7 +1,7 @@
-import { ApiError, invalid } from "./errors.ts"
+import { invalid } from "./errors.ts"
 import { parseJson } from "./http.ts"
 
-// The metadata part, with both parts' headers: as much as for any other JSON body.
+// The metadata part, with both parts' headers.
 const PREAMBLE_BYTES_MAX = 1024 * 1024
 
 /** An upload in one `multipart/related` request: a part with the metadata in JSON, then a part with the content. */
@@ -36,7 +36,7 @@ export async function readMultipart(
         return { before, found: first.found }
       }
       if (read.length > PREAMBLE_BYTES_MAX) {
-        throw new ApiError(413, "uploadTooLarge", "The metadata is larger than 1 MiB.")
+        throw invalid("Metadata part is too large.")
       }
       const next = await body.next()
       if (next.done) throw invalid("Malformed multipart body: the body ends before the content part.")

@@ -27,17 +27,25 @@ export interface StoredObject {
 
 const text = v.optional(v.string())
 
-/** A map by names of anybody's choice, `__proto__` and `constructor` among them, which valibot's own would drop. */
-function texts<S extends v.GenericSchema<unknown, string | null>>(value: S) {
-  return v.custom<Record<string, v.InferOutput<S>>>(
+type Plain = string | number | boolean | null
+
+/**
+ * Custom metadata, by names of anybody's choice, `__proto__` and `constructor` among them, which valibot's own map would
+ * drop. Whatever plain value is given is kept as a text, as Google does; null is nothing.
+ */
+const METADATA = v.pipe(
+  v.custom<Record<string, Plain>>(
     (given) =>
       typeof given === "object" &&
       given !== null &&
       !Array.isArray(given) &&
-      Object.values(given).every((one) => v.is(value, one)),
-    "Invalid value: expected texts by name",
-  )
-}
+      Object.values(given).every((one) => one === null || ["string", "number", "boolean"].includes(typeof one)),
+    "Invalid value: expected plain values by name",
+  ),
+  v.transform((given) =>
+    Object.fromEntries(Object.entries(given).map(([name, value]) => [name, value === null ? null : String(value)])),
+  ),
+)
 
 const INSERTED = v.object({
   name: text,
@@ -50,7 +58,7 @@ const INSERTED = v.object({
   cacheControl: text,
   customTime: text,
   storageClass: text,
-  metadata: v.optional(texts(v.string())),
+  metadata: v.optional(v.pipe(METADATA, v.transform(withoutNulls<Record<string, string | null>>))),
 })
 
 const clearable = v.optional(v.nullable(v.string()))
@@ -62,7 +70,7 @@ const PATCHED = v.object({
   contentLanguage: clearable,
   cacheControl: clearable,
   customTime: clearable,
-  metadata: v.optional(v.nullable(texts(v.nullable(v.string())))),
+  metadata: v.optional(v.nullable(METADATA)),
 })
 
 /** What a client says of an object when it uploads it. */
@@ -97,6 +105,12 @@ export function patchFields(fields: ObjectFields, patch: ObjectPatch): ObjectFie
   // Through entries: spread would take `__proto__` for what an object inherits.
   const merged = metadata === null ? {} : withoutNulls(mergeOwn(fields.metadata ?? {}, metadata ?? {}))
   return { ...withoutNulls({ ...fields, ...plain }), metadata: merged }
+}
+
+/** The fields after an update: what is not given goes, the custom metadata too. An object's class stays what it is. */
+export function replaceFields({ storageClass }: ObjectFields, given: ObjectPatch): ObjectFields {
+  const { metadata, ...plain } = given
+  return withoutNulls({ ...plain, storageClass, metadata: withoutNulls(metadata ?? {}) })
 }
 
 function mergeOwn<T>(before: Record<string, T>, after: Record<string, T | null>): Record<string, T | null> {

@@ -5,7 +5,7 @@ import { readGlob } from "./glob.ts"
 import { type Answer, type ApiCall, ok, readJson } from "./http.ts"
 import { listNames, parseListOptions } from "./list-names.ts"
 import { isTrue } from "./names.ts"
-import { objectResource, parseObjectPatch } from "./object-resource.ts"
+import { objectResource, parseObjectPatch, patchFields, replaceFields } from "./object-resource.ts"
 
 /** The verbs of `storage.objects` but for uploads and copies: https://cloud.google.com/storage/docs/json_api/v1/objects */
 export function getObject(call: ApiCall): Answer {
@@ -32,21 +32,18 @@ export function listObjects({ store, bucket, query, origin }: ApiCall): Answer {
   })
 }
 
-export async function patchObject({ store, bucket, object, query, headers, body, origin }: ApiCall): Promise<Answer> {
-  const patch = parseObjectPatch(await readJson(body))
-  const stored = store.getObject(bucket, object, query.generation)
-  return ok(objectResource(store.patchObject(stored, patch, parseConditions(query, headers)), origin))
-}
+export const patchObject = (call: ApiCall) => changeObject(call, patchFields)
 
-/** What is not given goes. */
-export async function updateObject(call: ApiCall): Promise<Answer> {
-  const { store, bucket, object, query, headers, body, origin } = call
+export const updateObject = (call: ApiCall) => changeObject(call, replaceFields)
+
+async function changeObject(
+  { store, bucket, object, query, headers, body, origin }: ApiCall,
+  change: typeof patchFields,
+): Promise<Answer> {
   const given = parseObjectPatch(await readJson(body))
   const stored = store.getObject(bucket, object, query.generation)
-  const nothing = Object.fromEntries(Object.keys(stored.fields).map((field) => [field, null]))
-  return ok(
-    objectResource(store.patchObject(stored, { ...nothing, ...given }, parseConditions(query, headers)), origin),
-  )
+  const changed = store.changeObject(stored, (fields) => change(fields, given), parseConditions(query, headers))
+  return ok(objectResource(changed, origin))
 }
 
 export function deleteObject({ store, bucket, object, query, headers }: ApiCall): Answer {

@@ -1,3 +1,4 @@
+import { getPolicy, setPolicy, testPermissions } from "./bucket-policy.ts"
 import {
   deleteBucket,
   getBucket,
@@ -8,7 +9,7 @@ import {
   updateBucket,
 } from "./buckets.ts"
 import { composeObject, copyObject, moveObject, rewriteObject } from "./copies.ts"
-import { notImplemented } from "./errors.ts"
+import { ApiError, notImplemented } from "./errors.ts"
 import type { Answer, ApiCall } from "./http.ts"
 import { deleteObject, getObject, listObjects, patchObject, updateObject } from "./objects.ts"
 import { cancelResumable, continueResumable, insertObject } from "./uploads.ts"
@@ -28,7 +29,9 @@ export interface Route {
 const BUCKET = "/b/:bucket"
 const OBJECT = "/b/:bucket/o/:object"
 // A bucket's name has three letters at least; those of the JSON API's own addresses are none.
-const XML_OBJECT = "/:bucket(^(?!storage$|upload$|download$|resumable$|batch$|healthz$)[a-z0-9][a-z0-9._-]+[a-z0-9]$)/*"
+const XML_BUCKET = "/:bucket(^(?!storage$|upload$|download$|resumable$|batch$|healthz$)[a-z0-9][a-z0-9._-]+[a-z0-9]$)"
+const XML_OBJECT = `${XML_BUCKET}/*`
+const METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"] as const
 const TO = "b/:toBucket/o/:toObject"
 
 /** https://cloud.google.com/storage/docs/json_api/v1; an address that is not in the table is not found. */
@@ -68,17 +71,27 @@ export const ROUTES: readonly Route[] = [
   { method: "GET", base: "", path: `${BUCKET}/managedFolders`, id: "storage.managedFolders.list", serve: listNothing },
   { method: "GET", base: "", path: `${BUCKET}/folders`, id: "storage.folders.list", serve: listNothing },
 
-  notServed("POST", `${OBJECT}/restore`, "storage.objects.restore"),
-  ...(["GET", "POST", "PUT", "PATCH", "DELETE"] as const).flatMap((method) => [
-    notServed(method, `${BUCKET}/acl`, "storage.bucketAccessControls"),
-    notServed(method, `${BUCKET}/iam`, "storage.buckets.iamPolicy"),
-    notServed(method, `${BUCKET}/notificationConfigs`, "storage.notifications"),
-    notServed(method, `${OBJECT}/acl`, "storage.objectAccessControls"),
-  ]),
+  { method: "GET", base: "", path: `${BUCKET}/iam`, id: "storage.buckets.getIamPolicy", serve: getPolicy },
+  { method: "PUT", base: "", path: `${BUCKET}/iam`, id: "storage.buckets.setIamPolicy", serve: setPolicy },
+  {
+    method: "GET",
+    base: "",
+    path: `${BUCKET}/iam/testPermissions`,
+    id: "storage.buckets.testIamPermissions",
+    serve: testPermissions,
+  },
+
+  // Access control lists, notifications, folders, holds, keys and whatever else is the API's and not above.
+  ...METHODS.flatMap((method) => [`${BUCKET}/*`, "/projects/*", "/channels/*"].map((path) => notServed(method, path))),
+  { ...notServed("POST", "/batch"), isXml: true },
+  { ...notServed("POST", "/batch/storage/v1"), isXml: true },
 
   // What Go's client and plain links read by: https://cloud.google.com/storage/docs/xml-api/get-object-download
   { method: "GET", base: "", path: XML_OBJECT, id: "storage.objects.get", serve: getMedia, isXml: true },
   { method: "HEAD", base: "", path: XML_OBJECT, id: "storage.objects.get", serve: getHead, isXml: true },
+  { method: "DELETE", base: "", path: XML_OBJECT, id: "storage.objects.delete", serve: deleteObject, isXml: true },
+  ...(["POST", "PUT"] as const).map((method): Route => ({ ...notServed(method, XML_OBJECT), isXml: true })),
+  ...METHODS.map((method): Route => ({ ...notServed(method, XML_BUCKET), isXml: true })),
 ]
 
 function listNothing({ store, bucket }: ApiCall): Answer {
@@ -88,6 +101,8 @@ function listNothing({ store, bucket }: ApiCall): Answer {
 
 /** The download path is `alt=media`, whether its query says so or not. */
 function getMedia(call: ApiCall): Answer {
+  // A list of the bucket, by its name with a slash.
+  if (call.object === "") throw notImplemented("Listing by the XML API")
   return getObject({ ...call, query: { ...call.query, alt: "media" } })
 }
 
@@ -102,14 +117,20 @@ function insertOrContinue(call: ApiCall): Promise<Answer> {
   return call.query.upload_id === undefined ? insertObject(call) : continueResumable(call)
 }
 
-function notServed(method: Route["method"], path: string, id: string): Route {
+function notServed(method: Route["method"], path: string): Route {
   return {
     method,
     base: "",
     path,
-    id,
-    serve: () => {
-      throw notImplemented(id)
+    id: `${method} ${path}`,
+    serve: ({ address, store, bucket }) => {
+      // What is no bucket's address either may be anything.
+      if (method === "GET" && path === XML_BUCKET) store.getBucket(bucket)
+      // An object's name with a slash that is not encoded is nothing of the API's.
+      if (/^(\/storage\/v1)?\/b\/[^/]+\/o\/(?!(bulkRestore|watch)$)[^/]+\/(?!acl|iam|restore)/.test(address)) {
+        throw new ApiError(404, "notFound", "Not Found")
+      }
+      throw notImplemented(`${method} ${address}`)
     },
   }
 }

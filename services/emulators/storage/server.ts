@@ -8,6 +8,7 @@ import { type Answer, errorAnswer, type StorageRequest, xmlErrorAnswer } from ".
 import { selectFields } from "./partial-response.ts"
 import { ResumableUploads } from "./resumable-upload.ts"
 import { ROUTES, type Route } from "./routes.ts"
+import { checkSignedTime } from "./signed-url.ts"
 import { ObjectStore } from "./store.ts"
 import { sendTruncated } from "./truncate-download.ts"
 
@@ -21,14 +22,16 @@ import { sendTruncated } from "./truncate-download.ts"
  * not found.
  *
  * Where it differs from Google:
- * - Nobody is asked for credentials, and the project of a bucket is not kept: all buckets are in one list.
- * - There is no soft delete, holds, retention, access control, notifications or encryption keys: what is the API's and not
- *   in the table of routes answers 400 `notImplemented`, which no client tries again; encryption keys are refused.
- * - A bucket's location, class, lifecycle and access configuration are kept and shown, and have no effect.
+ * - Nobody is asked for credentials, and all buckets are in one list, whatever their project. A bucket's IAM policy is kept
+ *   and returned; nobody is refused anything for it, and whoever tests permissions has them. Of a signed URL the times
+ *   count, and its signature does not.
+ * - There is no soft delete, holds, retention, access control lists, notifications or encryption keys: what is the API's and
+ *   not in the table of routes answers 400 `notImplemented`, which no client tries again; encryption keys are refused.
+ * - A bucket's location, class, lifecycle, soft delete policy and access configuration are kept and shown, and have no effect.
  * - `projection` and `userProject` are ignored.
  * - A rewrite is done in one call, however big the object is.
  * - A resumable upload is lost when the server stops. Its preconditions are checked at its start too, not only at its end.
- * - Of the XML API there are the reads of objects, GET and HEAD, alone. The batch endpoint does not exist.
+ * - Of the XML API there are GET, HEAD and DELETE of objects alone.
  * - Every change is durable against the death of the process, but not of the machine: nothing is fsynced.
  */
 
@@ -106,7 +109,8 @@ export async function startStorage(options: StorageOptions): Promise<StorageServ
       const { bucket = "", toBucket = bucket, toObject } = params
       const object = params["object"] ?? params["*"] ?? ""
       const destination = toObject === undefined ? undefined : { bucket: toBucket, object: toObject }
-      const query = singleValues(request.query as Record<string, string | string[]>)
+      const queries = manyValues(request.query as Record<string, string | string[]>)
+      const query = singleValues(queries)
       const name = object || (uploads.find(query.upload_id)?.name ?? query.name ?? "")
       const resource = name === "" ? bucket : `${bucket}/${name}`
       const headers = { ...request.headers, "content-type": contentTypes.get(request) }
@@ -119,6 +123,7 @@ export async function startStorage(options: StorageOptions): Promise<StorageServ
         const clientPort = request.raw.socket.remotePort
         await faults.around({ server: "storage", method: route.id, resource, request: seen, clientPort }, async () => {
           refuseKeys(headers, query)
+          if (route.isXml) checkSignedTime(query, clock.now())
           answer = await route.serve({
             store,
             uploads,
@@ -126,7 +131,9 @@ export async function startStorage(options: StorageOptions): Promise<StorageServ
             bucket,
             object,
             destination,
+            address: decodeURIComponent(new URL(request.url, origin).pathname),
             query,
+            queries,
             headers,
             body,
             origin,
@@ -164,6 +171,10 @@ function send(reply: FastifyReply, answer: Answer): FastifyReply {
   return reply.type("application/json; charset=UTF-8").send(JSON.stringify(answer.json))
 }
 
-function singleValues(query: Record<string, string | string[]>): Record<string, string | undefined> {
-  return Object.fromEntries(Object.entries(query).map(([key, value]) => [key, [value].flat()[0]]))
+function manyValues(query: Record<string, string | string[]>): Record<string, string[]> {
+  return Object.fromEntries(Object.entries(query).map(([key, value]) => [key, [value].flat()]))
+}
+
+function singleValues(queries: Record<string, string[]>): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(queries).map(([key, [value]]) => [key, value]))
 }

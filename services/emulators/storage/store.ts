@@ -1,7 +1,9 @@
 import { closeSync, createReadStream, fstatSync, openSync } from "node:fs"
 import { join } from "node:path"
 import type { Clock } from "../clock.ts"
-import { type BucketFields, type BucketPatch, patchBucketFields, type StoredBucket } from "./bucket-resource.ts"
+import type { Policy } from "../iam-policies.ts"
+import type { BucketFields, StoredBucket } from "./bucket-resource.ts"
+import { completeSettings } from "./bucket-settings.ts"
 import { type Conditions, checkConditions } from "./conditions.ts"
 import { ApiError, noSuchBucket, noSuchObject } from "./errors.ts"
 import {
@@ -15,7 +17,7 @@ import {
   writeVersion,
 } from "./folder.ts"
 import { checkBucketName, checkObjectName, compareNames } from "./names.ts"
-import { type ObjectFields, type ObjectPatch, patchFields, type StoredObject } from "./object-resource.ts"
+import type { ObjectFields, StoredObject } from "./object-resource.ts"
 import type { UploadedContent } from "./upload-file.ts"
 
 /**
@@ -53,29 +55,41 @@ export class ObjectStore {
     return this.#get(name).bucket
   }
 
-  createBucket(name: string, fields: BucketFields): StoredBucket {
+  createBucket(name: string, project: string, fields: BucketFields): StoredBucket {
     checkBucketName(name)
     if (this.#buckets.has(name)) {
       const message = "Your previous request to create the named bucket succeeded and you already own it."
       throw new ApiError(409, "conflict", message)
     }
     const now = this.#now()
-    const bucket: StoredBucket = { name, metageneration: 1, createdAt: now, updatedAt: now, fields }
+    const bucket: StoredBucket = {
+      name,
+      project,
+      metageneration: 1,
+      createdAt: now,
+      updatedAt: now,
+      fields: completeSettings({}, fields, this.#clock.now()),
+    }
     writeBucket(this.#folder, bucket)
     this.#buckets.set(name, { bucket, objects: new Map(), noncurrent: new Map() })
     return bucket
   }
 
-  patchBucket(name: string, patch: BucketPatch, conditions: Conditions): StoredBucket {
+  /** `change` makes the fields as somebody wants them of those that are. */
+  changeBucket(name: string, change: (fields: BucketFields) => BucketFields, conditions: Conditions): StoredBucket {
     const entry = this.#get(name)
+    checkConditions(conditions, asVersion(entry.bucket), "write")
+    const { fields } = entry.bucket
+    return this.#writeBucket(entry, { fields: completeSettings(fields, change(fields), this.#clock.now()) })
+  }
+
+  setPolicy(name: string, policy: Policy): StoredBucket {
+    return this.#writeBucket(this.#get(name), { policy })
+  }
+
+  #writeBucket(entry: Entry, changed: Partial<StoredBucket>): StoredBucket {
     const before = entry.bucket
-    checkConditions(conditions, asVersion(before), "write")
-    const bucket: StoredBucket = {
-      ...before,
-      metageneration: before.metageneration + 1,
-      updatedAt: this.#now(),
-      fields: patchBucketFields(before.fields, patch),
-    }
+    const bucket = { ...before, ...changed, metageneration: before.metageneration + 1, updatedAt: this.#now() }
     writeBucket(this.#folder, bucket)
     entry.bucket = bucket
     return bucket
@@ -179,13 +193,18 @@ export class ObjectStore {
     return object
   }
 
-  patchObject(object: StoredObject, patch: ObjectPatch, conditions: Conditions): StoredObject {
+  /** `change` makes the fields as somebody wants them of those that are. */
+  changeObject(
+    object: StoredObject,
+    change: (fields: ObjectFields) => ObjectFields,
+    conditions: Conditions,
+  ): StoredObject {
     checkConditions(conditions, object, "write")
     const patched: StoredObject = {
       ...object,
       metageneration: object.metageneration + 1,
       updatedAt: this.#now(),
-      fields: patchFields(object.fields, patch),
+      fields: change(object.fields),
     }
     writeObjectRecord(this.#folder, patched)
     const entry = this.#get(object.bucket)

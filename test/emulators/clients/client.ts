@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
+import { setTimeout as wait } from "node:timers/promises"
 
 /** Where the servers are that a client is tried on. */
 export interface Servers {
@@ -75,5 +76,23 @@ export async function tryCall(what: Omit<Tried, "result">, call: () => Promise<u
     return { ...what, result: "ok" }
   } catch (error) {
     return { ...what, result: error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error) }
+  }
+}
+
+// A busy machine takes seconds to start a program.
+const WAIT_MS_MAX = 30_000
+
+/** Waits until a check says yes; one that throws has not. */
+export async function waitFor(check: () => boolean | Promise<boolean>): Promise<void> {
+  const until = Date.now() + WAIT_MS_MAX
+  for (;;) {
+    if (
+      await Promise.resolve()
+        .then(check)
+        .catch(() => false)
+    )
+      return
+    if (Date.now() > until) throw new Error("waited for in vain")
+    await wait(50)
   }
 }

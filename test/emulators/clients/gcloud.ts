@@ -45,6 +45,13 @@ export const gcloud: Client = {
     yield step("Storage", "keep versions", "storage buckets update gs://by-gcloud --versioning")
     yield step("Storage", "overwrite", "storage cp big gs://by-gcloud/both", /Copying/)
     yield step("Storage", "list versions", "storage ls -a gs://by-gcloud/both", /both#\d+\s+gs:\/\/by-gcloud\/both#\d+/)
+    const member = ["--member=allUsers", "--role=roles/storage.objectViewer"]
+    yield tryCommand(
+      { service: "Storage", operation: "grant a role" },
+      call(["storage", "buckets", "add-iam-policy-binding", "gs://by-gcloud", ...member]),
+      /roles\/storage.objectViewer/,
+    )
+    yield step("Storage", "read the IAM policy", "storage buckets get-iam-policy gs://by-gcloud", /allUsers/)
     yield step("Storage", "delete all", "storage rm -r gs://by-gcloud", /Removing/)
     yield* runSteps(servers, call)
   },
@@ -96,6 +103,9 @@ export async function* pubsubSteps(call: Call): AsyncGenerator<Tried> {
     ["schemas", "create", "by-gcloud-avro", "--type=avro", `--definition=${avro}`],
     /Created schema/,
   )
+  const binding = ["--member=allUsers", "--role=roles/pubsub.publisher"]
+  yield step("grant a role", ["topics", "add-iam-policy-binding", "by-gcloud", ...binding], /roles\/pubsub.publisher/)
+  yield step("read the IAM policy", ["topics", "get-iam-policy", "by-gcloud"], /allUsers/)
   yield step("detach", ["topics", "detach-subscription", "by-gcloud-sub"], /Detached/)
   yield step("delete", ["topics", "delete", "by-gcloud"], /Deleted topic/)
 }
@@ -108,22 +118,31 @@ async function* runSteps({ run: host, folder }: Servers, _call: Call): AsyncGene
     CLOUDSDK_CORE_DISABLE_PROMPTS: "1",
     CLOUDSDK_AUTH_DISABLE_CREDENTIALS: "true",
     CLOUDSDK_API_ENDPOINT_OVERRIDES_RUN: "http://run.local/",
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_CLOUDRESOURCEMANAGER: "http://run.local/",
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_SERVICEUSAGE: "http://run.local/",
     http_proxy: `http://${host}`,
   }
   const jobs = (...args: string[]) =>
     run("gcloud", ["run", "jobs", ...args, `--region=${REGION}`], { env, cwd: folder })
   const step = (operation: string, args: string[], expected = /./) =>
     tryCommand({ service: "Run", operation }, jobs(...args), expected)
-  const created = fetch(`http://${host}/v2/projects/local/locations/${REGION}/jobs?jobId=hello`, {
-    method: "POST",
-    body: JSON.stringify({ template: { taskCount: 2, template: { containers: [{ image: "hello" }] } } }),
-  })
-  yield tryCommand(
-    { service: "Run", operation: "create a job (curl, v2)" },
-    created.then(async (answer) => ({ code: answer.ok ? 0 : 1, output: await answer.text() })),
-    /operations/,
+  yield step(
+    "create a job",
+    ["create", "hello", "--image=hello", "--tasks=2", "--cpu=2", "--memory=1Gi"],
+    /successfully/,
   )
-  yield step("describe a job", ["describe", "hello"], /Tasks: +2/)
+  yield step(
+    "update a job",
+    ["update", "hello", "--max-retries=1", "--set-env-vars=A=a,B=b", "--memory=2Gi"],
+    /successfully/,
+  )
+  yield step(
+    "deploy a job",
+    ["deploy", "hello", "--image=hello", "--task-timeout=100s", "--labels=team=a"],
+    /successfully/,
+  )
+  yield tryCommand({ service: "Run", operation: "replace a job" }, replaceJob(jobs, folder), /successfully updated/)
+  yield step("describe a job", ["describe", "hello"], /Tasks: +2[^]*Memory: +2Gi/)
   yield step("execute and wait", ["execute", "hello", "--wait"], /successfully completed/)
   yield step(
     "execute with overrides",
@@ -135,5 +154,19 @@ async function* runSteps({ run: host, folder }: Servers, _call: Call): AsyncGene
   const [execution = ""] = output.trim().split("\n")
   yield step("describe an execution", ["executions", "describe", execution], /Tasks: +1/)
   yield step("list tasks", ["executions", "tasks", "list", `--execution=${execution}`], /-task0/)
+  yield step("create a job", ["create", "slow", "--image=slow"], /successfully/)
+  yield step("execute without waiting", ["execute", "slow"], /successfully started/)
+  const running = await jobs("executions", "list", "--job=slow", "--format=value(name)")
+  yield step("cancel an execution", ["executions", "cancel", running.output.trim()], /Cancelled execution/)
+  const member = ["--member=allUsers", "--role=roles/run.invoker"]
+  yield step("grant a role", ["add-iam-policy-binding", "hello", ...member], /allUsers/)
+  yield step("read the IAM policy", ["get-iam-policy", "hello"], /roles\/run.invoker/)
   yield step("delete a job", ["delete", "hello"], /Deleted job/)
+}
+
+/** As somebody who keeps jobs in files. */
+async function replaceJob(jobs: (...args: string[]) => ReturnType<typeof run>, folder: string) {
+  const { output } = await jobs("describe", "hello", "--format=export")
+  await writeFile(join(folder, "job.yaml"), output.replace("maxRetries: 1", "maxRetries: 2"))
+  return jobs("replace", "job.yaml")
 }

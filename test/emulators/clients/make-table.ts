@@ -6,7 +6,9 @@ import type { Client, Tried } from "./client.ts"
 import { gcloud, openGcloud, pubsubSteps } from "./gcloud.ts"
 import { go } from "./go.ts"
 import { node } from "./node.ts"
+import { otherPackages } from "./other-packages.ts"
 import { rclone } from "./rclone.ts"
+import { restic } from "./restic.ts"
 import { startServers } from "./start-servers.ts"
 
 /*
@@ -53,7 +55,7 @@ const results = new Map<string, Map<string, string>>()
 const names: string[] = []
 const failures: string[] = []
 const wanted = process.argv.slice(2)
-for (const client of [node, gcloud, go, rclone, googles]) {
+for (const client of [node, otherPackages, gcloud, go, rclone, restic, googles]) {
   if (wanted.length > 0 && !wanted.includes(client.name)) continue
   const missing = await client.missing()
   if (missing !== undefined) {

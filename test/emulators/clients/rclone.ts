@@ -9,11 +9,7 @@ export const rclone: Client = {
   name: "rclone",
   missing: async () => ((await isThere("rclone", "version")) ? undefined : "rclone is not on this machine"),
   async *try({ storage, folder }) {
-    const config = join(folder, "rclone.conf")
-    await writeFile(
-      config,
-      `[local]\ntype = google cloud storage\nanonymous = true\nendpoint = ${storage}/storage/v1/\nproject_number = 1\nbucket_policy_only = true\n`,
-    )
+    const config = await writeRcloneConfig(folder, storage)
     await mkdir(join(folder, "tree/deep"), { recursive: true })
     for (const name of ["small.txt", "tree/a", "tree/deep/b"]) await writeFile(join(folder, name), `of ${name}\n`)
     await writeFile(join(folder, "big"), randomBytes(BIG_BYTES))
@@ -41,4 +37,13 @@ export const rclone: Client = {
     yield step("describe", "check tree local:by-rclone/tree")
     yield step("delete all", "purge local:by-rclone")
   },
+}
+
+export async function writeRcloneConfig(folder: string, storage: string): Promise<string> {
+  const config = join(folder, "rclone.conf")
+  await writeFile(
+    config,
+    `[local]\ntype = google cloud storage\nanonymous = true\nendpoint = ${storage}/storage/v1/\nproject_number = 1\nbucket_policy_only = true\n`,
+  )
+  return config
 }

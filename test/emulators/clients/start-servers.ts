@@ -12,7 +12,10 @@ export async function startServers(): Promise<Servers & { stop(): Promise<void> 
   const [pubsub, storage, runJobs] = await Promise.all([
     startPubSub(),
     startStorage({ folder: join(folder, "buckets") }),
-    startRunJobs({ folder: join(folder, "logs"), images: { hello: { command: ["/bin/echo", "hello"] } } }),
+    startRunJobs({
+      folder: join(folder, "logs"),
+      images: { hello: { command: ["/bin/echo", "hello"] }, slow: { command: ["/bin/sleep", "600"] } },
+    }),
   ])
   return {
     pubsub: `127.0.0.1:${pubsub.port}`,

@@ -1,7 +1,11 @@
 import { createServer, type IncomingHttpHeaders, type Server } from "node:http"
 import type { AddressInfo } from "node:net"
-import { afterEach, describe, expect, it } from "vitest"
+import { PubSub } from "@google-cloud/pubsub"
+import { OAuth2Client } from "google-auth-library"
+import { createRemoteJWKSet, jwtVerify } from "jose"
+import { afterEach, describe, expect, it, onTestFinished } from "vitest"
 import { failAfter, failBefore } from "../../../services/emulators/faults.ts"
+import { startPubSub } from "../../../services/emulators/pubsub/server.ts"
 import type { PushClaims } from "../../../services/emulators/push-token.ts"
 import { until, useLocalPubSub } from "./local-pubsub.ts"
 
@@ -222,5 +226,40 @@ describe("a subscription", () => {
     await local().subscriber.modifyPushConfig({ subscription, pushConfig: {} })
     await local().publish(topic, ["pulled"])
     expect(await local().pull(subscription)).toMatchObject([{ text: "pulled" }])
+  })
+})
+
+describe("a server that is given no key", () => {
+  it("signs tokens with its own, and shows it: numbered accounts, checked by Google's library", async () => {
+    const server = await startPubSub()
+    onTestFinished(() => server.stop())
+    const tokens: string[] = []
+    const endpoint = createServer((request, response) => {
+      tokens.push(request.headers.authorization ?? "")
+      response.writeHead(204).end()
+    })
+    endpoints.push(endpoint)
+    await new Promise<void>((resolve) => endpoint.listen(0, "127.0.0.1", resolve))
+    const pushEndpoint = `http://127.0.0.1:${(endpoint.address() as AddressInfo).port}/`
+    const client = new PubSub({ projectId: "shop", apiEndpoint: `127.0.0.1:${server.port}`, emulatorMode: true })
+    const [topic] = await client.createTopic("pushed")
+    const serviceAccountEmail = "push@shop.iam.gserviceaccount.com"
+    const oidcToken = { serviceAccountEmail, audience: "aud" }
+    await topic.createSubscription("push", { pushConfig: { pushEndpoint, oidcToken } })
+    await topic.publishMessage({ data: Buffer.from("x") })
+    await until(() => expect(tokens).toHaveLength(1))
+    const certsUrl = new URL(server.certsUrl ?? "")
+    const certs = (await (await fetch(new URL("/oauth2/v1/certs", certsUrl))).json()) as Record<string, string>
+    const idToken = tokens[0]?.replace(/^Bearer /, "") ?? ""
+    const ticket = await new OAuth2Client().verifySignedJwtWithCertsAsync(idToken, certs, "aud", [
+      "https://accounts.google.com",
+    ])
+    const payload = ticket.getPayload()
+    const { payload: claimed } = await jwtVerify(idToken, createRemoteJWKSet(certsUrl), { audience: "aud" })
+    expect(claimed).toEqual(payload)
+    expect(payload).toMatchObject({ email: serviceAccountEmail, email_verified: true })
+    expect(payload?.sub).toMatch(/^1\d{20}$/)
+    expect(payload?.azp).toBe(payload?.sub)
+    await client.close()
   })
 })

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises"
-import { status } from "@grpc/grpc-js"
+import { ServicesClient } from "@google-cloud/run"
+import { credentials, status } from "@grpc/grpc-js"
 import { afterAll, beforeAll, describe, expect, test } from "vitest"
 import { LOCATION, type RunJobsFixture, shellJob, startRunJobsFixture } from "./run-jobs-fixture.ts"
 
@@ -195,8 +196,15 @@ describe("an existing job", () => {
   })
 })
 
-test("methods that are not offered answer UNIMPLEMENTED", async () => {
-  await expect(run.jobs.getIamPolicy({ resource: `${LOCATION}/jobs/defaults` })).rejects.toMatchObject({
+test("services are not offered, and answer UNIMPLEMENTED", async () => {
+  const services = new ServicesClient({
+    apiEndpoint: "127.0.0.1",
+    port: run.server.port,
+    sslCreds: credentials.createInsecure(),
+    clientOptions: { universe_domain: "googleapis.com" },
+  })
+  await expect(services.getService({ name: `${LOCATION}/services/a` })).rejects.toMatchObject({
     code: status.UNIMPLEMENTED,
   })
+  await services.close()
 })

@@ -204,7 +204,7 @@ test("the client gets metadata after a 503 that goes away", async () => {
 
 test("what is not served says so, with a status that nobody tries again", async () => {
   const { server } = await startTestStorage()
-  expect((await fetch(`${server.url}/storage/v1/b/shop/iam`)).status).toBe(400)
+  expect((await fetch(`${server.url}/storage/v1/b/shop/acl`)).status).toBe(400)
   const encrypted = { headers: { "x-goog-encryption-algorithm": "AES256" } }
   expect((await fetch(`${server.url}/storage/v1/b/shop/o/a?alt=media`, encrypted)).status).toBe(400)
   expect((await fetch(`${server.url}/nowhere`)).status).toBe(404)
