@@ -7,7 +7,7 @@ import { type UserType, userLiteral } from "./user-type.ts"
  */
 
 /** When a row happened, by the shop's own columns. */
-export interface OwnTime {
+interface OwnTime {
   column: string
   /** A column of TIME beside a `column` of DATE. */
   clock: string | undefined
