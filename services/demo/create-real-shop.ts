@@ -25,8 +25,8 @@ export async function createRealShop(db: Database, name: string): Promise<void> 
   for (const statement of [...numbersTable, ...readShopStatements(name, "shop.sql")]) await db.execute(statement)
 }
 
-/** Gives the tables what a declaration asks for. */
-export async function declareShop(db: Database, layout: ShopLayout, log: (line: string) => void): Promise<void> {
+/** Adds what an index of the day takes. Without it the tables are read as they are. */
+export async function addSlices(db: Database, layout: ShopLayout, log: (line: string) => void): Promise<void> {
   for (const statement of listSliceDdl(layout)) {
     log(`${statement};`)
     await db.execute(statement)

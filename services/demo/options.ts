@@ -26,13 +26,16 @@ export interface DemoOptions {
   keepRunning: boolean
   /** One of test/shops, instead of a shop of `users` and `purchases`. */
   shop: string | undefined
+  /** Its tables get an index of the day, instead of being read as they are. */
+  index: boolean
   database: DatabaseChoice
 }
 
-type Flags = Omit<DemoOptions, "keep" | "keepRunning" | "database" | "shop"> & {
+type Flags = Omit<DemoOptions, "keep" | "keepRunning" | "database" | "shop" | "index"> & {
   keep?: boolean
   keepRunning?: boolean
   shop?: string
+  index?: boolean
   database?: DatabaseChoice
 }
 
@@ -53,23 +56,26 @@ export function readDemoOptions(args: string[], env: NodeJS.ProcessEnv): DemoOpt
     .option("--keep", "keep the folder with plan, manifests, verdict and logs")
     .option("--keep-running", "let the local cloud run afterwards, with the page of the days, until Ctrl-C")
     .addOption(
-      new Option("--shop <name>", "a shop with the tables of real software, read as its SHOP_FILE declares")
+      new Option("--shop <name>", "a shop with the tables of real software, read as they are")
         .choices(listRealShops())
         .conflicts(["users", "purchases", "days", "date"]),
     )
+    .option("--index", "with --shop: add the columns and the index of the day, which pay for very big days")
     .addOption(databaseOption())
     .addHelpText("after", help)
     .parse(args, { from: "user" })
-  const { keep = false, keepRunning = false, shop, database, ...given } = command.opts<Flags>()
+  const { keep = false, keepRunning = false, shop, index = false, database, ...given } = command.opts<Flags>()
   const isShardSizeGiven = command.getOptionValueSource("shardPurchases") !== "default"
   const flags = {
     ...given,
     ...(shop === undefined ? {} : { date: REAL_SHOP_DATE, purchases: REAL_SHOP_PURCHASES }),
     ...(shop === undefined || isShardSizeGiven ? {} : { shardPurchases: REAL_SHOP_SHARD_PURCHASES }),
   }
+  if (index && shop === undefined)
+    command.error("error: --index needs --shop: without it the shop has the index anyway")
   const limit = killsMax(flags)
   if (flags.kill > limit.kills) command.error(`error: --kill ${flags.kill} cannot work: ${limit.reason}`)
-  return { ...flags, keep, keepRunning, shop, database: chooseDatabase(database, env) }
+  return { ...flags, keep, keepRunning, shop, index, database: chooseDatabase(database, env) }
 }
 
 const help = `
@@ -88,6 +94,7 @@ Examples:
   npm run demo -- --purchases 1000000 --shard-purchases 50000
   npm run demo -- --kill 5
   npm run demo -- --shop woocommerce
+  npm run demo -- --shop woocommerce --index
   npm run demo -- --database mysql
   npm run demo -- --keep
   npm run demo -- --days 30 --keep-running`

@@ -19,7 +19,7 @@ import { type DatabaseServer, type DatabaseServerOptions, startDatabaseServer } 
 import { formatExports } from "../local/format-exports.ts"
 import { createShop } from "../local/shop/create-shop.ts"
 import { openCleanup } from "./cleanup.ts"
-import { createRealShop, declareShop } from "./create-real-shop.ts"
+import { addSlices, createRealShop } from "./create-real-shop.ts"
 import { type KillSummary, startKilling } from "./kill-tasks.ts"
 import { RETRIES_MAX } from "./limits.ts"
 import type { DemoOptions } from "./options.ts"
@@ -102,7 +102,7 @@ async function runSteps(options: DemoOptions, stage: Stage): Promise<boolean> {
     )
   } else {
     await step(stage, `shop (tables and rows of test/shops/${shop})`, () => createRealShop(database.db, shop))
-    await step(stage, "what its declaration asks for", () => declareShop(database.db, layoutOf(options), log))
+    if (options.index) await step(stage, "an index of the day", () => addSlices(database.db, layoutOf(options), log))
   }
   const isComplete = await computeDate(options, stage, cloud, database.db)
   if (options.keepRunning) await stayUp(cloud, output, signal)

@@ -38,7 +38,7 @@ export function readPlannerConfig(env: NodeJS.ProcessEnv) {
             [v.literal("auto"), wholeNumber("", 1, SHARD_PURCHASES_LIMIT)],
             `is neither auto nor a whole number from 1 to ${SHARD_PURCHASES_LIMIT}`,
           ),
-          v.description("about how many purchases a shard holds; auto: from 50000 to 500000, by the size of the day"),
+          v.description("about how many purchases a shard holds; auto: by the size of the day and the tasks"),
         ),
         "auto",
       ),
