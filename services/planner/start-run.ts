@@ -156,7 +156,7 @@ function passOver({ log }: RunContext, message: PushMessage, run: Run): undefine
  * may start one run at the same moment: its request, and the start that a sweep sends for a waiting run. The delivery that
  * admits it plans it. If that one dies, it is delivered again, and continues from where the run stands.
  */
-async function startRun(context: RunContext, { runId }: Run, message: PushMessage): Promise<void> {
+async function startRun(context: RunContext, { runId, state }: Run, message: PushMessage): Promise<void> {
   const waiting = await findRun(context.db, runId)
   // A rerun is a request of its own, made after the cancellation.
   const isFirst = waiting?.state === "waiting" && waiting.dispatch === 0
@@ -169,8 +169,8 @@ async function startRun(context: RunContext, { runId }: Run, message: PushMessag
   const admission = await admitRun(context.db, runId, context.runsMax)
   if (!admission) return
   const { run, isAdmitted } = admission
-  const isOfOther = waiting?.state === "waiting" && !isAdmitted && message.deliveryAttempt === 1
-  if (run.state !== "waiting" && isOfOther) return
+  const isOfOther = state === "waiting" && run.state === "planning" && !isAdmitted
+  if (isOfOther && message.deliveryAttempt === 1) return
   if (run.state === "waiting") context.log.info({ runId, runsMax: context.runsMax }, "a run waits for its turn")
   else if (run.state === "planning") await inTraceSpan("plan run", {}, () => planRun(context, run))
   else await resumeDispatch(context, run)
