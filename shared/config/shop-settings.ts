@@ -1,6 +1,6 @@
 import * as v from "valibot"
+import { SCAN_ROWS_MAX } from "../../schemas/database/own-expressions.ts"
 import { readShopFile } from "../../schemas/database/read-shop-file.ts"
-import { SCAN_ROWS_MAX } from "../day/choose-read.ts"
 import { describeError } from "../errors.ts"
 import { wholeNumber } from "./read-config.ts"
 

@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm"
 import { type AccessPath, accessPaths } from "../../schemas/database/ledger.ts"
+import { SCAN_ROWS_MAX } from "../../schemas/database/own-expressions.ts"
 import type { ShopSource } from "../../schemas/database/shop.ts"
 import { daySliceColumns, timeIndexDdl, userBatchColumns } from "../../schemas/database/shop-ddl.ts"
 import { allRows, type Database } from "../database/open-database.ts"
@@ -11,9 +12,6 @@ import { cellsOf, type ShopDay, type SourceRead } from "./shop-day.ts"
 const NO_SUCH_TABLE = 1146
 const NO_SUCH_COLUMN = 1054
 const NO_SUCH_KEY = 1176
-
-/** Reading through a table of so many rows costs a second or two of CPU for each pass, whatever the history is. */
-export const SCAN_ROWS_MAX = 2_000_000
 
 export interface ReadOptions {
   /** A table of at most so many rows is read without any index. */
