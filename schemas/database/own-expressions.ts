@@ -6,6 +6,9 @@ import { type UserType, userLiteral } from "./user-type.ts"
  * table. `day-scan` and `user-batches` read by them; `day-slice` reads columns that are generated from the same declaration.
  */
 
+/** Reading through a table costs a second or two of CPU for so many rows, in each pass: up to then it needs no index of its time. */
+export const SCAN_ROWS_MAX = 2_000_000
+
 /** When a row happened, by the shop's own columns. */
 interface OwnTime {
   column: string

@@ -1,4 +1,5 @@
 import { type SQL, sql } from "drizzle-orm"
+import { SCAN_ROWS_MAX } from "../../schemas/database/own-expressions.ts"
 import { openShop, type Shop } from "../../schemas/database/shop.ts"
 import { listSliceDdl, listTimeDdl } from "../../schemas/database/shop-ddl.ts"
 import { SCAN_ROWS_MAX } from "../../shared/config/shop-settings.ts"

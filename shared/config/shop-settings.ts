@@ -1,4 +1,5 @@
 import * as v from "valibot"
+import { SCAN_ROWS_MAX } from "../../schemas/database/own-expressions.ts"
 import { readShopFile } from "../../schemas/database/read-shop-file.ts"
 import { describeError } from "../errors.ts"
 import { wholeNumber } from "./read-config.ts"

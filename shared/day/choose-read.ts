@@ -1,5 +1,6 @@
 import { sql } from "drizzle-orm"
 import { type AccessPath, accessPaths } from "../../schemas/database/ledger.ts"
+import { SCAN_ROWS_MAX } from "../../schemas/database/own-expressions.ts"
 import type { ShopSource } from "../../schemas/database/shop.ts"
 import { daySliceColumns, timeIndexDdl, userBatchColumns } from "../../schemas/database/shop-ddl.ts"
 import { SCAN_ROWS_MAX } from "../config/shop-settings.ts"
