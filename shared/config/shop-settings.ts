@@ -4,9 +4,6 @@ import { readShopFile } from "../../schemas/database/read-shop-file.ts"
 import { describeError } from "../errors.ts"
 import { wholeNumber } from "./read-config.ts"
 
-/** Reading through a table of so many rows costs a second or two of CPU for each pass, whatever the history is. */
-export const SCAN_ROWS_MAX = 2_000_000
-
 /** How the shop is read, for those who read it or show its amounts: the layout that comes of the file, or of none. */
 export const shopSettings = {
   SHOP_FILE: v.optional(
