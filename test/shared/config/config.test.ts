@@ -70,7 +70,7 @@ test("every problem is reported at once, with the variable's name and what it is
     "  PUSH_ACCOUNTS is not set (the service accounts that may push, separated by spaces)",
     "  PUSH_TOKENS is not verify or trust-cloud-run",
     "  REVENUE_TIME_ZONE is not an IANA time zone such as Europe/Berlin (the IANA time zone in which a revenue date is a day)",
-    "  SHARD_PURCHASES is neither auto nor a whole number from 1 to 1000000000 (about how many purchases a shard holds; auto: from 50000 to 500000, by the size of the day)",
+    "  SHARD_PURCHASES is neither auto nor a whole number from 1 to 1000000000 (about how many purchases a shard holds; auto: by the size of the day and the tasks)",
   ])
 })
 
